@@ -1,0 +1,46 @@
+# Every target with one line: make help
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo train ui test test-full lint types bench clean
+
+help: ## show every target with one line
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(READY) ## make .venv with pinned versions (once)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "labkit needs Python >= 3.11: make PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: setup ## a small sweep over loss.l2 on embedded data, with a leaderboard
+	$(BIN)/labkit sweeps=demo
+
+train: setup ## one run: make train ARGS="experiment=kth/ex3 seed=1"
+	$(BIN)/labkit $(ARGS)
+
+ui: setup ## open MLflow's UI on the store under mlruns/, on this machine only
+	$(BIN)/python -m labkit.tracking.ui
+
+test: setup ## the test suite: no network, no data files
+	$(BIN)/python -m pytest
+
+test-full: setup ## also the slow tests, and those on real data where LABKIT_DATA is set
+	$(BIN)/python -m pytest -m ''
+
+lint: setup ## ruff: style and format
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: setup ## mypy
+	$(BIN)/mypy
+
+bench: setup ## our step against a plain torch loop, start-up, memory
+	$(BIN)/python benchmarks/run.py
+
+clean: ## remove the environment and caches; runs in mlruns/ stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,42 @@
+"""labkit: study how deep networks train.
+
+The map, in reading order; a package imports only from the ones above it:
+
+    config      typed configuration: value types, errors, constructors, member-wise keys
+    data        one file per byte format and generator -> Dataset
+    preprocess  split, normalise, PCA, outliers (fitted on the training part) and augmentation -> Parts
+    nn          layers from scratch, forward and hand-written backward side by side; initialisers; the loss
+    models      a network from a layer list and a list of skips
+    optim       update rules and schedules: pure functions
+    metrics     accuracy, macro precision and recall, gradient L1 norms
+    engine      recipe -> population -> step -> loop -> outcome
+    tracking    the one writer to MLflow, a process of its own
+    report      run records -> tables, figures, leaderboard
+    tasks       what the entrypoint can do: train, info, compare
+    compose     command-line words -> one composed configuration
+    cli         the single entrypoint
+
+In a notebook: `from labkit import run`, `run("experiment=kth/ex3", "seed=1").metrics["test/accuracy"]`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from labkit.config import ConfigError
+    from labkit.tasks.result import Result
+    from labkit.tasks.run import run
+
+__version__ = "0.1.0"
+__all__ = ["ConfigError", "Result", "run"]
+
+_HOMES = {"ConfigError": "labkit.config", "Result": "labkit.tasks.result", "run": "labkit.tasks.run"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'labkit' has no attribute {name!r}")

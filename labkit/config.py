@@ -1,0 +1,160 @@
+"""Typed configuration: value types, errors, constructors and which keys a population may vary.
+
+A config node names its constructor with `_target_`; `build` checks the name against the allow-list and every keyword
+against the constructor's annotated signature before calling it, so a key's type and range are written once: where it
+is used.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, ValidationError, create_model
+
+Count = Annotated[int, Field(ge=1, strict=True)]
+Natural = Annotated[int, Field(ge=0, strict=True)]
+Fraction = Annotated[float, Field(ge=0, le=1, strict=True)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+
+# Group -> module -> constructors. Nothing else can be named by `_target_`, but for what `targets` adds.
+CONSTRUCTORS: dict[str, dict[str, tuple[str, ...]]] = {
+    "data": {
+        "labkit.data.idx": ("mnist", "fashion_mnist"),
+        "labkit.data.cifar": ("cifar10", "cifar100"),
+        "labkit.data.mat": ("swissroll", "peaks", "gmm"),
+        "labkit.data.wav": ("fsdd",),
+        "labkit.data.text": ("names",),
+        "labkit.data.table": ("table",),
+        "labkit.data.images": ("images",),
+        "labkit.data.digits": ("digits",),
+        "labkit.data.planar": ("spirals", "swissroll_generated", "peaks_generated"),
+        "labkit.data.gmm": ("gmm_generated",),
+        "labkit.data.cluttered_digits": ("cluttered_digits",),
+        "labkit.data.tones": ("tones",),
+        "labkit.data.syllables": ("syllables",),
+    },
+    "preprocess": {"labkit.preprocess.prepare": ("Preprocess",)},
+    "model": {"labkit.models.network": ("layers",)},
+    "init": {"labkit.nn.initialise": ("zero", "normal", "scaled_normal", "glorot", "he")},
+    "loss": {"labkit.nn.loss": ("CrossEntropy",)},
+    "optimizer": {"labkit.optim.rules": ("sgd", "momentum", "nesterov", "adam", "rmsprop")},
+    "schedule": {"labkit.optim.schedules": ("constant", "cyclic", "linear_decay", "cosine", "range_test")},
+    "trainer": {"labkit.engine.trainer": ("Trainer",)},
+    "tracker": {"labkit.tracking.settings": ("Tracking",)},
+    "paths": {"labkit.tracking.settings": ("Paths",)},
+    "task": {"labkit.tasks.train": ("train",), "labkit.tasks.info": ("info",), "labkit.tasks.compare": ("compare",)},
+}
+
+# Numbers that may differ between the members of one population; every other key is structural and splits groups.
+MEMBERWISE = frozenset(
+    {
+        "seed",
+        "init.gain",
+        "loss.l2",
+        "model.dropout",
+        "optimizer.lr",
+        "optimizer.momentum",
+        "optimizer.weight_decay",
+        "optimizer.beta1",
+        "optimizer.beta2",
+        "optimizer.epsilon",
+        "optimizer.decay",
+        "preprocess.mirror",
+        "preprocess.shift",
+        "preprocess.noise",
+        "schedule.lr_min",
+        "schedule.lr_max",
+        "schedule.lr_end",
+        "schedule.peak_decay",
+    }
+)
+
+# Raised when a fix changes results: results on both sides of it are different experiments.
+NUMERICS_VERSION = 1
+
+
+class ConfigError(ValueError):
+    """Something the user can mend, said in one sentence; the command line ends with exit code 2."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """The clause that ends an error sentence: the nearest valid name, or all of them when none is near."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else f"valid: {', '.join(names)}."
+
+
+def build(group: str, node: Mapping[str, Any], targets: Iterable[str] = ()) -> Any:
+    """What the node's constructor returns.
+
+    Args:
+        group: the config group, for messages.
+        node: plain values with `_target_`.
+        targets: constructors the user allows beside labkit's own.
+
+    Raises:
+        ConfigError: the target is not allowed, or a key is unknown, missing, of the wrong type or out of range.
+    """
+    keys = dict(node)
+    constructor = _constructor(group, keys.pop("_target_", None), targets)
+    return constructor(**checked(group, constructor, keys))
+
+
+def _constructor(group: str, target: Any, targets: Iterable[str]) -> Callable[..., Any]:
+    own = [f"{module}.{name}" for module, names in CONSTRUCTORS.get(group, {}).items() for name in names]
+    if target not in own and target not in targets:
+        raise ConfigError(
+            f"{group}._target_: {target!r} is not on the list of allowed constructors, "
+            f"{nearest(str(target), own)} (Your own: add it to the key 'targets'.)"
+        )
+    module, _, name = str(target).rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{group}._target_: {target!r} cannot be imported: {error}.") from None
+
+
+def checked(group: str, constructor: Callable[..., Any], keys: Mapping[str, Any]) -> dict[str, Any]:
+    """The keywords with the types of the constructor's signature; raises ConfigError."""
+    fields: dict[str, Any] = {}
+    extra: Literal["forbid", "allow"] = "forbid"
+    for name, parameter in inspect.signature(constructor, eval_str=True).parameters.items():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            extra = "allow"
+        else:
+            default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+            fields[name] = (parameter.annotation, default)
+    schema = create_model(group, __config__=ConfigDict(extra=extra, arbitrary_types_allowed=True), **fields)
+    try:
+        value = schema.model_validate(dict(keys))
+    except ValidationError as error:
+        raise ConfigError(first_problem(error, group, fields)) from None
+    given = {name: getattr(value, name) for name in fields}
+    return {**given, **(value.model_extra or {})}
+
+
+def first_problem(error: ValidationError, where: str, valid: Any) -> str:
+    """One sentence for the first thing pydantic found: key, what came, what was expected."""
+    problem = error.errors()[0]
+    location = [str(part) for part in problem["loc"]]
+    names = list(valid if isinstance(valid, Mapping) else inspect.signature(valid).parameters)
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"{where}: unknown key {location[0]!r}, {nearest(location[0], names)}"
+    if problem["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
+        return f"{where}.{location[0]}: a value is needed and none was given."
+    key = ".".join([where, location[0]] if location else [where])
+    same_key = [p["msg"] for p in error.errors() if p["loc"][:1] == problem["loc"][:1]]
+    expected = " or ".join(dict.fromkeys(_expected(message) for message in same_key))
+    return f"{key}: expected {expected}, got {problem['input']!r}."
+
+
+def _expected(message: str) -> str:
+    for prefix in ("Input should be ", "Value error, "):
+        message = message.removeprefix(prefix)
+    return message

@@ -1,0 +1,40 @@
+"""Seeded Gaussian mixtures in five dimensions, a stand-in for the Ben-Gurion course's GMMData.mat."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from labkit.config import Count, Natural, NonNegative, Positive
+from labkit.data.dataset import Dataset
+from labkit.data.planar import balanced_labels, vectors
+
+
+def gmm_generated(
+    *,
+    samples: Count = 5000,
+    classes: Count = 5,
+    dimensions: Count = 5,
+    components: Count = 4,
+    spread: Positive = 0.75,
+    noise: NonNegative = 0.3,
+    data_seed: Natural = 0,
+) -> Dataset:
+    """Every class is an even mixture of `components` Gaussians; modelled on the course's GMMData.mat.
+
+    The centres are drawn from N(0, spread^2 I); the covariances are diagonal in a random basis, with standard
+    deviations between 0.3 and 1 times `noise`. With the default values the overall ranges (about -2.5 .. 2.5), the
+    variance per coordinate (about 0.6^2 .. 0.8^2) and a nearest-neighbour accuracy of about 97% are those of the file.
+
+    Returns:
+        features `(samples, dimensions)` float32, shuffled (the course's own file is sorted by class).
+    """
+    rng = np.random.default_rng(data_seed)
+    labels = balanced_labels(rng, samples, classes, "gmm_generated")
+    cells = classes * components
+    centres = rng.normal(0, spread, (cells, dimensions))
+    bases = np.linalg.qr(rng.normal(size=(cells, dimensions, dimensions))).Q
+    deviations = noise * rng.uniform(0.3, 1, (cells, dimensions))
+    cell = labels * components + rng.integers(0, components, samples)
+    steps = rng.normal(size=(samples, dimensions)) * deviations[cell]
+    points = centres[cell] + np.einsum("nij,nj->ni", bases[cell], steps)
+    return vectors("gmm_generated", points, labels, classes, data_seed)

@@ -1,0 +1,139 @@
+"""SwissRoll, Peaks and GMM: the Ben-Gurion course's MATLAB files."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+
+from labkit.data.checks import check
+from labkit.data.dataset import DataError, Dataset
+from labkit.data.files import present, readable
+
+KEYS = ("Yt", "Ct", "Yv", "Cv")  # points and one-hot classes of the training and of the validation part
+SOURCE = "Ben-Gurion University, Deep Learning course, exercise 1"
+
+SHA256 = {
+    "SwissRollData.mat": "e8823934dd85ba555ea3e749856c2af343f4f6eb0c663f4f0d08003e233d145e",
+    "PeaksData.mat": "96a04daa1c540b5b15ae2ba76bc83c50a330f295cbd840c2481bac8fc6cf5e81",
+    "GMMData.mat": "f04b30d6e81db19f0ce81046d64de78b9cca36186cb0b4c6a597c6bce7673787",
+}
+
+
+def swissroll(*, root: Path) -> Dataset:
+    """SwissRoll: 20,000 + 5,000 points in the plane, `(n, 2)` float32, two classes; `root/bgu/SwissRollData.mat`.
+
+    The file is stored sorted by class: shuffle before taking batches. Source: the Ben-Gurion course.
+
+    Args:
+        root: the data folder.
+
+    Raises:
+        DataError: the file is missing, unreadable or not the course's.
+    """
+    return _load("swissroll", root / "bgu" / "SwissRollData.mat")
+
+
+def peaks(*, root: Path) -> Dataset:
+    """Peaks: 25,000 + 6,250 points in the plane, `(n, 2)` float32, five classes; `root/bgu/PeaksData.mat`.
+
+    The file is stored sorted by class: shuffle before taking batches. Source: the Ben-Gurion course.
+
+    Args:
+        root: the data folder.
+
+    Raises:
+        DataError: the file is missing, unreadable or not the course's.
+    """
+    return _load("peaks", root / "bgu" / "PeaksData.mat")
+
+
+def gmm(*, root: Path) -> Dataset:
+    """GMM: 25,000 + 6,250 points of a Gaussian mixture, `(n, 5)` float32, five classes; `root/bgu/GMMData.mat`.
+
+    The file is stored sorted by class: shuffle before taking batches. Source: the Ben-Gurion course.
+
+    Args:
+        root: the data folder.
+
+    Raises:
+        DataError: the file is missing, unreadable or not the course's.
+    """
+    return _load("gmm", root / "bgu" / "GMMData.mat")
+
+
+def read_mat(content: bytes, path: Path) -> dict[str, np.ndarray]:
+    """The four arrays of a course file: points `(features, n)` and one-hot classes `(classes, n)` of both parts.
+
+    Args:
+        content: the file's bytes.
+        path: for the error.
+
+    Raises:
+        DataError: scipy cannot read it, or an array is missing, no matrix of numbers, or does not fit the others.
+    """
+    from scipy.io import loadmat  # type: ignore[import-untyped,unused-ignore]
+
+    try:
+        stored = loadmat(io.BytesIO(content), variable_names=KEYS)
+    except Exception as error:  # scipy lets a dozen types through, from IndexError to its own
+        raise DataError(
+            f"{path}: cannot be read as a .mat file of {len(content)} bytes ({type(error).__name__}: {_first(error)})."
+        ) from error
+    for key in KEYS:
+        if key not in stored:  # scipy returns an empty dict, and no error, for a file cut behind its header
+            found = ", ".join(name for name in stored if not name.startswith("__")) or "no array"
+            raise DataError(f"{path}: found {found} in {len(content)} bytes, expected the arrays {', '.join(KEYS)}.")
+        if stored[key].ndim != 2 or not np.issubdtype(stored[key].dtype, np.number):
+            raise DataError(
+                f"{path}: {key}: found {stored[key].dtype} {stored[key].shape}, expected a matrix of numbers."
+            )
+    for points, classes in (KEYS[:2], KEYS[2:]):
+        if stored[points].shape[1] != stored[classes].shape[1]:
+            raise DataError(
+                f"{path}: {classes}: found {stored[classes].shape[1]} columns, "
+                f"expected {stored[points].shape[1]} as in {points}, one class per point."
+            )
+    for train, other in (("Yt", "Yv"), ("Ct", "Cv")):
+        if stored[train].shape[0] != stored[other].shape[0]:
+            raise DataError(
+                f"{path}: {other}: found {stored[other].shape[0]} rows, "
+                f"expected {stored[train].shape[0]} as in {train}."
+            )
+    return {key: stored[key] for key in KEYS}
+
+
+def _first(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".") if str(error) else "no reason given"
+
+
+def _load(name: str, path: Path) -> Dataset:
+    present(path, f"the course's file (sha256 {SHA256[path.name]})")
+    with readable(path):
+        content = path.read_bytes()
+    arrays = read_mat(content, path)
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256 != SHA256[path.name]:
+        raise DataError(
+            f"{path}: found sha256 {sha256}, expected {SHA256[path.name]} (another version of this file circulates)."
+        )
+    one_hot = np.concatenate([arrays["Ct"], arrays["Cv"]], axis=1)  # (classes, n)
+    if not (np.isin(one_hot, (0, 1)).all() and (one_hot.sum(axis=0) == 1).all()):
+        raise DataError(f"{path}: found classes that are not one-hot, expected one 1 in every column of Ct and Cv.")
+    points = np.concatenate([arrays["Yt"], arrays["Yv"]], axis=1)
+    n_train, n = arrays["Yt"].shape[1], points.shape[1]
+    return check(
+        Dataset(
+            name=name,
+            features=np.ascontiguousarray(points.T, dtype=np.float32),
+            labels=one_hot.argmax(axis=0).astype(np.int64),
+            class_names=tuple(str(label) for label in range(len(one_hot))),
+            source=f"{SOURCE}, {path.name}",
+            sha256=sha256,
+            kind="vector",
+            splits={"train": np.arange(n_train), "test": np.arange(n_train, n)},
+            verified=True,
+        )
+    )

@@ -1,0 +1,60 @@
+"""Evaluation of all members on one part, in evaluation mode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from labkit.preprocess.prepare import Part
+from torch import Tensor
+
+from labkit.metrics import classification, confusion_matrices
+from labkit.models.network import Network
+from labkit.nn.layer import Context
+from labkit.nn.loss import cross_entropy
+
+# Numbers in the widest activation of a chunk: it stays within a core's cache.
+_CHUNK_NUMBERS = 1 << 19
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Results per member.
+
+    Attributes:
+        loss: `(M,)` mean cross-entropy, float64.
+        confusion: `(M, K, K)` counts.
+    """
+
+    loss: Tensor
+    confusion: Tensor
+
+    def metrics(self, prefix: str, penalty: Tensor) -> list[dict[str, float]]:
+        """`prefix/loss cost accuracy precision recall` of every member; cost = loss + penalty `(M,)`."""
+        columns = {"loss": self.loss, "cost": self.loss + penalty.double(), **classification(self.confusion)}
+        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+        return [{f"{prefix}/{key}": value for key, value in zip(columns, row, strict=True)} for row in rows]
+
+
+@torch.no_grad()
+def evaluate(
+    network: Network, parameters: list[Tensor], buffers: list[Tensor], part: Part, product: torch.dtype | None
+) -> Evaluation:
+    """Loss and confusion matrix of every member on all of `part`."""
+    members, classes = parameters[0].shape[0], prod(network.output_shape)
+    tensors = network.by_stage(parameters, buffers)
+    widest = members * max(prod(stage.output_shape) for stage in network.stages)
+    size = max(1, min(len(part.features), _CHUNK_NUMBERS // widest))
+    total = torch.zeros(members, dtype=torch.float64, device=parameters[0].device)
+    confusion = torch.zeros(members, classes, classes, dtype=torch.int64, device=parameters[0].device)
+    for start in range(0, len(part.features), size):
+        chunk = slice(start, start + size)
+        labels = part.labels[chunk].unsqueeze(0)
+        lengths = None if part.lengths is None else part.lengths[chunk].unsqueeze(0)
+        context = Context(lengths=lengths, product=product)
+        scores, _ = network.forward(part.features[chunk].unsqueeze(0), tensors, context)
+        loss, _ = cross_entropy(scores, labels)
+        total += loss.double() * labels.shape[1]
+        confusion += confusion_matrices(scores.argmax(-1), labels, classes)
+    return Evaluation(total / len(part.features), confusion)

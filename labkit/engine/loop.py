@@ -1,0 +1,247 @@
+"""The training loop: steps, evaluations, divergence and early stop, until every member is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from labkit.preprocess.prepare import Part, Parts
+from torch import Tensor
+
+from labkit.engine.evaluate import Evaluation, evaluate
+from labkit.engine.population import Population, Stepper
+from labkit.engine.recipe import Recipe
+from labkit.engine.state import Row
+from labkit.optim.range_test import suggest
+
+# A diverged member is noticed at the next evaluation, or after this many updates without one.
+_CHECK_EVERY = 256
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What an observer of the loop sees after a step."""
+
+    step: int
+    total: int
+    rows: Sequence[Row | None]  # of every member, None between evaluations
+    loss: Callable[[], float]  # the newest batch loss of member 0; reading it costs a synchronisation
+    lr: Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one member's run ended.
+
+    Attributes:
+        history: (updates done, metrics) of every evaluation.
+        metrics: of the last evaluation, with `test/*` if the test part was opened, `grad_l1/*` and `time/*`.
+        gradient_l1: by layer, with `total` and `mean`, over the updates of epoch 1.
+        confusion: `(K, K)` on the test part, or on the validation part where the test set stays shut.
+        confusion_part: which of the two.
+        parameters: by name, without the member axis, running statistics included.
+        stopped_at: the update at which it diverged or stopped early, None if it ran to its end.
+        diverged: whether a loss was not finite.
+        range_curve: rates and batch losses of a range test, else None.
+        suggested_range: its lowest and highest rate.
+    """
+
+    history: list[Row]
+    metrics: dict[str, float]
+    gradient_l1: dict[str, float]
+    confusion: np.ndarray
+    confusion_part: str
+    parameters: dict[str, Tensor]
+    steps: int
+    threads: int
+    stopped_at: int | None = None
+    diverged: bool = False
+    range_curve: tuple[np.ndarray, np.ndarray] | None = None
+    suggested_range: tuple[float, float] | None = None
+
+
+def train(
+    recipes: Sequence[Recipe], parts: Parts, observe: Callable[[Progress], None] = lambda progress: None
+) -> list[Outcome]:
+    """Train a population of `recipes` on `parts`; one outcome per recipe, in order.
+
+    Raises:
+        ConfigError: the recipes do not share one structure, or trainer and schedule contradict each other.
+    """
+    population = Population(recipes, parts)
+    threads = population.trainer.chosen_threads(work_per_step(population))
+    previous = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return _Run(population, observe, threads).outcomes()
+    finally:
+        torch.set_num_threads(previous)
+
+
+def work_per_step(population: Population) -> int:
+    """Multiply-adds of one step of all members, forward and backward."""
+    return 3 * population.network.multiply_adds * population.trainer.batch_size * len(population)
+
+
+class _Run:
+    """One population on its way through the loop."""
+
+    def __init__(self, population: Population, observe: Callable[[Progress], None], threads: int) -> None:
+        self.population = population
+        self.observe = observe
+        self.threads = threads
+        self.state = population.initial_state()
+        self.stepper = Stepper(population, self.state)
+        self.range_test = population.recipes[0].schedule.kind == "range_test"
+        self.before = self.state.plain() if self.range_test else None
+
+    def outcomes(self) -> list[Outcome]:
+        """Run to the end."""
+        population, state = self.population, self.state
+        evaluations = population.trainer.evaluations(population.length, population.recipes[0].schedule)
+        due = set(evaluations)
+        started = time.perf_counter()
+        checked = 0
+        self._evaluate()
+        while state.step < population.length.total and not bool(state.frozen.all()):
+            until = min(state.step + _CHECK_EVERY, next(e for e in evaluations if e > state.step))
+            while state.step < until:
+                state = self.stepper.step(state)
+                self._tell(None)
+            self._find_diverged(checked)
+            checked = state.step
+            if state.step in due and not bool(state.frozen.all()):
+                self._evaluate()
+        state.seconds += time.perf_counter() - started
+        return self._close()
+
+    def _tell(self, rows: Sequence[Row | None] | None) -> None:
+        state, population = self.state, self.population
+        step = state.step
+        self.observe(
+            Progress(
+                step,
+                population.length.total,
+                rows or (),
+                lambda: float(state.losses[step - 1, 0]) if step else float("nan"),
+                lambda: float(population.rates[max(step, 1) - 1, 0, 0]),
+            )
+        )
+
+    def _measure(self, part: Part) -> Evaluation:
+        stepper, trainer = self.stepper, self.population.trainer
+        return evaluate(self.population.network, stepper.parameters, stepper.buffers, part, trainer.product)
+
+    def _evaluate(self) -> None:
+        """Append a row to the history of every member that is not frozen; note early stops."""
+        population, state = self.population, self.state
+        penalty = population.penalty(self.stepper.parameters)
+        rows: list[dict[str, float]] = [{} for _ in population.recipes]
+        if population.trainer.eval_train:
+            _merge(rows, self._measure(population.parts.train).metrics("train", penalty))
+        validation = None
+        if len(population.parts.validation.features):
+            validation = self._measure(population.parts.validation)
+            _merge(rows, validation.metrics("val", penalty))
+        rates = population.rates[max(state.step, 1) - 1, :, 0].tolist()
+        frozen = state.frozen.tolist()
+        appended: list[Row | None] = []
+        for m, row in enumerate(rows):
+            row["lr"] = rates[m]
+            appended.append(None if frozen[m] else (state.step, row))
+            if not frozen[m]:
+                state.histories[m].append((state.step, row))
+        if validation is not None and population.trainer.patience is not None:
+            self._stop_early(validation.loss, population.trainer.patience)
+        self._tell(appended)
+
+    def _stop_early(self, loss: Tensor, patience: int) -> None:
+        state = self.state
+        better = loss < state.best
+        state.best.copy_(torch.where(better, loss, state.best))
+        state.waited.copy_(torch.where(better, 0, state.waited + 1))
+        self._freeze((state.waited >= patience) & ~state.frozen, torch.full_like(state.stopped_at, state.step))
+
+    def _find_diverged(self, since: int) -> None:
+        """Freeze members with a loss that is not finite among the updates after `since`."""
+        state = self.state
+        bad = ~torch.isfinite(state.losses[since : state.step])
+        new = bad.any(0) & ~state.frozen
+        if bool(new.any()):
+            state.diverged |= new
+            self._freeze(new, since + 1 + bad.int().argmax(0))
+
+    def _freeze(self, which: Tensor, at: Tensor) -> None:
+        state = self.state
+        state.stopped_at.copy_(torch.where(which, at, state.stopped_at))
+        state.frozen |= which
+        self.stepper.freeze(state)
+
+    def _close(self) -> list[Outcome]:
+        """Last evaluations and the outcomes."""
+        population = self.population
+        curves = self._range_curves() if self.range_test else None
+        open_test = population.recipes[0].open_test and len(population.parts.test.features) > 0
+        part = "test" if open_test else "validation" if len(population.parts.validation.features) else "train"
+        final = self._measure(getattr(population.parts, part))
+        penalty = population.penalty(self.stepper.parameters)
+        test_rows = final.metrics("test", penalty) if open_test else [{} for _ in population.recipes]
+        return [self._outcome(m, final, part, test_rows[m], curves) for m in range(len(population))]
+
+    def _outcome(
+        self,
+        m: int,
+        final: Evaluation,
+        part: str,
+        test_row: dict[str, float],
+        curves: list[tuple[np.ndarray, np.ndarray]] | None,
+    ) -> Outcome:
+        population, state = self.population, self.state
+        history = state.histories[m]
+        stopped = int(state.stopped_at[m])
+        steps = stopped if stopped >= 0 else state.step
+        norms = self._gradient_norms(m)
+        metrics = {**history[-1][1], **test_row, **{f"grad_l1/{name}": value for name, value in norms.items()}}
+        metrics["time/seconds"] = state.seconds / len(population)
+        if test_row:
+            history.append((steps, test_row))
+        names = [name for name, _ in population.network.parameters] + [name for name, *_ in population.network.buffers]
+        tensors = [*self.stepper.parameters, *self.stepper.buffers]
+        return Outcome(
+            history=history,
+            metrics=metrics,
+            gradient_l1=norms,
+            confusion=final.confusion[m].cpu().numpy(),
+            confusion_part=part,
+            parameters={name: t[m].detach().cpu().clone() for name, t in zip(names, tensors, strict=True)},
+            steps=steps,
+            threads=self.threads,
+            stopped_at=stopped if stopped >= 0 else None,
+            diverged=bool(state.diverged[m]) or not np.isfinite(history[-1][1].get("train/loss", 0.0)),
+            range_curve=curves[m] if curves else None,
+            suggested_range=suggest(*curves[m]) if curves else None,
+        )
+
+    def _gradient_norms(self, m: int) -> dict[str, float]:
+        state, names = self.state, self.population.layers
+        means = (state.gradient_l1[:, m] / max(1, state.gradient_steps)).tolist()
+        total = sum(means)
+        return {**dict(zip(names, means, strict=True)), "total": total, "mean": total / len(means)}
+
+    def _range_curves(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Rates and losses of every member; the weights and statistics are as before the test again."""
+        state, population = self.state, self.population
+        rates = population.rates[: state.step, :, 0].cpu().double().numpy()
+        losses = state.losses[: state.step].cpu().double().numpy()
+        assert self.before is not None
+        state.parameters.copy_(self.before["parameters"])
+        state.buffers.copy_(self.before["buffers"])
+        return [(rates[:, m], losses[:, m]) for m in range(len(population))]
+
+
+def _merge(rows: list[dict[str, float]], more: list[dict[str, float]]) -> None:
+    for row, extra in zip(rows, more, strict=True):
+        row.update(extra)

@@ -1,0 +1,227 @@
+"""A population: several members with one structure, trained as one program. A single run is a population of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from labkit.preprocess.augment import augment
+from labkit.preprocess.prepare import Parts
+from torch import Tensor
+
+from labkit.config import ConfigError
+from labkit.engine.batches import Batches
+from labkit.engine.recipe import Recipe
+from labkit.engine.state import RunState
+from labkit.engine.streams import distinct, generator
+from labkit.engine.vector import Layout
+from labkit.metrics import gradient_l1
+from labkit.nn.layer import Context, Draws
+from labkit.nn.loss import cross_entropy, cross_entropy_backward, squared_weights
+from labkit.optim.rules import decay_gradient, initial_slots
+
+
+class Population:
+    """Members stacked along a leading axis, with their numbers as `(M,)` tensors, and the step that trains them.
+
+    Members never influence each other: losses are averaged over the batch and nothing is added up across members.
+    """
+
+    def __init__(self, recipes: Sequence[Recipe], parts: Parts) -> None:
+        first = recipes[0]
+        if any(recipe.structure != first.structure for recipe in recipes):
+            raise ConfigError("population: members must share network, rule, schedule, trainer and kind of init.")
+        self.recipes = recipes
+        self.parts = parts
+        self.network = first.network
+        self.rule = first.rule
+        self.trainer = first.trainer
+        self.device = self.trainer.chosen_device()
+        self.length = self.trainer.length(len(parts.train.features), first.schedule)
+        self.layout = Layout(tuple(p.shape for _, p in self.network.parameters), len(recipes))
+        self.buffer_layout = Layout(tuple(shape for _, shape, _ in self.network.buffers), len(recipes))
+        self.layers = _layers(self.network.parameters)
+        self._seeds, positions = distinct([recipe.seed for recipe in recipes])
+        self._stream = torch.tensor(positions, device=self.device)
+        self._stack_numbers()
+
+    def __len__(self) -> int:
+        return len(self.recipes)
+
+    def _stack_numbers(self) -> None:
+        """The members' numbers as tensors."""
+        dtype = self.trainer.dtype
+
+        def column(values: Sequence[float]) -> Tensor:
+            return torch.tensor(values, dtype=torch.float64, device=self.device)
+
+        recipes = self.recipes
+        rule = {name: column([r.rule.numbers[name] for r in recipes]) for name in self.rule.numbers}
+        bounds = {name: column([r.schedule.numbers[name] for r in recipes]) for name in recipes[0].schedule.numbers}
+        t = torch.arange(1, self.length.total + 1, dtype=torch.float64, device=self.device).unsqueeze(1)
+        rates = recipes[0].schedule.rates(t, {**rule, **bounds}, self.length)
+        self.rates = rates.expand(len(t), len(recipes)).unsqueeze(2).to(dtype)  # (total, M, 1)
+        self._numbers = {name: value.unsqueeze(1).to(dtype) for name, value in rule.items() if name != "lr"}
+        self.l2 = torch.tensor([r.l2 for r in recipes], dtype=dtype, device=self.device)  # (M, weights)
+        self._dropout = torch.tensor([r.network.rates for r in recipes], dtype=dtype, device=self.device)
+        self._decay = self._decay_blocks()
+        augmentations = [r.augmentation for r in recipes]
+        self._augments = any(a.active for a in augmentations)
+        self._mirror = torch.tensor([a.mirror for a in augmentations], device=self.device)
+        self._shift = torch.tensor([a.shift for a in augmentations], device=self.device)
+        self._noise = torch.tensor([a.noise for a in augmentations], device=self.device)
+
+    def _decay_blocks(self) -> list[Tensor] | None:
+        """`weight_decay + 2 lambda` of every parameter, shaped like the blocks; None where all are 0."""
+        flat = torch.zeros(self.layout.size, dtype=self.trainer.dtype, device=self.device)
+        weight = 0
+        for view, (_, parameter) in zip(self.layout.views(flat), self.network.parameters, strict=True):
+            rows = view.flatten(1)
+            rows += self._numbers["weight_decay"]
+            if parameter.role == "weight":
+                rows += 2 * self.l2[:, weight : weight + 1]
+                weight += 1
+        return self.layout.blocks(flat) if flat.any() else None
+
+    def initial_state(self) -> RunState:
+        """The state before the first update: weights drawn member by member from their own seeds."""
+        dtype, device, members = self.trainer.dtype, self.device, len(self)
+        flat = torch.zeros(self.layout.size, dtype=dtype, device=device)
+        views = self.layout.views(flat)
+        for m, recipe in enumerate(self.recipes):
+            source = generator(recipe.seed, "init")
+            for view, (_, parameter) in zip(views, self.network.parameters, strict=True):
+                view[m] = recipe.initialiser.draw(parameter, source, dtype).to(device)
+        buffers = torch.zeros(self.buffer_layout.size, dtype=dtype, device=device)
+        for view, (_, _, value) in zip(self.buffer_layout.views(buffers), self.network.buffers, strict=True):
+            view.fill_(value)
+        samples = len(self.parts.train.features)
+        return RunState(
+            parameters=flat,
+            slots=initial_slots(self.rule, flat),
+            buffers=buffers,
+            generators={
+                purpose: [generator(seed, purpose, "cpu" if purpose == "shuffle" else device) for seed in self._seeds]
+                for purpose in ("shuffle", "augmentation", "dropout")
+            },
+            order=torch.zeros(len(self._seeds), samples, dtype=torch.int64, device=device),
+            losses=torch.full((self.length.total, members), torch.nan, dtype=dtype, device=device),
+            frozen=torch.zeros(members, dtype=torch.bool, device=device),
+            stopped_at=torch.full((members,), -1, device=device),
+            diverged=torch.zeros(members, dtype=torch.bool, device=device),
+            best=torch.full((members,), torch.inf, dtype=torch.float64, device=device),
+            waited=torch.zeros(members, dtype=torch.int64, device=device),
+            gradient_l1=torch.zeros(len(self.layers), members, dtype=dtype, device=device),
+            histories=[[] for _ in range(members)],
+        )
+
+    def penalty(self, parameters: list[Tensor]) -> Tensor:
+        """`sum lambda ||W||^2` of every member, `(M,)`: cost minus loss."""
+        roles = [parameter.role for _, parameter in self.network.parameters]
+        weights = [view for view, role in zip(parameters, roles, strict=True) if role == "weight"]
+        return squared_weights(weights, self.l2)
+
+
+class Stepper:
+    """The training step, with every view it needs made once.
+
+    `step(state)` takes the state and returns it, one update further; the tensors are updated in place.
+    """
+
+    def __init__(self, population: Population, state: RunState) -> None:
+        self._population = population
+        layout = population.layout
+        self.parameters = layout.views(state.parameters)
+        self.buffers = population.buffer_layout.views(state.buffers)
+        gradients = torch.zeros_like(state.parameters)
+        self._gradients = layout.views(gradients)
+        self._tensors = population.network.by_stage(self.parameters, self.buffers)
+        self._targets = population.network.by_stage(self._gradients, self.buffers)
+        self._blocks = layout.blocks(state.parameters)
+        self._gradient_blocks = layout.blocks(gradients)
+        slots = {name: layout.blocks(flat) for name, flat in state.slots.items()}
+        self._slots = [{name: blocks[i] for name, blocks in slots.items()} for i in range(len(self._blocks))]
+        trainer = population.trainer
+        self._batches = Batches(population.parts.train, trainer.batch_size, population._stream)
+        self._autograd = trainer.gradient == "autograd"
+        self._context = Context(
+            training=True,
+            rates=population._dropout,
+            draws=Draws(state.generators["dropout"], population._stream),
+            product=trainer.product,
+        )
+        self._anything_frozen = False
+
+    def freeze(self, state: RunState) -> None:
+        """Take note of `state.frozen`: from now on those members stay as they are."""
+        self._anything_frozen = bool(state.frozen.any())
+
+    @torch.no_grad()
+    def step(self, state: RunState) -> RunState:
+        """One update of every member that is not frozen."""
+        population = self._population
+        x, labels, self._context.lengths = self._batches.next(state)
+        if population._augments:
+            x = augment(
+                x,
+                population._mirror,
+                population._shift,
+                population._noise,
+                state.generators["augmentation"],
+                population._stream,
+            )
+        before = [t.clone() for t in (state.parameters, state.buffers)] if self._anything_frozen else []
+        state.losses[state.step] = self._gradient(x, labels)
+        if state.step < population.length.per_epoch:
+            state.gradient_l1 += gradient_l1(self._gradients, list(population.layers.values()))
+            state.gradient_steps += 1
+        self._update(state)
+        if before:
+            self._put_back(state, before)
+        return state
+
+    def _gradient(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Fill the gradient of each member's mean data loss over the batch; returns the losses `(M,)`."""
+        network = self._population.network
+        if self._autograd:
+            with torch.enable_grad():
+                leaves = [p.detach().requires_grad_() for p in self.parameters]
+                scores, _ = network.forward(x, network.by_stage(leaves, self.buffers), self._context)
+                loss, _ = cross_entropy(scores, labels)
+                gradients = torch.autograd.grad(loss.sum(), leaves)
+            for target, gradient in zip(self._gradients, gradients, strict=True):
+                target.copy_(gradient)
+            return loss.detach()
+        scores, tape = network.forward(x, self._tensors, self._context)
+        loss, logs = cross_entropy(scores, labels)
+        network.backward(cross_entropy_backward(logs, labels), tape, self._tensors, self._targets)
+        return loss
+
+    def _update(self, state: RunState) -> None:
+        population = self._population
+        numbers = {**population._numbers, "lr": population.rates[state.step]}
+        state.step += 1
+        for i, block in enumerate(self._blocks):
+            gradient = self._gradient_blocks[i]
+            if population._decay is not None:
+                decay_gradient(block, gradient, population._decay[i])
+            population.rule.update(block, gradient, self._slots[i], numbers, state.step)
+
+    def _put_back(self, state: RunState, before: list[Tensor]) -> None:
+        """Frozen members as they were. With `where`: 0 * NaN would be NaN."""
+        population = self._population
+        for layout, now, then in (
+            (population.layout, state.parameters, before[0]),
+            (population.buffer_layout, state.buffers, before[1]),
+        ):
+            for new, old in zip(layout.views(now), layout.views(then), strict=True):
+                frozen = state.frozen.view(-1, *[1] * (new.dim() - 1))
+                new.copy_(torch.where(frozen, old, new))
+
+
+def _layers(parameters: Sequence[tuple[str, object]]) -> dict[str, list[int]]:
+    """The positions of each layer's parameters, by the layer's name."""
+    places: dict[str, list[int]] = {}
+    for i, (name, _) in enumerate(parameters):
+        places.setdefault(name.split(".")[0], []).append(i)
+    return places

@@ -1,0 +1,77 @@
+"""What one member trains: its network, rule, schedule and numbers; and what a population must share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from labkit.config import ConfigError, nearest
+from labkit.engine.trainer import Trainer
+from labkit.models.network import Network
+from labkit.nn.initialise import Initialiser
+from labkit.optim.rules import Rule
+from labkit.optim.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Strengths of the augmentation, each a member's own; all 0 is none."""
+
+    mirror: float = 0.0
+    shift: int = 0
+    noise: float = 0.0
+
+    @property
+    def active(self) -> bool:
+        return bool(self.mirror or self.shift or self.noise)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One member.
+
+    Attributes:
+        network: its layers; `network.rates` are its dropout probabilities.
+        initialiser: with its gain.
+        rule: update rule with its numbers.
+        schedule: with its bounds.
+        trainer: length and arithmetic.
+        seed: of its random streams.
+        l2: lambda per weight tensor, in the order of the network's weights.
+        augmentation: strengths.
+        open_test: whether the test part is evaluated at the end.
+    """
+
+    network: Network
+    initialiser: Initialiser
+    rule: Rule
+    schedule: Schedule
+    trainer: Trainer
+    seed: int = 0
+    l2: tuple[float, ...] = ()
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    open_test: bool = True
+
+    @property
+    def structure(self) -> tuple[Any, ...]:
+        """Equal for members that one program can train; the numbers that may differ are left out."""
+        return (
+            self.network.structure,
+            self.initialiser.rule,
+            (self.rule.update, self.rule.slots),
+            self.schedule.kind,
+            self.trainer,
+            self.open_test,
+        )
+
+
+def l2_per_weight(l2: float | Mapping[str, float], network: Network) -> tuple[float, ...]:
+    """`loss.l2` as one number per weight tensor; raises ConfigError for a layer the network does not have."""
+    names = [name.split(".")[0] for name, parameter in network.parameters if parameter.role == "weight"]
+    if not isinstance(l2, Mapping):
+        return (float(l2),) * len(names)
+    for layer in l2:
+        if layer not in names:
+            raise ConfigError(f"loss.l2: the network has no layer {layer!r} with weights, {nearest(layer, names)}")
+    return tuple(float(l2.get(name, 0.0)) for name in names)

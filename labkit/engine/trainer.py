@@ -1,0 +1,116 @@
+"""The `trainer` group: how long, in what portions and with what arithmetic a run trains."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from labkit.config import ConfigError, Count, Flag, Positive
+from labkit.optim.schedules import Length, Schedule
+
+DEFAULT_EPOCHS = 10
+_EVERY = re.compile(r"(\d+)/(epoch|cycle|run)")
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.float32, "float64": torch.float64}
+# Two threads start to pay at about this many multiply-adds in a step; `make bench` prints the table behind it.
+_WORK_PER_THREAD = 8_000_000
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Keys of `trainer`.
+
+    Attributes:
+        epochs: passes over the training part; None: 10, unless `steps` or the schedule says.
+        steps: updates, instead of epochs.
+        batch_size: samples per update; the last batch of an epoch may be shorter.
+        device: `auto` is the GPU where there is one.
+        precision: of the parameters; `bfloat16` keeps them in float32 and multiplies in bfloat16.
+        threads: `auto` follows the work in a step.
+        eval_every: `n/epoch`, `n/cycle`, `n/run`, or a number of updates; None: 10/cycle with cycles, else 1/epoch.
+        eval_train: whether `train/*` is evaluated.
+        gradient: `analytic` is each layer's hand-written backward pass, `autograd` torch's; `auto` is analytic.
+        patience: stop after this many evaluations without a lower `val/loss`; None: never.
+    """
+
+    epochs: Positive | None = None
+    steps: Count | None = None
+    batch_size: Count = 100
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["float32", "bfloat16", "float64"] = "float32"
+    threads: Literal["auto"] | Count = "auto"
+    eval_every: str | Count | None = None
+    eval_train: Flag = True
+    gradient: Literal["auto", "analytic", "autograd"] = "auto"
+    patience: Count | None = None
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None and self.steps is not None:
+            raise ConfigError("trainer.steps: give either trainer.epochs or trainer.steps, not both.")
+        if isinstance(self.eval_every, str) and not _EVERY.fullmatch(self.eval_every):
+            raise ConfigError(
+                f"trainer.eval_every: expected such as '10/cycle', '1/epoch' or a number of updates, "
+                f"got {self.eval_every!r}."
+            )
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ConfigError("trainer.device: 'cuda' was asked for and torch sees no GPU; valid: auto, cpu.")
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of parameters, features and metrics."""
+        return _DTYPES[self.precision]
+
+    @property
+    def product(self) -> torch.dtype | None:
+        """Of the matrix products, None where it is the parameters' own."""
+        return torch.bfloat16 if self.precision == "bfloat16" else None
+
+    def chosen_device(self) -> torch.device:
+        """The device the run is on."""
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(self.device)
+
+    def chosen_threads(self, multiply_adds: int) -> int:
+        """Threads for a step of that many multiply-adds, all members and both passes together."""
+        if self.threads != "auto":
+            return self.threads
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return max(1, min(cores, multiply_adds // _WORK_PER_THREAD))
+
+    def length(self, samples: int, schedule: Schedule) -> Length:
+        """The run in updates; raises ConfigError where trainer and schedule both claim to say."""
+        per_epoch = -(-samples // self.batch_size)
+        fixed = Length(per_epoch, samples, self.batch_size, 0)
+        if schedule.updates is not None:
+            for key in ("epochs", "steps"):
+                if getattr(self, key) is not None:
+                    raise ConfigError(f"trainer.{key}: schedule={schedule.kind} sets the run's length; leave it null.")
+            total = schedule.updates(fixed)
+        elif self.steps is not None:
+            total = self.steps
+        else:
+            total = max(1, round((self.epochs if self.epochs is not None else DEFAULT_EPOCHS) * per_epoch))
+        return Length(per_epoch, samples, self.batch_size, total)
+
+    def evaluations(self, length: Length, schedule: Schedule) -> list[int]:
+        """Numbers of updates after which the run is evaluated: 0, then as `eval_every` says, and the last."""
+        cycle = schedule.cycle(length) if schedule.cycle else None
+        if isinstance(self.eval_every, int):
+            every: float = self.eval_every
+        else:
+            text = self.eval_every or ("10/cycle" if cycle else "1/epoch")
+            count, unit = text.split("/")
+            if unit == "cycle" and cycle is None:
+                raise ConfigError(f"trainer.eval_every: {text!r} needs a schedule with cycles, got {schedule.kind}.")
+            spans = {"epoch": length.per_epoch, "cycle": cycle, "run": length.total}
+            span = spans[unit]
+            assert span is not None
+            if int(count) == 0:
+                raise ConfigError(f"trainer.eval_every: {text!r} asks for no evaluation at all, expected at least 1.")
+            every = max(1.0, span / int(count))
+        points = {round(i * every) for i in range(int(length.total / every) + 1)}
+        return sorted({p for p in points if p <= length.total} | {0, length.total})

@@ -1,0 +1,228 @@
+"""The layer list of a model file: which entries there are, their keys, and the layers each one stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked
+
+from labkit.config import ConfigError, Count, Flag, Fraction, Natural, first_problem, nearest
+from labkit.nn.activation import ACTIVATIONS, Activation
+from labkit.nn.convolution import Convolution
+from labkit.nn.embedding import Embedding
+from labkit.nn.flatten import Flatten
+from labkit.nn.layer import Layer
+from labkit.nn.linear import Linear
+from labkit.nn.normalisation import BatchNorm
+from labkit.nn.pooling import AveragePool, GlobalAveragePool, MaxPool
+from labkit.nn.recurrent import Recurrent
+
+Sizes = Count | list[Count]
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """What a layer list takes from the data: number of classes, number of distinct tokens (0 where not text)."""
+
+    classes: int
+    tokens: int = 0
+
+
+@checked(frozen=True, kw_only=True, config={"extra": "forbid"})
+class _Weights:
+    """Keys of every layer with weights.
+
+    Attributes:
+        activation: instead of the model's own.
+        batch_norm: batch normalisation between the layer and its activation.
+        dropout: probability of the dropout after the activation.
+        repeat: this many such layers in a row.
+    """
+
+    activation: str | None = None
+    batch_norm: Flag = False
+    dropout: Fraction | None = None
+    repeat: Natural = 1
+
+    def surround(self, layer: Layer, activation: str) -> Iterator[Unit]:
+        """The layer with its norm and activation as one unit, then its dropout."""
+        norm = (BatchNorm(),) if self.batch_norm else ()
+        name = self.activation or activation
+        curve = () if name == "identity" else (Activation(_activation(name)),)
+        yield Unit((layer, *norm, *curve), weights=True)
+        if self.dropout is not None:
+            yield Unit((), dropout=self.dropout)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Layers that belong together: one layer with weights, its norm and activation; or one layer without weights.
+
+    Attributes:
+        layers: in order; empty for dropout, whose layer gets its index when the network is built.
+        weights: whether this unit is a point of the network.
+        dropout: a dropout probability, else None.
+        skip: points back to where an addition onto this unit's output starts; 0 for none.
+    """
+
+    layers: tuple[Layer, ...]
+    weights: bool = False
+    dropout: float | None = None
+    skip: int = 0
+
+
+@checked(frozen=True, kw_only=True, config={"extra": "forbid"})
+class _Linear(_Weights):
+    units: Literal["classes"] | Sizes
+    bias: Flag = True
+
+    def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
+        if self.units == "classes":
+            yield from self.surround(Linear(sizing.classes, self.bias), "identity")
+            return
+        for units in _listed(self.units) * self.repeat:
+            yield from self.surround(Linear(units, self.bias), activation)
+
+
+@checked(frozen=True, kw_only=True, config={"extra": "forbid"})
+class _Convolution(_Weights):
+    channels: Sizes
+    kernel: Count = 3
+    stride: Count = 1
+    padding: Natural | Literal["same"] = "same"
+    bias: Flag = True
+    downsample: Literal["none", "stride", "maxpool"] = "none"
+
+    def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
+        dimensions = int(kind[4])
+        padding = (self.kernel - 1) // 2 if self.padding == "same" else self.padding
+        stride = self.stride * (2 if self.downsample == "stride" else 1)
+        for channels in _listed(self.channels) * self.repeat:
+            layer = Convolution(dimensions, channels, self.kernel, stride, padding, self.bias)
+            yield from self.surround(layer, activation)
+            if self.downsample == "maxpool":
+                yield Unit((MaxPool(dimensions),))
+
+
+@checked(frozen=True, kw_only=True, config={"extra": "forbid"})
+class _Residual:
+    """`blocks` times `x + W2 act(W1 x + b)`: no bias in W2, no activation after the addition (Ben-Gurion lab)."""
+
+    width: Count
+    blocks: Natural = 1
+
+    def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
+        for _ in range(self.blocks):
+            yield Unit((Linear(self.width), Activation(_activation(activation))), weights=True)
+            yield Unit((Linear(self.width, bias=False),), weights=True, skip=2)
+
+
+@checked(frozen=True, kw_only=True, config={"extra": "forbid"})
+class _Pool:
+    kernel: Count = 2
+    stride: Count | None = None
+
+    def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
+        pool = MaxPool if kind.startswith("max") else AveragePool
+        yield Unit((pool(int(kind[-2]), self.kernel, self.stride or self.kernel),))
+
+
+@checked(frozen=True, kw_only=True, config={"extra": "forbid"})
+class _Recurrent:
+    units: Count
+
+    def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
+        yield Unit((Recurrent(self.units),), weights=True)
+
+
+@checked(frozen=True, kw_only=True, config={"extra": "forbid"})
+class _Embedding:
+    size: Count
+
+    def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
+        if not sizing.tokens:
+            raise ConfigError("model: an embedding needs texts, and this data set has none; valid: data=names.")
+        yield Unit((Embedding(sizing.tokens, self.size),), weights=True)
+
+
+@checked(frozen=True, kw_only=True, config={"extra": "forbid"})
+class _Dropout:
+    p: Fraction
+
+    def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
+        yield Unit((), dropout=self.p)
+
+
+@checked(frozen=True, kw_only=True, config={"extra": "forbid"})
+class _Activation:
+    function: str
+
+    def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
+        yield Unit((Activation(_activation(self.function)),))
+
+
+@checked(frozen=True, kw_only=True, config={"extra": "forbid"})
+class _Plain:
+    def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
+        layers: dict[str, type[Flatten | BatchNorm | GlobalAveragePool]] = {"flatten": Flatten, "batch_norm": BatchNorm, "global_average_pool": GlobalAveragePool}
+        yield Unit((layers[kind](),))
+
+
+ENTRIES: dict[str, Any] = {
+    "linear": _Linear,
+    "conv1d": _Convolution,
+    "conv2d": _Convolution,
+    "rnn": _Recurrent,
+    "embedding": _Embedding,
+    "residual": _Residual,
+    "max_pool1d": _Pool,
+    "max_pool2d": _Pool,
+    "average_pool1d": _Pool,
+    "average_pool2d": _Pool,
+    "dropout": _Dropout,
+    "activation": _Activation,
+    "flatten": _Plain,
+    "batch_norm": _Plain,
+    "global_average_pool": _Plain,
+}
+
+
+def expand(entries: Sequence[Any], activation: str, sizing: Sizing) -> list[Unit]:
+    """The units that a model file's `layers` stand for; raises ConfigError on an unknown entry, key or value."""
+    _activation(activation)
+    units: list[Unit] = []
+    for position, entry in enumerate(entries):
+        kind, keys = _kind_and_keys(entry, position)
+        try:
+            parsed = TypeAdapter(ENTRIES[kind]).validate_python(keys)
+        except ValidationError as error:
+            raise ConfigError(first_problem(error, f"model.layers[{position}].{kind}", ENTRIES[kind])) from None
+        units.extend(parsed.expand(kind, activation, sizing))
+    return units
+
+
+def _kind_and_keys(entry: Any, position: int) -> tuple[str, Mapping[str, Any]]:
+    kind: Any = entry if isinstance(entry, str) else None
+    keys: Any = {}
+    if isinstance(entry, Mapping) and len(entry) == 1:
+        (kind, keys), *_ = entry.items()
+    if not isinstance(kind, str):
+        raise ConfigError(
+            f"model.layers[{position}]: expected a layer such as 'linear: {{units: 50}}', got {entry!r}."
+        )
+    if kind not in ENTRIES:
+        raise ConfigError(f"model.layers[{position}]: unknown layer {kind!r}, {nearest(kind, ENTRIES)}")
+    return kind, keys or {}
+
+
+def _activation(name: str) -> str:
+    if name not in ACTIVATIONS:
+        raise ConfigError(f"model.activation: unknown activation {name!r}, {nearest(name, ACTIVATIONS)}")
+    return name
+
+
+def _listed(sizes: Any) -> list[int]:
+    return list(sizes) if isinstance(sizes, list) else [sizes]

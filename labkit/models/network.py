@@ -1,0 +1,237 @@
+"""A network: a list of layers with skips between points, and its two passes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from torch import Tensor
+
+from labkit.config import ConfigError, Count, Natural
+from labkit.models.entries import Sizing, Unit, expand
+from labkit.nn.convolution import Convolution
+from labkit.nn.dropout import Dropout
+from labkit.nn.flatten import Flatten
+from labkit.nn.layer import Context, Layer, Parameter, Shape, Tensors
+from labkit.nn.linear import Linear
+from labkit.nn.recurrent import Recurrent
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network as data, before it meets a data set.
+
+    Attributes:
+        activation: after every layer with weights but the last.
+        layers: entries of `labkit.models.entries.ENTRIES`.
+        skips: pairs `[a, b]`: the output of point a is added to the output of point b. Point 0 is the input, point i
+            the i-th layer with weights after its activation and after the skips that arrive there.
+        max_parameters: budget; None for none.
+        max_hidden_units: budget; None for none.
+    """
+
+    activation: str
+    layers: list[Any]
+    skips: list[tuple[int, int]]
+    max_parameters: int | None = None
+    max_hidden_units: int | None = None
+
+    def build(self, shape: Shape, sizing: Sizing) -> Network:
+        """The network for samples of `shape`; raises ConfigError where a layer, a skip or a budget does not fit."""
+        network = Network(expand(self.layers, self.activation, sizing), self.skips, shape)
+        if network.output_shape != (sizing.classes,):
+            raise ConfigError(
+                f"model: the last layer gives {network.output_shape}, expected ({sizing.classes},), one per class."
+            )
+        for budget, count, unit in (
+            ("max_parameters", network.parameter_count, "parameters"),
+            ("max_hidden_units", network.hidden_units, "hidden units"),
+        ):
+            limit = getattr(self, budget)
+            if limit is not None and count > limit:
+                raise ConfigError(f"model.{budget}: the network has {count} {unit}, at most {limit} allowed.")
+        return network
+
+
+def layers(
+    *,
+    layers: list[Any],
+    activation: str = "relu",
+    skips: list[tuple[Natural, Count]] = [],  # noqa: B006  (read only)
+    max_parameters: Count | None = None,
+    max_hidden_units: Count | None = None,
+    **names: Any,
+) -> Model:
+    """A model from a list of layers; further keys are only names that the list interpolates (`${model.hidden}`)."""
+    return Model(activation, layers, skips, max_parameters, max_hidden_units)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One layer in its place.
+
+    Attributes:
+        layer: what it computes.
+        name: as in messages and metric names: kind and number of the point, `conv2d_3`.
+        shape: of one input sample.
+        output_shape: of one output sample.
+        first_parameter: its parameters are `parameters[first_parameter:last_parameter]` of the network.
+        first_buffer: likewise its running statistics.
+        point: the number of the point that its output is, else None.
+        arrivals: points that are added to its output.
+    """
+
+    layer: Layer
+    name: str
+    shape: Shape
+    output_shape: Shape
+    first_parameter: int
+    last_parameter: int
+    first_buffer: int
+    last_buffer: int
+    point: int | None = None
+    arrivals: tuple[int, ...] = ()
+
+
+class Network:
+    """Layers in their places, with the parameters and running statistics they need; it holds no tensors.
+
+    Attributes:
+        stages: the layers in order.
+        parameters: name (`conv2d_1.weight`) and description of every parameter tensor.
+        buffers: name, shape and initial value of every running statistic.
+        rates: the dropout probability of each dropout layer: member-wise numbers, not structure.
+        output_shape: of one sample.
+    """
+
+    def __init__(self, units: Sequence[Unit], skips: Sequence[tuple[int, int]], shape: Shape) -> None:
+        self.stages: list[Stage] = []
+        self.parameters: list[tuple[str, Parameter]] = []
+        self.buffers: list[tuple[str, Shape, float]] = []
+        self.rates: list[float] = []
+        self.output_shape = shape
+        self._shapes = [shape]  # of every point
+        block_skips = _skips_of_blocks(units)
+        self._check_numbers(skips, sum(unit.weights for unit in units))
+        for unit in units:
+            self._add(unit, [*skips, *block_skips])
+        self._sources = {a for stage in self.stages for a in stage.arrivals}
+        with_parameters = [i for i, stage in enumerate(self.stages) if stage.last_parameter > stage.first_parameter]
+        if not with_parameters:
+            raise ConfigError("model.layers: no layer has parameters; there is nothing to train.")
+        self._first = with_parameters[0]
+
+    def _add(self, unit: Unit, skips: Sequence[tuple[int, int]]) -> None:
+        number = len(self._shapes) if unit.weights else len(self._shapes) - 1
+        layers: Sequence[Layer] = unit.layers
+        if unit.dropout is not None:
+            layers = [Dropout(len(self.rates))]
+            self.rates.append(unit.dropout)
+        if layers and isinstance(layers[0], Linear) and len(self.output_shape) > 1:
+            layers = [Flatten(), *layers]
+        for layer in layers:
+            last = unit.weights and layer is layers[-1]
+            arrivals = tuple(a for a, b in skips if b == number) if last else ()
+            self._append(layer, number, number if last else None, arrivals)
+
+    def _append(self, layer: Layer, number: int, point: int | None, arrivals: tuple[int, ...]) -> None:
+        shape = self.output_shape
+        self.output_shape = layer.output_shape(shape)
+        name = f"{layer.kind}_{number}"
+        first_parameter, first_buffer = len(self.parameters), len(self.buffers)
+        self.parameters += [(f"{name}.{key}", p) for key, p in layer.parameters(shape).items()]
+        self.buffers += [(f"{name}.{key}", *b) for key, b in layer.buffers(shape).items()]
+        places = (first_parameter, len(self.parameters), first_buffer, len(self.buffers))
+        self.stages.append(Stage(layer, name, shape, self.output_shape, *places, point, arrivals))
+        for a in arrivals:
+            if self._shapes[a] != self.output_shape:
+                raise ConfigError(
+                    f"model.skips: [{a}, {point}] joins shapes {self._shapes[a]} and {self.output_shape}; "
+                    "both points must have one shape."
+                )
+        if point is not None:
+            self._shapes.append(self.output_shape)
+
+    @staticmethod
+    def _check_numbers(skips: Sequence[tuple[int, int]], points: int) -> None:
+        for a, b in skips:
+            if not 0 <= a < b <= points:
+                raise ConfigError(f"model.skips: [{a}, {b}] is not a pair of points 0 <= a < b <= {points}.")
+
+    @property
+    def parameter_count(self) -> int:
+        """Numbers that one member learns, norms included."""
+        return sum(prod(p.shape) for _, p in self.parameters)
+
+    @property
+    def hidden_units(self) -> int:
+        """The widths of all linear layers but the last, added up (Caltech lab)."""
+        return sum(stage.layer.units for stage in self.stages if isinstance(stage.layer, Linear)) - prod(
+            self.output_shape
+        )
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of one sample's forward pass: each weight once for every place it is applied at."""
+        return sum(self._multiply_adds(stage) for stage in self.stages)
+
+    def _multiply_adds(self, stage: Stage) -> int:
+        own = self.parameters[stage.first_parameter : stage.last_parameter]
+        weights = sum(prod(p.shape) for _, p in own if p.role == "weight")
+        places = prod(stage.output_shape[1:]) if isinstance(stage.layer, Convolution) else 1
+        steps = stage.shape[0] if isinstance(stage.layer, Recurrent) else 1
+        return weights * places * steps
+
+    @property
+    def structure(self) -> tuple[Any, ...]:
+        """Equal for two networks that can train as members of one population."""
+        return tuple((stage.layer, stage.shape, stage.point, stage.arrivals) for stage in self.stages)
+
+    def by_stage(self, parameters: Sequence[Tensor], buffers: Sequence[Tensor]) -> list[tuple[Tensors, Tensors]]:
+        """Parameters and running statistics of each stage: what `forward` and `backward` take."""
+        return [
+            (parameters[s.first_parameter : s.last_parameter], buffers[s.first_buffer : s.last_buffer])
+            for s in self.stages
+        ]
+
+    def forward(
+        self, x: Tensor, tensors: Sequence[tuple[Tensors, Tensors]], context: Context
+    ) -> tuple[Tensor, list[Any]]:
+        """Scores `(M, B, classes)` for a batch `(G, B, *shape)`, and what `backward` needs."""
+        tape = []
+        points = {0: x}
+        for stage, (parameters, buffers) in zip(self.stages, tensors, strict=True):
+            x, saved = stage.layer.forward(x, parameters, buffers, context)
+            tape.append(saved)
+            if self._sources and stage.point is not None:
+                for a in stage.arrivals:
+                    x = x + points[a]
+                points[stage.point] = x
+        return x, tape
+
+    def backward(
+        self,
+        dy: Tensor,
+        tape: list[Any],
+        tensors: Sequence[tuple[Tensors, Tensors]],
+        gradients: Sequence[tuple[Tensors, Tensors]],
+    ) -> None:
+        """Write the gradient of every parameter into `gradients`, given the one of the scores."""
+        pending: dict[int, Tensor] = {}
+        for i in range(len(self.stages) - 1, self._first - 1, -1):
+            stage = self.stages[i]
+            if self._sources and stage.point is not None:
+                if stage.point in pending:
+                    dy = dy + pending.pop(stage.point)
+                for a in stage.arrivals:
+                    pending[a] = pending[a] + dy if a in pending else dy
+            dx = stage.layer.backward(dy, tape[i], tensors[i][0], gradients[i][0], i > self._first)
+            if dx is not None:
+                dy = dx
+
+
+def _skips_of_blocks(units: Sequence[Unit]) -> list[tuple[int, int]]:
+    points = [unit for unit in units if unit.weights]
+    return [(i - unit.skip, i) for i, unit in enumerate(points, start=1) if unit.skip]

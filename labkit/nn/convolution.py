@@ -1,0 +1,101 @@
+"""Convolutions over one or two spatial axes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from labkit.config import ConfigError
+from labkit.nn.layer import Context, Parameter, Shape, Tensors, WeightLayer
+
+_CONVOLVE = {1: functional.conv1d, 2: functional.conv2d}
+
+
+@dataclass(frozen=True)
+class Convolution(WeightLayer):
+    """Cross-correlation of `channels` kernels with zero-padded input, plus a bias per channel.
+
+    Attributes:
+        dimensions: spatial axes, 1 or 2.
+        channels: output channels.
+        kernel: side of the kernel.
+        stride: step between two outputs.
+        padding: zeros on each side.
+        bias: whether there is a bias.
+    """
+
+    dimensions: int
+    channels: int
+    kernel: int = 3
+    stride: int = 1
+    padding: int = 0
+    bias: bool = True
+
+    @property
+    def kind(self) -> str:
+        return f"conv{self.dimensions}d"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) != self.dimensions + 1:
+            want = "(channels, length)" if self.dimensions == 1 else "(channels, height, width)"
+            raise ConfigError(f"model: {self.kind} needs samples of shape {want}, got {shape}.")
+        sides = [(side + 2 * self.padding - self.kernel) // self.stride + 1 for side in shape[1:]]
+        if min(sides) < 1:
+            raise ConfigError(
+                f"model: {self.kind} with kernel {self.kernel} and padding {self.padding} does not fit into {shape}."
+            )
+        return (self.channels, *sides)
+
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        area = self.kernel**self.dimensions
+        kernel = (self.channels, shape[0], *[self.kernel] * self.dimensions)
+        weight = Parameter(kernel, "weight", fan_in=shape[0] * area, fan_out=self.channels * area)
+        return {"weight": weight, "bias": Parameter((self.channels,), "bias")} if self.bias else {"weight": weight}
+
+    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+        weight = parameters[0].flatten(0, 1)  # (M * channels, channels in, *kernel)
+        bias = parameters[1].flatten() if self.bias else None
+        folded, groups = fold(x), len(x)  # (B, G * channels in, *sides): the members are groups of one convolution
+        if context.product is not None:
+            folded, weight = folded.to(context.product), weight.to(context.product)
+            bias = bias if bias is None else bias.to(context.product)
+        y = _CONVOLVE[self.dimensions](folded, weight, bias, self.stride, self.padding, 1, groups)
+        if context.product is not None:
+            y = y.to(x.dtype)
+        return unfold(y, len(parameters[0])), (folded, weight, groups)
+
+    def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+        """The transposed convolutions, by the kernel that autograd itself calls."""
+        folded, weight, groups = saved
+        each = [1] * self.dimensions
+        dx, dw, db = torch.ops.aten.convolution_backward(
+            fold(dy) if dy.dtype == folded.dtype else fold(dy).to(folded.dtype),
+            folded,
+            weight,
+            [len(weight)] if self.bias else None,
+            [self.stride] * self.dimensions,
+            [self.padding] * self.dimensions,
+            each,
+            False,
+            [0] * self.dimensions,
+            groups,
+            [need_dx, True, self.bias],
+        )
+        gradients[0].copy_(dw.view_as(gradients[0]))
+        if self.bias:
+            gradients[1].copy_(db.view_as(gradients[1]))
+        return unfold(dx.to(dy.dtype), groups) if need_dx else None
+
+
+def fold(x: Tensor) -> Tensor:
+    """`(G, B, C, *sides)` to `(B, G * C, *sides)`; free for one member, and where `unfold` was the last word."""
+    return x[0] if x.shape[0] == 1 else x.transpose(0, 1).flatten(1, 2)
+
+
+def unfold(y: Tensor, members: int) -> Tensor:
+    """`(B, M * C, *sides)` to `(M, B, C, *sides)`, a view."""
+    return y.unsqueeze(0) if members == 1 else y.unflatten(1, (members, -1)).transpose(0, 1)

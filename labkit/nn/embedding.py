@@ -1,0 +1,48 @@
+"""Token ids to vectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from labkit.config import ConfigError
+from labkit.nn.layer import Context, Parameter, Shape, Tensors, WeightLayer
+
+
+@dataclass(frozen=True)
+class Embedding(WeightLayer):
+    """Row `id` of a table: `(length,)` ids to `(length, size)`. Id 0 is padding; its row is never used downstream.
+
+    Attributes:
+        tokens: rows of the table.
+        size: length of a vector.
+    """
+
+    tokens: int
+    size: int
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) != 1:
+            raise ConfigError(f"model: embedding needs texts of shape (length,), got {shape}.")
+        return (*shape, self.size)
+
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        return {"weight": Parameter((self.tokens, self.size), "weight", fan_in=self.tokens, fan_out=self.size)}
+
+    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+        table = parameters[0]  # (M, tokens, size)
+        rows = x.long()
+        if table.shape[0] > 1:  # each member reads its own block of the stacked tables
+            first = torch.arange(table.shape[0], device=x.device) * self.tokens
+            rows = rows + first.view(-1, 1, 1)
+        return functional.embedding(rows, table.flatten(0, 1)), rows
+
+    def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+        """Every use of a row adds its gradient to that row; ids have none."""
+        rows: Tensor = saved
+        gradients[0].zero_().view(-1, self.size).index_add_(0, rows.flatten(), dy.reshape(-1, self.size))
+        return None

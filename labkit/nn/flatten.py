@@ -1,0 +1,25 @@
+"""Samples of any shape as vectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from torch import Tensor
+
+from labkit.nn.layer import Context, Layer, Shape, Tensors
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """`(channels, *sides)` to `(channels * sides,)`, last axis fastest."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (prod(shape),)
+
+    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+        return x.flatten(2), x.shape
+
+    def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+        return dy.reshape(dy.shape[0], *saved[1:]) if need_dx else None

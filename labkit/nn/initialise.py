@@ -1,0 +1,82 @@
+"""Initialisers: how the weights of a member are drawn before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import sqrt
+
+import torch
+from torch import Tensor
+
+from labkit.config import NonNegative
+from labkit.nn.layer import Parameter
+
+
+@dataclass(frozen=True)
+class Initialiser:
+    """A rule for weights (biases start at 0, scales at 1) times a gain, which is a member's own.
+
+    Attributes:
+        rule: the weight tensor for a parameter and a generator.
+        gain: factor on every weight.
+    """
+
+    rule: Callable[[Parameter, torch.Generator, torch.dtype], Tensor]
+    gain: float = 1.0
+
+    def draw(self, parameter: Parameter, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+        """One member's tensor of `parameter.shape`, drawn on the CPU."""
+        if parameter.role == "weight":
+            return self.gain * self.rule(parameter, generator, dtype)
+        return torch.full(parameter.shape, 1.0 if parameter.role == "scale" else 0.0, dtype=dtype)
+
+
+def _gaussian(parameter: Parameter, generator: torch.Generator, dtype: torch.dtype, deviation: float) -> Tensor:
+    return deviation * torch.randn(parameter.shape, generator=generator, dtype=dtype)
+
+
+def _zero(parameter: Parameter, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    return torch.zeros(parameter.shape, dtype=dtype)
+
+
+def _normal(parameter: Parameter, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    return _gaussian(parameter, generator, dtype, 1.0)
+
+
+def _scaled_normal(parameter: Parameter, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    return _gaussian(parameter, generator, dtype, 1 / sqrt(parameter.fan_in))
+
+
+def _glorot(parameter: Parameter, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    limit = sqrt(6 / (parameter.fan_in + parameter.fan_out))
+    return limit * (2 * torch.rand(parameter.shape, generator=generator, dtype=dtype) - 1)
+
+
+def _he(parameter: Parameter, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    return _gaussian(parameter, generator, dtype, sqrt(2 / parameter.fan_in))
+
+
+def zero(*, gain: NonNegative = 1.0) -> Initialiser:
+    """All weights 0 (Montreal lab, Caltech lab)."""
+    return Initialiser(_zero, gain)
+
+
+def normal(*, gain: NonNegative = 1.0) -> Initialiser:
+    """N(0, 1) (Montreal lab)."""
+    return Initialiser(_normal, gain)
+
+
+def scaled_normal(*, gain: NonNegative = 1.0) -> Initialiser:
+    """N(0, 1 / fan-in) (KTH lab, exercise 1)."""
+    return Initialiser(_scaled_normal, gain)
+
+
+def glorot(*, gain: NonNegative = 1.0) -> Initialiser:
+    """Uniform within sqrt(6 / (fan-in + fan-out)) (Glorot and Bengio 2010, eq. 16)."""
+    return Initialiser(_glorot, gain)
+
+
+def he(*, gain: NonNegative = 1.0) -> Initialiser:
+    """N(0, 2 / fan-in) (He et al. 2015, eq. 10)."""
+    return Initialiser(_he, gain)

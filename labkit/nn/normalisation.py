@@ -1,0 +1,80 @@
+"""Batch normalisation with running statistics per member."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from labkit.nn.layer import Context, Layer, Parameter, Shape, Tensors
+
+EPSILON = 1e-5
+MOMENTUM = 0.1  # weight of the newest batch in the running statistics
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """`y = gamma (x - mean) / sqrt(variance + 1e-5) + beta` per channel (Ioffe and Szegedy 2015).
+
+    Training uses the mean and biased variance over the batch and all places, and moves the running ones a tenth of
+    the way (the running variance is the unbiased one). Evaluation uses the running ones, and so does a training batch
+    with a single value per channel, whose variance is not defined.
+    """
+
+    @property
+    def kind(self) -> str:
+        return "batch_norm"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        return {"gamma": Parameter(shape[:1], "scale"), "beta": Parameter(shape[:1], "bias")}
+
+    def buffers(self, shape: Shape) -> dict[str, tuple[Shape, float]]:
+        return {"mean": (shape[:1], 0.0), "variance": (shape[:1], 1.0)}
+
+    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+        gamma, beta = (_per_channel(p, x) for p in parameters)
+        axes = [1, *range(3, x.dim())]
+        count = x.shape[1] * x.shape[3:].numel()
+        by_batch = context.training and count > 1
+        if by_batch:
+            mean = x.mean(axes, keepdim=True)
+            centred = x - mean
+            variance = (centred * centred).mean(axes, keepdim=True)
+            _move(buffers[0], mean)
+            _move(buffers[1], variance * (count / (count - 1)))
+        else:
+            centred = x - _per_channel(buffers[0], x)
+            variance = _per_channel(buffers[1], x)
+        scale = (variance + EPSILON).sqrt().reciprocal()
+        standard = centred * scale
+        return standard * gamma + beta, (standard, scale, axes if by_batch else None)
+
+    def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+        """With z the standardised input: `dgamma = sum dy z`, `dbeta = sum dy`,
+        `dx = gamma scale (dy - mean dy - z mean(dy z))`; the means vanish where running statistics were used."""
+        standard, scale, axes = saved
+        places = [1, *range(3, dy.dim())]
+        torch.sum(dy * standard, places, out=gradients[0])
+        torch.sum(dy, places, out=gradients[1])
+        if not need_dx:
+            return None
+        dz = dy * _per_channel(parameters[0], dy)
+        if axes is not None:
+            dz = dz - dz.mean(axes, keepdim=True) - standard * (dz * standard).mean(axes, keepdim=True)
+        return dz * scale
+
+
+def _per_channel(value: Tensor, like: Tensor) -> Tensor:
+    """`(M, C)` as `(M, 1, C, 1, ...)`."""
+    return value.view(value.shape[0], 1, value.shape[1], *[1] * (like.dim() - 3))
+
+
+def _move(running: Tensor, batch: Tensor) -> None:
+    """Step the running statistic `(M, C)` towards the batch's, in place."""
+    value = batch.detach().flatten(2).flatten(1)
+    running.mul_(1 - MOMENTUM).add_(value, alpha=MOMENTUM)

@@ -1,0 +1,116 @@
+"""Max, average and global average pooling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from labkit.config import ConfigError
+from labkit.nn.layer import Context, Layer, Shape, Tensors
+
+_MAX = {1: functional.max_pool1d, 2: functional.max_pool2d}
+_CONVOLVE = {1: functional.conv1d, 2: functional.conv2d}
+
+
+@dataclass(frozen=True)
+class _Pooling(Layer):
+    """Shared by max and average pooling: windows of `kernel`, `stride` apart, without padding."""
+
+    dimensions: int
+    kernel: int = 2
+    stride: int = 2
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) != self.dimensions + 1 or min(shape[1:]) < self.kernel:
+            raise ConfigError(
+                f"model: {self.kind} with kernel {self.kernel} needs {self.dimensions} spatial axes "
+                f"of at least {self.kernel}, got {shape}."
+            )
+        return (shape[0], *[(side - self.kernel) // self.stride + 1 for side in shape[1:]])
+
+
+@dataclass(frozen=True)
+class MaxPool(_Pooling):
+    """The largest value of each window; its gradient goes to the first largest."""
+
+    @property
+    def kind(self) -> str:
+        return f"max_pool{self.dimensions}d"
+
+    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+        samples = x.flatten(0, 1)
+        y, index = _MAX[self.dimensions](samples, self.kernel, self.stride, return_indices=True)
+        return y.unflatten(0, x.shape[:2]), (index, samples.shape)
+
+    def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+        if not need_dx:
+            return None
+        index, shape = saved
+        flat = dy.new_zeros((*shape[:2], shape[2:].numel()))
+        flat.scatter_add_(2, index.flatten(2), dy.flatten(0, 1).flatten(2))
+        return flat.view(*dy.shape[:2], *shape[1:])
+
+
+@dataclass(frozen=True)
+class AveragePool(_Pooling):
+    """The mean of each window, as a convolution of every channel with a constant kernel."""
+
+    @property
+    def kind(self) -> str:
+        return f"average_pool{self.dimensions}d"
+
+    def _kernel(self, like: Tensor) -> Tensor:
+        window = [self.kernel] * self.dimensions
+        return like.new_full((1, 1, *window), self.kernel**-self.dimensions)
+
+    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+        planes = x.flatten(0, 2).unsqueeze(1)
+        y = _CONVOLVE[self.dimensions](planes, self._kernel(x), stride=self.stride)
+        return y.squeeze(1).unflatten(0, x.shape[:3]), x.shape
+
+    def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+        """Each window hands `1 / window size` of its gradient to every member of it."""
+        if not need_dx:
+            return None
+        dx, _, _ = torch.ops.aten.convolution_backward(
+            dy.flatten(0, 2).unsqueeze(1),
+            dy.new_empty(1).expand(saved[:3].numel(), 1, *saved[3:]),
+            self._kernel(dy),
+            None,
+            [self.stride] * self.dimensions,
+            [0] * self.dimensions,
+            [1] * self.dimensions,
+            False,
+            [0] * self.dimensions,
+            1,
+            [True, False, False],
+        )
+        gradient: Tensor = dx.view(saved)
+        return gradient
+
+
+@dataclass(frozen=True)
+class GlobalAveragePool(Layer):
+    """The mean of each channel over all places: `(channels, *sides)` to `(channels,)` (Lin et al. 2013, 3.2)."""
+
+    @property
+    def kind(self) -> str:
+        return "global_average_pool"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) < 2:
+            raise ConfigError(f"model: global_average_pool needs samples (channels, *sides), got {shape}.")
+        return shape[:1]
+
+    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+        return x.flatten(3).mean(3), x.shape
+
+    def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+        if not need_dx:
+            return None
+        share = dy / saved[3:].numel()
+        return share.view(*dy.shape, *[1] * len(saved[3:])).expand(saved)

@@ -1,0 +1,114 @@
+"""Update rules: pure pairs of state and update on tensors `(M, n)`, one row per member."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from labkit.config import Fraction, NonNegative, Positive
+
+Slots = Mapping[str, Tensor]
+Numbers = Mapping[str, Tensor]
+Update = Callable[[Tensor, Tensor, Slots, Numbers, int], None]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An update rule.
+
+    Attributes:
+        update: `update(theta, gradient, slots, numbers, t)` moves `theta` in place. `theta`, `gradient` and each
+            slot are `(M, n)`, each number `(M, 1)`, among them `lr`, the rate of this very update; t = 1, 2, ...
+            The gradient is scratch space of the update.
+        slots: names of the tensors the rule remembers; they start at 0.
+        numbers: hyper-parameters, each a member's own.
+    """
+
+    update: Update
+    slots: tuple[str, ...] = ()
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+def _sgd(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t: int) -> None:
+    theta.addcmul_(gradient, numbers["lr"], value=-1)
+
+
+def _momentum(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t: int) -> None:
+    velocity = slots["velocity"].mul_(numbers["momentum"]).add_(gradient)
+    theta.addcmul_(velocity, numbers["lr"], value=-1)
+
+
+def _nesterov(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t: int) -> None:
+    velocity = slots["velocity"].mul_(numbers["momentum"]).add_(gradient)
+    theta.addcmul_(gradient.addcmul_(velocity, numbers["momentum"]), numbers["lr"], value=-1)
+
+
+def _adam(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t: int) -> None:
+    beta1, beta2 = numbers["beta1"], numbers["beta2"]
+    mean = slots["mean"].mul_(beta1).addcmul_(gradient, 1 - beta1)
+    square = slots["square"].mul_(beta2).addcmul_(gradient * gradient, 1 - beta2)
+    root = (square / (1 - beta2**t)).sqrt_().add_(numbers["epsilon"])
+    theta.addcmul_(mean / root, numbers["lr"] / (1 - beta1**t), value=-1)
+
+
+def _rmsprop(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t: int) -> None:
+    decay = numbers["decay"]
+    square = slots["square"].mul_(decay).addcmul_(gradient * gradient, 1 - decay)
+    step = gradient.div_(square.sqrt().add_(numbers["epsilon"]))
+    if "velocity" in slots:
+        step = slots["velocity"].mul_(numbers["momentum"]).add_(step)
+    theta.addcmul_(step, numbers["lr"], value=-1)
+
+
+def sgd(*, lr: NonNegative, weight_decay: NonNegative = 0.0) -> Rule:
+    """`theta <- theta - lr (g + weight_decay theta)` (Boulder lab, eqs. 1 and 6)."""
+    return Rule(_sgd, (), {"lr": lr, "weight_decay": weight_decay})
+
+
+def momentum(*, lr: NonNegative, momentum: Fraction = 0.9, weight_decay: NonNegative = 0.0) -> Rule:
+    """`m <- momentum m + g + weight_decay theta`, `theta <- theta - lr m` (Boulder lab, eqs. 8 and 9)."""
+    return Rule(_momentum, ("velocity",), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+
+def nesterov(*, lr: NonNegative, momentum: Fraction = 0.9, weight_decay: NonNegative = 0.0) -> Rule:
+    """As `momentum`, but steps along `g + momentum m` (Sutskever et al. 2013, in torch's form)."""
+    return Rule(_nesterov, ("velocity",), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+
+def adam(
+    *,
+    lr: NonNegative,
+    beta1: Fraction = 0.9,
+    beta2: Fraction = 0.999,
+    epsilon: Positive = 1e-8,
+    weight_decay: NonNegative = 0.0,
+) -> Rule:
+    """Adam with bias correction (Kingma and Ba 2015, algorithm 1); weight decay and l2 enter the gradient (coupled)."""
+    numbers = {"lr": lr, "beta1": beta1, "beta2": beta2, "epsilon": epsilon, "weight_decay": weight_decay}
+    return Rule(_adam, ("mean", "square"), numbers)
+
+
+def rmsprop(
+    *,
+    lr: NonNegative,
+    decay: Fraction = 0.99,
+    epsilon: Positive = 1e-8,
+    momentum: Fraction = 0.0,
+    weight_decay: NonNegative = 0.0,
+) -> Rule:
+    """`theta <- theta - lr g / (sqrt(mean of g^2) + epsilon)` (Hinton 2012), with momentum on the step if it is > 0."""
+    numbers = {"lr": lr, "decay": decay, "epsilon": epsilon, "momentum": momentum, "weight_decay": weight_decay}
+    return Rule(_rmsprop, ("square", "velocity") if momentum else ("square",), numbers)
+
+
+def decay_gradient(theta: Tensor, gradient: Tensor, decay: Tensor) -> None:
+    """`g <- g + decay theta` in place: weight decay, and `2 lambda` of `loss.l2`, before the rule sees the gradient."""
+    gradient.addcmul_(theta, decay)
+
+
+def initial_slots(rule: Rule, flat: Tensor) -> dict[str, Tensor]:
+    """The state of a rule before the first update: zeros of the parameters' shape."""
+    return {name: torch.zeros_like(flat) for name in rule.slots}

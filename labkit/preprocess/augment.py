@@ -1,0 +1,108 @@
+"""Augmentation of a training batch on the fly: mirror, shift, noise; per member, from its own stream of draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def augment(
+    batch: Tensor,
+    mirror: Tensor,
+    shift: Tensor,
+    noise: Tensor,
+    generators: Sequence[torch.Generator],
+    stream: Tensor,
+) -> Tensor:
+    """Mirrored, shifted and noisy copies of a batch, for every member of a population.
+
+    An image is mirrored left to right with probability `mirror`, then moved by `(ty, tx)`, each drawn evenly from the
+    whole numbers `-shift .. shift` (down and right are positive). Vacated pixels become 0: the mean of the training
+    part after normalisation, black after scaling alone. Last, `noise` times a standard normal draw is added.
+
+    Every generator gives the same number of draws whatever the strengths, so members with equal seeds see equal draws,
+    whoever trains beside them and however strong their augmentation is.
+
+    Args:
+        batch: `(G, B, channels, height, width)`, or `(G, B, ...)` when only noise is asked for; G is 1 when all
+            members share the batch, else the number of members M.
+        mirror: `(M,)` probabilities.
+        shift: `(M,)` int64, pixels, less than height and width.
+        noise: `(M,)` standard deviations.
+        generators: one per distinct seed.
+        stream: `(M,)` int64, which generator each member draws from.
+
+    Returns:
+        `(1, B, ...)` when all members share batch, stream and strengths, else `(M, B, ...)`; `batch` is not changed.
+    """
+    uniforms, noise_seeds = _draw(generators, batch.shape[1], batch.device)
+    if batch.shape[0] == 1 and all(bool((one == one[:1]).all()) for one in (mirror, shift, noise, stream)):
+        mirror, shift, noise, stream = mirror[:1], shift[:1], noise[:1], stream[:1]
+    if bool((mirror > 0).any()) or bool((shift > 0).any()):
+        batch = _move(batch, uniforms[stream], mirror, shift)
+    if bool((noise > 0).any()):
+        normals = _normals(noise_seeds, generators, batch)
+        batch = batch + noise.to(batch.dtype).view(-1, *[1] * (batch.ndim - 1)) * normals[stream]
+    return batch if len(batch) == len(stream) else batch.expand(len(stream), *batch.shape[1:])
+
+
+def _draw(generators: Sequence[torch.Generator], size: int, device: torch.device) -> tuple[Tensor, list[int]]:
+    """Uniforms `(S, 3, size)` for mirror, ty and tx, and a seed for the noise of each of S generators.
+
+    The noise has a generator of its own, seeded here: normals are dear, and drawn only where some member wants them.
+    """
+    uniforms = [torch.rand((3, size), generator=g, device=g.device, dtype=torch.float32) for g in generators]
+    seeds = [int(torch.randint(1 << 62, (1,), generator=g, device=g.device)) for g in generators]
+    return torch.stack(uniforms).to(device), seeds
+
+
+def _normals(seeds: list[int], generators: Sequence[torch.Generator], batch: Tensor) -> Tensor:
+    """Standard normal draws `(S, B, ...)` of one batch."""
+    drawn = [
+        torch.randn(
+            batch.shape[1:],
+            generator=torch.Generator(g.device).manual_seed(seed),
+            device=g.device,
+            dtype=batch.dtype,
+        )
+        for seed, g in zip(seeds, generators, strict=True)
+    ]
+    return torch.stack(drawn).to(batch.device)
+
+
+def _move(batch: Tensor, uniforms: Tensor, mirror: Tensor, shift: Tensor) -> Tensor:
+    """Mirrored, then shifted images `(M, B, C, H, W)` from a batch `(G, B, C, H, W)` and uniforms `(M, 3, B)`.
+
+    Mirroring and moving right is moving left and mirroring, so images are moved first and those to be mirrored turned
+    round in their new place: no second copy of the batch is needed.
+    """
+    mirrored = uniforms[:, 0] < mirror[:, None]  # (M, B)
+    reach = (2 * shift + 1)[:, None]
+    # rounding may lift a product that lies just below 2 k + 1 to it, hence the minimum
+    down, right = (torch.minimum((u * reach).long(), reach - 1) - shift[:, None] for u in uniforms[:, 1:].unbind(1))
+    out = _shift(batch, down, torch.where(mirrored, -right, right), int(shift.max()))
+    images = out.flatten(0, 1)
+    turned = mirrored.flatten().nonzero().flatten()
+    images.index_copy_(0, turned, images.index_select(0, turned).flip(-1))
+    return out
+
+
+def _shift(batch: Tensor, down: Tensor, right: Tensor, most: int) -> Tensor:
+    """Images `(M, B, C, H, W)` moved by `down` and `right (M, B)` pixels, between `-most` and `most`.
+
+    The images are padded with zeros on all sides and laid out as one row of numbers. In it, moving an image is choosing
+    where it begins: row h of an output image is the W numbers from `start + h (W + 2 most)` on, so one `index_select`
+    over all such stretches copies whole rows.
+    """
+    groups, size, channels, height, width = batch.shape
+    stride = width + 2 * most
+    area = (height + 2 * most) * stride
+    padded = functional.pad(batch, (most, most, most, most)).flatten()
+    start = (most - down) * stride + most - right
+    images = torch.arange(groups * size * channels, device=batch.device).view(groups, size, channels, 1) * area
+    rows = images + torch.arange(height, device=batch.device) * stride + start[:, :, None, None]  # (M, B, C, H)
+    stretches = padded.unfold(0, width, 1)  # a view: stretch i is the W numbers from i on
+    return stretches.index_select(0, rows.flatten()).view(*rows.shape, width)

@@ -1,0 +1,179 @@
+"""From a stored set and its parts to tensors a run can use; whatever is fitted is fitted on the training part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from labkit.config import ConfigError, Count, Fraction, Natural, NonNegative
+from labkit.data.dataset import Dataset
+from labkit.preprocess.normalise import Moments, convert, full_scale, moments
+from labkit.preprocess.outliers import without_outliers
+from labkit.preprocess.pca import Components, fit_components
+
+Kind = Literal["vector", "image", "sound", "text"]
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """What is done to features, in this order: outliers, scale, normalise, pca; the last three keys act in training.
+
+    Attributes:
+        scale: uint8 is divided by 255 and int16 by 32768; floats and texts stay as they are.
+        normalise: mean 0 and standard deviation 1 over the training part, per feature (every pixel and channel has
+            its own, as KTH does) or per channel; a constant feature is only centred. Texts are never normalised.
+        pca: number of principal components kept of the flattened features.
+        outliers: share of the training samples left out, those farthest from their class (see `outliers.py`).
+        mirror: probability that an image of a training batch is mirrored left to right.
+        shift: most pixels by which an image of a training batch moves each way.
+        noise: standard deviation of the Gaussian noise added to a training batch.
+
+    Raises:
+        ConfigError: `mirror` or `shift` together with `pca`, whose components have no left or right.
+    """
+
+    scale: bool = True
+    normalise: Literal["none", "feature", "channel"] = "feature"
+    pca: Count | None = None
+    outliers: Fraction = 0.0
+    mirror: Fraction = 0.0
+    shift: Natural = 0
+    noise: NonNegative = 0.0
+
+    def __post_init__(self) -> None:
+        for key in ("mirror", "shift"):
+            if self.pca is not None and getattr(self, key):
+                raise ConfigError(f"preprocess.{key} acts on images, but preprocess.pca={self.pca} makes vectors of them.")
+
+    def refuse_impossible(self, dataset: Dataset) -> None:
+        """Raise ConfigError where a key means nothing for this kind of sample."""
+        kind, shape = dataset.kind, dataset.features.shape[1:]
+        if kind != "image":
+            for key in ("mirror", "shift"):
+                if getattr(self, key):
+                    raise ConfigError(f"preprocess.{key} acts on images, but data={dataset.name} holds {kind}s.")
+        if kind == "text":
+            for key in ("pca", "outliers", "noise"):
+                if getattr(self, key):
+                    raise ConfigError(f"preprocess.{key} acts on numbers, but data={dataset.name} holds texts.")
+        if kind == "vector" and self.normalise == "channel":
+            raise ConfigError(
+                f"preprocess.normalise: found 'channel', but the vectors of data={dataset.name} have none; "
+                "expected 'feature' or 'none'."
+            )
+        if kind == "image" and self.shift >= max(shape[-2:]):
+            raise ConfigError(f"preprocess.shift: found {self.shift}, expected less than the image's {max(shape[-2:])}.")
+
+
+@dataclass(frozen=True)
+class Part:
+    """The samples of one part.
+
+    Attributes:
+        features: `(n, *shape)` floats; texts `(n, length)` uint8 token ids, made int64 batch by batch where they are
+            looked up (an eighth of the memory).
+        labels: `(n,)` int64.
+        lengths: `(n,)` int64, the true length of each text; None elsewhere.
+    """
+
+    features: Tensor
+    labels: Tensor
+    lengths: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All parts of a prepared set, and what was fitted on the training part.
+
+    Attributes:
+        shape: of one sample.
+        kind: of the prepared samples: "vector" after PCA.
+        vocabulary: the token of each id of a text; empty elsewhere.
+        moments: what normalising subtracted and divided by, after scaling; None without.
+        components: the principal components; None without.
+        kept: indices into the set of the training samples used, `(n_train,)`; fewer than given after outlier removal.
+    """
+
+    train: Part
+    validation: Part
+    test: Part
+    shape: tuple[int, ...]
+    kind: Kind
+    class_names: tuple[str, ...]
+    vocabulary: tuple[str, ...] = ()
+    moments: Moments | None = None
+    components: Components | None = None
+    kept: np.ndarray | None = None
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.class_names)
+
+
+def prepare(
+    dataset: Dataset, indices: Mapping[str, np.ndarray], preprocess: Preprocess, dtype: torch.dtype = torch.float32
+) -> Parts:
+    """Turn the parts `train`, `validation` and `test` of a set into tensors.
+
+    Peak memory beyond the stored set is that of the floats plus blocks of some MiB (PCA: and one centred copy of the
+    training part).
+
+    Args:
+        indices: of each part, as `split` returns them.
+        dtype: of the features; texts keep their ids.
+
+    Raises:
+        ConfigError: a key of `preprocess` means nothing for this set, or asks for more than the training part has.
+    """
+    preprocess.refuse_impossible(dataset)
+    train = indices["train"]
+    if preprocess.outliers:
+        train = without_outliers(dataset.features, dataset.labels, train, preprocess.outliers)
+    used = {"train": train, "validation": indices["validation"], "test": indices["test"]}
+    fitted, components = None, None
+    if dataset.kind == "text":
+        features = {part: torch.from_numpy(dataset.features[rows]) for part, rows in used.items()}
+    else:
+        fitted = _fit_moments(dataset, train, preprocess)
+        divisor = full_scale(dataset.features.dtype) if preprocess.scale else 1.0
+        features = {part: convert(dataset.features, rows, dtype, divisor, fitted) for part, rows in used.items()}
+    if preprocess.pca is not None:
+        components = fit_components(features["train"], preprocess.pca)
+        for part in features:
+            features[part] = components.apply(features[part])
+    parts = {part: _part(dataset, features[part], rows) for part, rows in used.items()}
+    return Parts(
+        **parts,
+        shape=tuple(features["train"].shape[1:]),
+        kind="vector" if components is not None else dataset.kind,
+        class_names=dataset.class_names,
+        vocabulary=dataset.vocabulary,
+        moments=fitted,
+        components=components,
+        kept=train,
+    )
+
+
+def _fit_moments(dataset: Dataset, train: np.ndarray, preprocess: Preprocess) -> Moments | None:
+    """Moments of the scaled training part, broadcastable to a sample; None where nothing is normalised."""
+    if preprocess.normalise == "none":
+        return None
+    stored = moments(dataset.features, train)
+    divisor = full_scale(dataset.features.dtype) if preprocess.scale else 1.0
+    scaled = Moments(stored.mean / divisor, stored.std / divisor)
+    if preprocess.normalise == "channel":
+        scaled = scaled.per_channel()
+    return scaled.with_constants_at_one()
+
+
+def _part(dataset: Dataset, features: Tensor, rows: np.ndarray) -> Part:
+    lengths = None if dataset.lengths is None else torch.from_numpy(dataset.lengths[rows])
+    return Part(features, torch.from_numpy(dataset.labels[rows]), lengths)

@@ -1,0 +1,120 @@
+"""Who is trained on, who is validated on, who is tested on: index sets that depend on the labels and one seed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from labkit.config import ConfigError, Count, Fraction, Natural
+from labkit.data.dataset import Dataset
+
+
+def split(
+    dataset: Dataset,
+    *,
+    split_seed: Natural = 0,
+    validation: Natural | Fraction = 0.1,
+    test: Fraction = 0.3,
+    train_size: Count | None = None,
+) -> dict[str, np.ndarray]:
+    """Divide a set into training, validation and test part.
+
+    1. Parts that the publisher ships stay as they are. A sample in no published part is a training sample, unless the
+       publisher ships a training part too: then it is left out.
+    2. Without a published test part, a share `test` of the training samples becomes the test part.
+    3. Without a published validation part, `validation` of what remains becomes it: a share (float) or a count (int).
+       Where the publisher ships one, `validation` has no effect.
+    4. With `train_size`, that many training samples are kept and the others left out.
+
+    Steps 2 to 4 are stratified (see `allocate`) and draw from three streams of `split_seed`, so a larger validation
+    part moves no test sample and a smaller `train_size` moves no validation sample.
+
+    Returns:
+        `train`, `validation` and `test`: disjoint int64 indices; those drawn here are sorted.
+
+    Raises:
+        ConfigError: a part asks for more than there is, or a class would vanish from the training part.
+    """
+    labels, published = dataset.labels, dataset.splits
+    train = published.get("train")
+    if train is None:
+        train = np.setdiff1d(np.arange(len(labels)), np.concatenate([*published.values(), np.empty(0, np.int64)]))
+    test_part, validation_part = published.get("test"), published.get("validation")
+    if test_part is None:
+        count = _count(test, len(train))
+        test_part, train = _carve(labels, train, count, np.random.default_rng([split_seed, 0]), "test")
+    if validation_part is None:
+        count = _count(validation, len(train))
+        validation_part, train = _carve(labels, train, count, np.random.default_rng([split_seed, 1]), "validation")
+    if train_size is not None:
+        train = _keep(labels, train, train_size, np.random.default_rng([split_seed, 2]))
+    return {"train": train, "validation": validation_part, "test": test_part}
+
+
+def allocate(sizes: np.ndarray, total: int, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Share `total` seats among classes in proportion to their sizes, by largest remainder, within bounds.
+
+    Args:
+        sizes: `(K,)` samples per class.
+        low, high: `(K,)` least and most seats of a class, `sum(low) <= total <= sum(high)`.
+
+    Returns:
+        `(K,)` seats that sum to `total`, within 1 of the exact share wherever the bounds allow it.
+    """
+    share = sizes * (total / sizes.sum())
+    seats = np.clip(np.floor(share + 1e-9).astype(np.int64), low, high)
+    while (missing := total - seats.sum()) != 0:
+        if missing > 0:
+            seats[np.argmax(np.where(seats < high, share - seats, -np.inf))] += 1
+        else:
+            seats[np.argmin(np.where(seats > low, share - seats, np.inf))] -= 1
+    return seats
+
+
+def _count(size: int | float, available: int) -> int:
+    """A count as it is; a share of the available samples rounded half up, but no share above 0 to nothing."""
+    if isinstance(size, int):
+        return size
+    return max(1, int(size * available + 0.5)) if size > 0 else 0
+
+
+def _carve(
+    labels: np.ndarray, pool: np.ndarray, count: int, rng: np.random.Generator, part: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """`count` samples of the pool, and the rest, which keeps at least one sample of every class."""
+    if count == 0:
+        return np.empty(0, np.int64), pool
+    sizes = np.bincount(labels[pool])
+    high = np.maximum(sizes - 1, 0)
+    if count >= len(pool):
+        raise ConfigError(f"data.{part}: {count} samples asked for, but only {len(pool)} are there to train on.")
+    if count > high.sum():
+        raise ConfigError(
+            f"data.{part}: with {count} of {len(pool)} samples taken out a class would vanish from the training part; "
+            f"expected at most {high.sum()}."
+        )
+    present = np.minimum(high, 1)
+    low = present if count >= present.sum() else np.zeros_like(present)
+    chosen = _draw(labels, pool, allocate(sizes, count, low, high), rng)
+    return np.sort(pool[chosen]), pool[~chosen]
+
+
+def _keep(labels: np.ndarray, pool: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """`count` samples of the pool, at least one of every class."""
+    sizes = np.bincount(labels[pool])
+    present = np.minimum(sizes, 1)
+    if count > len(pool):
+        raise ConfigError(f"data.train_size: {count} samples asked for, but only {len(pool)} are there to train on.")
+    if count < present.sum():
+        raise ConfigError(
+            f"data.train_size: found {count}, expected at least {present.sum()}, one per class, or a class would vanish."
+        )
+    return pool[_draw(labels, pool, allocate(sizes, count, present, sizes), rng)]
+
+
+def _draw(labels: np.ndarray, pool: np.ndarray, seats: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Mask `(len(pool),)` over the pool with `seats[k]` samples of class k, drawn at random."""
+    chosen = np.zeros(len(pool), bool)
+    for label, count in enumerate(seats):
+        members = rng.permutation(np.flatnonzero(labels[pool] == label))
+        chosen[members[:count]] = True
+    return chosen

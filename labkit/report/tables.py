@@ -1,0 +1,144 @@
+"""The end-of-run table: how well the run did, what looks wrong, how to repeat it and how to open it."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TextIO
+
+from labkit.report.progress import duration
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+_PARTS = (("train", "train"), ("validation", "val"), ("test", "test"))
+_COLUMNS = ("accuracy", "precision", "recall", "loss")
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What the end of a run has to say.
+
+    Attributes:
+        name: what was run, such as an experiment's name.
+        run_id: MLflow's id.
+        status: FINISHED, FAILED or KILLED.
+        metrics: last value of each metric, `part/metric`; parts without a metric (a test set that stays shut) are left
+            out of the table.
+        seconds: wall time; of a member, its share.
+        reproduce: the command that repeats the run.
+        open_command: the command or address that shows it.
+        never_predicted: names of classes the network never chose.
+        notes: one sentence each, see `diagnose`.
+    """
+
+    name: str
+    run_id: str
+    status: str
+    metrics: Mapping[str, float]
+    seconds: float
+    reproduce: str
+    open_command: str
+    never_predicted: Sequence[str] = field(default=())
+    notes: Sequence[str] = field(default=())
+
+
+def diagnose(history: Sequence[tuple[int, Mapping[str, float]]], n_classes: int) -> list[str]:
+    """What a run's history gives away: a loss that is not finite, or one that never left ln K.
+
+    Args:
+        history: (updates done, metrics) rows.
+        n_classes: K.
+    """
+    for step, metrics in history:
+        if not all(math.isfinite(value) for key, value in metrics.items() if key.endswith(("/loss", "/cost"))):
+            return [f"diverged: the loss is not finite at update {step}; try a smaller learning rate"]
+    losses = [metrics["train/loss"] for step, metrics in history if step > 0 and "train/loss" in metrics]
+    chance = math.log(n_classes)
+    if losses and all(abs(loss - chance) < 0.01 * chance for loss in losses[len(losses) // 2 :]):
+        return [f"dead network: the training loss stays at ln {n_classes} = {chance:.4f}, that of guessing"]
+    return []
+
+
+def _rows(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
+    rows = []
+    for part, prefix in _PARTS:
+        values = [metrics.get(f"{prefix}/{column}") for column in _COLUMNS]
+        if any(value is not None for value in values):
+            rows.append((part, *(_cell(column, value) for column, value in zip(_COLUMNS, values, strict=True))))
+    return rows
+
+
+def _cell(column: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    if not math.isfinite(value):
+        return f"{value}"
+    return f"{value:.4f}" if column == "loss" else f"{100 * value:.2f}%"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
+
+
+def _warnings(summary: RunSummary) -> list[str]:
+    never = list(summary.never_predicted)
+    listed = ", ".join(never[:10]) + (f" and {len(never) - 10} more" if len(never) > 10 else "")
+    return [*([f"never predicted: {listed}"] if never else []), *summary.notes]
+
+
+def _facts(summary: RunSummary) -> list[tuple[str, str]]:
+    facts = [("time", _seconds(summary.seconds)), ("run id", summary.run_id)]
+    return [*facts, ("reproduce", summary.reproduce), ("open", summary.open_command)]
+
+
+HEADS = ("part", "accuracy", "precision (macro)", "recall (macro)", "loss")
+
+
+def run_table(summary: RunSummary) -> Group:
+    """The table for a terminal, as something rich can print; `show_run` prints it so that commands stay whole."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    good = summary.status == "FINISHED"
+    title = Text.assemble((summary.name, "bold"), "  ", (summary.status, "green" if good else "bold red"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in HEADS:
+        table.add_column(head, justify="left" if head == "part" else "right")
+    for row in _rows(summary.metrics):
+        table.add_row(*(Text(cell, no_wrap=True) for cell in row))
+    warnings = [Text(f"warning: {sentence}", style="yellow") for sentence in _warnings(summary)]
+    facts = [Text.assemble((f"{name:<11}", "dim"), value) for name, value in _facts(summary)]
+    return Group(title, table, *warnings, *facts)
+
+
+def run_text(summary: RunSummary) -> str:
+    """The same as plain text: no colours, no frames, commands unbroken; for logs and files."""
+    rows = [HEADS, *_rows(summary.metrics)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADS))]
+    lines = [f"{summary.name}  {summary.status}"]
+    for first, *rest in rows:
+        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *cells]))
+    lines += [f"warning: {sentence}" for sentence in _warnings(summary)]
+    lines += [f"{name:<11}{value}" for name, value in _facts(summary)]
+    return "\n".join(lines) + "\n"
+
+
+def show_run(summary: RunSummary, stream: TextIO | None = None) -> None:
+    """Print the table to `stream` (standard output): with rich on a terminal, as plain text elsewhere."""
+    stream = stream if stream is not None else sys.stdout
+    if not stream.isatty():
+        stream.write(run_text(summary))
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=stream, highlight=False)
+    for part in run_table(summary).renderables:
+        # A sentence or a command is left for the terminal to wrap, so that it can be copied; a table adapts.
+        console.print(part, soft_wrap=isinstance(part, Text))

@@ -1,0 +1,91 @@
+"""What happens around Hydra's jobs: checks before anything is written, a multirun's parent run, its leaderboard."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+
+class Hooks(Callback):
+    """Hydra calls these; an exception in a callback is only a warning to it, so refusals leave by SystemExit."""
+
+    def __init__(self) -> None:
+        self._parent: Any = None
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Check and build the run before Hydra makes its output folder."""
+        _or_exit(lambda: _check_single(config))
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Check and build every job before the first starts, then open the parent run."""
+        _or_exit(lambda: self._open(config))
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """End the parent run and print the leaderboard."""
+        _or_exit(lambda: self._close(config))
+
+    def on_run_end(self, config: DictConfig, **_: Any) -> None:
+        """Wait until the store has everything."""
+        _or_exit(_close_session)
+
+    def _open(self, config: DictConfig) -> None:
+        from labkit.tasks import multirun
+
+        self._parent = multirun.open_parent(config, multirun.check(config))
+        if self._parent is not None:
+            with open_dict(config):
+                words = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
+                config.hydra.overrides.hydra = [*words, multirun.parent_override(self._parent)]  # type: ignore[misc]
+
+    def _close(self, config: DictConfig) -> None:
+        from labkit.tasks import multirun
+
+        if self._parent is not None:
+            multirun.close_parent(config, self._parent)
+        _close_session()
+
+
+def _check_single(config: DictConfig) -> None:
+    from labkit.tasks.multirun import task_name
+
+    if task_name(config) != "train":
+        return
+    _start_writer(config)
+    from labkit.tasks.plan import plan
+
+    plan(config)
+
+
+def _start_writer(config: DictConfig) -> None:
+    """The writer imports MLflow while this process imports torch; it writes nothing before a run starts."""
+    from pathlib import Path
+
+    from labkit.tasks import session
+
+    if config.tracker.get("enabled") is True:
+        session.tracker(Path(config.paths.root))
+
+
+def _close_session() -> None:
+    from labkit.tasks import session
+
+    session.close()
+
+
+def _or_exit(action: Callable[[], None]) -> None:
+    from labkit.config import ConfigError
+    from labkit.tracking.store import TrackingError
+
+    try:
+        action()
+    except (ConfigError, TrackingError) as error:
+        print(f"labkit: {error}", file=sys.stderr)
+        raise SystemExit(2 if isinstance(error, ConfigError) else 1) from None
+    except Exception:
+        traceback.print_exc()
+        raise SystemExit(1) from None

@@ -1,0 +1,123 @@
+"""`task=info`: versions, hardware, and the facts of the chosen data set and model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from labkit.preprocess.augment import augment
+from omegaconf import DictConfig
+
+from labkit.config import Count
+from labkit.data.dataset import Dataset
+from labkit.engine.population import Population
+from labkit.engine.streams import generator
+from labkit.tasks import provenance
+from labkit.tasks.plan import Plan, dataset, plan, resolved
+
+_PICTURE = Path("mlruns") / "samples.png"
+
+
+def info(*, samples: Count = 8) -> Callable[[DictConfig, Sequence[str]], None]:
+    """The task: print the facts, and draw samples before and after preprocessing and augmentation.
+
+    Args:
+        samples: how many are drawn.
+    """
+
+    def task(config: DictConfig, overrides: Sequence[str]) -> None:
+        ready = plan(config, overrides)
+        stored = dataset(resolved(config))
+        for title, facts in (
+            ("Versions", [*provenance.versions().items(), ("hardware", provenance.hardware())]),
+            ("Data", list(_data_facts(stored, ready))),
+            ("Model", list(_model_facts(ready))),
+            ("Run", list(_run_facts(ready))),
+        ):
+            _print(title, facts)
+        target = ready.paths.root / _PICTURE
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(picture(stored, ready, samples))
+        _print("Picture", [("samples", str(target))])
+
+    return task
+
+
+def _print(title: str, facts: Sequence[tuple[str, object]]) -> None:
+    print(f"{title}")
+    for name, value in facts:
+        print(f"  {name:<22}{value}")
+
+
+def _data_facts(stored: Dataset, ready: Plan) -> Iterator[tuple[str, object]]:
+    parts = ready.parts
+    yield "name", stored.name
+    yield "source", stored.source
+    yield "sha256", f"{stored.sha256} ({'matches' if stored.verified else 'not checked against'} a published checksum)"
+    low, high = stored.features.min(), stored.features.max()
+    yield "as stored", f"{stored.features.shape} {stored.features.dtype}, {low} to {high}"
+    yield "classes", f"{len(stored.class_names)}: {', '.join(stored.class_names[:12])}"
+    for name in ("train", "validation", "test"):
+        part = getattr(parts, name)
+        if not len(part.features):
+            yield name, "no samples"
+            continue
+        counts = torch.bincount(part.labels, minlength=parts.n_classes)
+        values = part.features.float()
+        yield (
+            name,
+            f"{len(part.features)} samples, {int(counts.min())} to {int(counts.max())} per class, "
+            f"values {float(values.min()):.3g} to {float(values.max()):.3g}, mean {float(values.mean()):.3g}",
+        )
+
+
+def _model_facts(ready: Plan) -> Iterator[tuple[str, object]]:
+    network = ready.recipe.network
+    yield "input", ready.parts.shape
+    for stage in network.stages:
+        point = f"point {stage.point}" if stage.point is not None else ""
+        skips = f" + point {', '.join(map(str, stage.arrivals))}" if stage.arrivals else ""
+        own = network.parameters[stage.first_parameter : stage.last_parameter]
+        count = sum(int(np.prod(p.shape)) for _, p in own)
+        yield stage.name, f"{stage.output_shape!s:<18} {count:>10,} parameters  {point}{skips}"
+    yield "parameters", f"{network.parameter_count:,}"
+    yield "hidden units", network.hidden_units
+    yield "multiply-adds", f"{network.multiply_adds:,} per sample, forward"
+
+
+def _run_facts(ready: Plan) -> Iterator[tuple[str, object]]:
+    population = Population([ready.recipe], ready.parts)
+    length = population.length
+    yield "updates", f"{length.total:,} ({length.per_epoch:,} per epoch)"
+    evaluations = ready.recipe.trainer.evaluations(length, ready.recipe.schedule)
+    yield "evaluations", len(evaluations)
+    yield "learning rate", f"{float(population.rates.min()):.3g} to {float(population.rates.max()):.3g}"
+    yield "config hash", ready.config_hash
+
+
+def picture(stored: Dataset, ready: Plan, count: int) -> bytes:
+    """A PNG of training samples before and after preprocessing and augmentation."""
+    from labkit.preprocess.split import split
+
+    from labkit.report.canvas import render
+    from labkit.report.samples import samples
+    from labkit.tasks.plan import SPLIT_KEYS
+
+    node = ready.config["data"]
+    train = split(stored, **{key: node[key] for key in SPLIT_KEYS if key in node})["train"]
+    index = train[:count] if ready.parts.kind != "vector" else train
+    before: Any = stored.features[index]
+    after = ready.parts.train.features[: len(index)]
+    if stored.kind == "text":
+        before = ["".join(stored.vocabulary[i] for i in row if i) for row in before]
+    strengths = ready.recipe.augmentation
+    if strengths.active:
+        numbers = [torch.tensor([float(s)]) for s in (strengths.mirror, strengths.noise)]
+        stream = torch.zeros(1, dtype=torch.int64)
+        source = [generator(ready.recipe.seed, "augmentation", after.device)]
+        shift = torch.tensor([strengths.shift])
+        after = augment(after.unsqueeze(0), numbers[0], shift, numbers[1], source, stream)[0]
+    return render(samples(before, after.cpu().numpy(), stored.labels[index], stored.class_names))

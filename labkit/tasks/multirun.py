@@ -1,0 +1,94 @@
+"""A multirun: every job checked first, one parent run, a leaderboard at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from labkit.compose import explain
+from labkit.config import ConfigError
+
+
+def task_name(config: DictConfig) -> str:
+    """The last part of the task's constructor: `train`."""
+    return str(config.task.get("_target_", "")).rpartition(".")[2]
+
+
+def jobs(config: DictConfig) -> list[list[str]]:
+    """The override words of every job of a grid, in the order Hydra runs them."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    params: Any = OmegaConf.to_container(config.hydra.sweeper.get("params") or {}, resolve=False)
+    words = [f"{key}={value}" for key, value in params.items()] + list(config.hydra.overrides.task)
+    overrides = OverridesParser.create().parse_overrides(words)
+    return [list(job) for job in BasicSweeper.split_arguments(overrides, None)[0]]
+
+
+def check(config: DictConfig) -> list[list[str]]:
+    """Compose, check and build every job; returns their override words. Raises ConfigError naming the job."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from labkit.tasks.hooks import _start_writer
+
+    if task_name(config) != "train":
+        return []
+    _start_writer(config)
+    from labkit.tasks.plan import plan
+
+    loader = GlobalHydra.instance().config_loader()
+    try:
+        all_words = jobs(config)
+    except HydraException as error:
+        raise ConfigError(explain(error)) from None
+    for number, words in enumerate(all_words):
+        try:
+            plan(loader.load_sweep_config(config, words), words)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(f"job {number} ({' '.join(words)}): {explain(error)}") from None
+        except ConfigError as error:
+            raise ConfigError(f"job {number} ({' '.join(words)}): {error}") from None
+    return all_words
+
+
+def open_parent(config: DictConfig, all_words: list[list[str]]) -> Any:
+    """The parent run of a multirun's children; None where nothing is recorded."""
+    from labkit.tasks import provenance, session
+
+    if task_name(config) != "train" or config.tracker.enabled is not True:
+        return None
+    words = list(config.hydra.overrides.task)
+    sweep: Any = OmegaConf.to_container(config.hydra.sweeper.get("params") or {}, resolve=False)
+    tags = {"labkit.reproduce": provenance.reproduce(["-m", *words]), "labkit.jobs": str(len(all_words))}
+    return session.tracker(Path(config.paths.root)).start_run(
+        experiment=config.lab,
+        name=config.name or "multirun",
+        params={str(key): str(value) for key, value in sweep.items()},
+        tags={**tags, "labkit.lab": config.lab, "labkit.purpose": config.purpose},
+    )
+
+
+def parent_override(parent: Any) -> str:
+    """The Hydra override that tells every job, under any launcher, its parent's id."""
+    from labkit.tasks import session
+
+    return f"+hydra.job.env_set.{session.PARENT_RUN}={parent.id}"
+
+
+def close_parent(config: DictConfig, parent: Any) -> None:
+    """End the parent and print the leaderboard of its children, which is also kept as its artifact."""
+    from labkit.tasks import session
+    from labkit.tasks.compare import children_board, files, show
+
+    root, parent_id = Path(config.paths.root), parent.id
+    session.close()  # the children's last values are in the store now
+    board = children_board(root, parent_id)
+    again = session.tracker(root).resume(parent_id)
+    for name, text in files(board).items():
+        again.artifact_text(name, text)
+    again.finish("FINISHED")
+    show(board)

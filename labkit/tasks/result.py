@@ -1,0 +1,25 @@
+"""What a run gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run.
+
+    Attributes:
+        run_id: in the MLflow store; empty if nothing was recorded.
+        metrics: of the last evaluation, with `test/*` where the test set was opened.
+        history: (updates done, metrics) of every evaluation; the last entry holds `test/*`.
+        parameters: final tensors by name, without the member axis.
+        config: the resolved configuration.
+    """
+
+    run_id: str
+    metrics: dict[str, float]
+    history: list[tuple[int, dict[str, float]]]
+    parameters: dict[str, Any]
+    config: dict[str, Any]

@@ -1,0 +1,49 @@
+"""The one writer to MLflow, and the way back: what a run is called, tagged and linked to.
+
+Reading order: `client` and `run` (what a trainer uses; standard library only), `writer` (the child process that imports
+MLflow), `recorder` (one run inside that process), `store` (where the store is; opened by one process at a time),
+`reading` (runs as plain dicts for the reports), `ui` (MLflow's own pages on loopback).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from labkit.tracking.client import Tracker
+    from labkit.tracking.reading import RunRow, artifact, history, runs
+    from labkit.tracking.run import Run
+    from labkit.tracking.store import TrackingError, default_store
+    from labkit.tracking.ui import ui_command
+
+_HOME = {
+    "Run": "run",
+    "Tracker": "client",
+    "RunRow": "reading",
+    "artifact": "reading",
+    "history": "reading",
+    "runs": "reading",
+    "TrackingError": "store",
+    "default_store": "store",
+    "ui_command": "ui",
+}
+__all__ = [
+    "Run",
+    "RunRow",
+    "Tracker",
+    "TrackingError",
+    "artifact",
+    "default_store",
+    "history",
+    "runs",
+    "ui_command",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use, so that importing the package costs nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

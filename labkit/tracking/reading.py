@@ -1,0 +1,141 @@
+"""Runs read back from the store as plain values, for reports and leaderboards. MLflow is imported on first use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from labkit.tracking.store import TrackingError, open_store, sentence, sqlite_file
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+PAGE = 1000  # runs per request
+
+
+class RunRow(TypedDict):
+    """One run. `metrics` holds the last value of each key; times are milliseconds since 1970."""
+
+    run_id: str
+    name: str
+    experiment: str
+    status: str
+    start_time: int
+    end_time: int | None
+    params: dict[str, str]
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    parent: str | None
+
+
+def runs(
+    uri: str, *, experiments: Iterable[str] | None = None, where: str = "", run_ids: Iterable[str] | None = None
+) -> list[RunRow]:
+    """All matching runs, oldest first; none if the store does not exist yet (it is not created by looking).
+
+    Args:
+        uri: the store.
+        experiments: names; all experiments if None. Unknown names match nothing.
+        where: an MLflow search filter, such as "tags.`mlflow.parentRunId` = '...'" or "attributes.status = 'FAILED'".
+        run_ids: only these.
+
+    Raises:
+        TrackingError: the store cannot be read, or the filter is not understood.
+    """
+    client = _client(uri)
+    if client is None:
+        return []
+    try:
+        names = _experiments(client, experiments)
+        wanted = None if run_ids is None else set(run_ids)
+        found = [_row(run, names) for run in _search(client, list(names), where)]
+    except Exception as error:
+        raise TrackingError(sentence(uri, error)) from error
+    return [row for row in found if wanted is None or row["run_id"] in wanted]
+
+
+def history(uri: str, run_id: str, keys: Iterable[str] | None = None) -> dict[str, list[tuple[int, float]]]:
+    """Every value of a run's metrics: key -> [(updates done, value)], in order of updates; all keys if None.
+
+    A step that was logged twice (a resumed run) appears once, with its latest value.
+    """
+    client = _client(uri)
+    if client is None:
+        raise TrackingError(f"tracking store {uri}: there is none yet, so no run {run_id!r}.")
+    try:
+        wanted = list(keys) if keys is not None else sorted(client.get_run(run_id).data.metrics)
+        curves = {key: client.get_metric_history(run_id, key) for key in wanted}
+    except Exception as error:
+        raise TrackingError(sentence(uri, error)) from error
+    return {
+        key: sorted({m.step: m.value for m in sorted(curve, key=lambda m: m.timestamp)}.items())
+        for key, curve in curves.items()
+    }
+
+
+def artifact(uri: str, run_id: str, name: str) -> bytes:
+    """The content of one artifact. Raises TrackingError if there is none of that name."""
+    import tempfile
+
+    client = _client(uri)
+    if client is None:
+        raise TrackingError(f"tracking store {uri}: there is none yet, so no run {run_id!r}.")
+    try:
+        with tempfile.TemporaryDirectory(prefix="labkit-") as scratch:
+            return Path(client.download_artifacts(run_id, name, scratch)).read_bytes()
+    except Exception as error:
+        raise TrackingError(f"run {run_id}: no artifact {name!r} ({sentence(uri, error)})") from error
+
+
+def _client(uri: str) -> MlflowClient | None:
+    """The open store, or None for a SQLite file that does not exist."""
+    file = sqlite_file(uri)
+    if file is not None and not file.exists():
+        return None
+    return open_store(uri, os.path.join(file.parent, "artifacts") if file else "")
+
+
+def _experiments(client: MlflowClient, wanted: Iterable[str] | None) -> dict[str, str]:
+    """Experiment id -> name."""
+    names = None if wanted is None else set(wanted)
+    found: dict[str, str] = {}
+    token = None
+    while True:
+        page = client.search_experiments(max_results=PAGE, page_token=token)
+        found |= {e.experiment_id: e.name for e in page if names is None or e.name in names}
+        token = page.token
+        if not token:
+            return found
+
+
+def _search(client: MlflowClient, experiment_ids: list[str], where: str) -> list[Run]:
+    found: list[Run] = []
+    token = None
+    while experiment_ids:
+        page = client.search_runs(
+            experiment_ids, where, max_results=PAGE, order_by=["attributes.start_time ASC"], page_token=token
+        )
+        found += page
+        token = page.token
+        if not token:
+            break
+    return found
+
+
+def _row(run: Run, experiments: dict[str, str]) -> RunRow:
+    tags = dict(run.data.tags)
+    return RunRow(
+        run_id=run.info.run_id,
+        name=run.info.run_name,
+        experiment=experiments[run.info.experiment_id],
+        status=run.info.status,
+        start_time=run.info.start_time,
+        end_time=run.info.end_time,
+        params=dict(run.data.params),
+        metrics=dict(run.data.metrics),
+        tags=tags,
+        parent=tags.get("mlflow.parentRunId"),
+    )

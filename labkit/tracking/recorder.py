@@ -1,0 +1,173 @@
+"""One run inside the writer process: what is buffered, what is lost, how it ends.
+
+Nothing here raises for a store that fails. What cannot be written is counted in `lost` and reported; a run that lost
+anything never ends FINISHED.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from labkit.tracking.store import passing
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput, Metric
+
+T = TypeVar("T")
+METRICS_PER_BATCH, PARAMS_PER_BATCH = 1000, 100  # MLflow's own limits for one request
+_WAITS = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds between tries at something that may pass
+
+
+class Patience:
+    """Tries again while the database is locked or the disk full, within one budget for the whole process."""
+
+    def __init__(self, seconds: float = 30.0) -> None:
+        self.seconds = seconds
+
+    def __call__(self, action: Callable[[], T]) -> T:
+        """The result of `action`; raises its last error when waiting did not help."""
+        for wait in _WAITS:
+            try:
+                return action()
+            except Exception as error:
+                if not passing(error) or self.seconds <= 0:
+                    raise
+                self.seconds -= wait
+                time.sleep(wait)
+        return action()
+
+
+class Recorder:
+    """One run in the store.
+
+    Args:
+        client: an open MLflow client.
+        run_id: the run's id in the store.
+        owned: whether this process answers for the run's end (False for a run that is only annotated).
+        patience: shared by all runs of the process.
+        report: told each error that lost something; gets the exception.
+    """
+
+    def __init__(
+        self,
+        client: MlflowClient,
+        run_id: str,
+        owned: bool,
+        patience: Patience,
+        report: Callable[[Exception], None],
+    ) -> None:
+        self.client, self.run_id, self.owned = client, run_id, owned
+        self.patience, self.report = patience, report
+        self.metrics: list[Metric] = []
+        self.lost = 0
+
+    def log(self, step: int, milliseconds: int, values: dict[str, float]) -> None:
+        """Buffer one evaluation; `flush` writes it."""
+        from mlflow.entities import Metric
+
+        self.metrics += [Metric(key, value, milliseconds, step) for key, value in values.items()]
+
+    def flush(self) -> Exception | None:
+        """Write what is buffered. An error that may pass is returned and its values are kept for the next time."""
+        while self.metrics:
+            batch = self.metrics[:METRICS_PER_BATCH]
+            try:
+                self.client.log_batch(self.run_id, metrics=batch)
+            except Exception as error:
+                if passing(error):
+                    return error
+                self._lose(len(batch), error)
+            del self.metrics[: len(batch)]
+        return None
+
+    def drain(self) -> None:
+        """Write what is buffered, or give it up: the last chance before the run ends."""
+
+        def write() -> None:
+            error = self.flush()
+            if error is not None:
+                raise error
+
+        try:
+            self.patience(write)
+        except Exception as error:
+            self._lose(len(self.metrics), error)
+            self.metrics.clear()
+
+    def params(self, params: dict[str, str]) -> None:
+        """Record the flattened configuration."""
+        from mlflow.entities import Param
+
+        entries = [Param(key, value) for key, value in params.items()]
+        for start in range(0, len(entries), PARAMS_PER_BATCH):
+            batch = entries[start : start + PARAMS_PER_BATCH]
+            self._write(lambda batch=batch: self.client.log_batch(self.run_id, params=batch))  # type: ignore[misc]
+
+    def tag(self, key: str, value: str) -> None:
+        """Set or replace one tag."""
+        self._write(lambda: self.client.set_tag(self.run_id, key, value))
+
+    def dataset(self, facts: dict[str, Any]) -> None:
+        """Record the data as an MLflow input."""
+        self._write(lambda: self.client.log_inputs(self.run_id, datasets=[dataset_input(facts)]))
+
+    def artifact(self, name: str, content: dict[str, str]) -> None:
+        """Store one file: `content` has its "text", its bytes in "base64", or the path of a "file" to copy."""
+        self._write(lambda: self._store_file(name, content))
+
+    def finish(self, status: str, note: str, milliseconds: int) -> None:
+        """Flush, then write the terminal status last, so that a status says everything before it is there."""
+        self.drain()
+        if self.lost and status == "FINISHED":
+            status, note = "FAILED", f"{note} {self.lost} tracked values or files could not be stored.".strip()
+        if note:
+            self.tag("mlflow.note.content", note)
+        self._write(lambda: self.client.set_terminated(self.run_id, status, milliseconds))
+        self.owned = False
+
+    def _write(self, action: Callable[[], object]) -> None:
+        try:
+            self.patience(action)
+        except Exception as error:
+            self._lose(1, error)
+
+    def _lose(self, count: int, error: Exception) -> None:
+        self.lost += count
+        self.report(error)
+
+    def _store_file(self, name: str, content: dict[str, str]) -> None:
+        """MLflow keeps a file's own name, so the bytes go to a temporary folder under the wanted name first."""
+        place = Path(name)
+        folder = None if place.parent == Path() else str(place.parent)
+        with tempfile.TemporaryDirectory(prefix="labkit-") as scratch:
+            source = Path(scratch) / place.name
+            if "file" in content:
+                source.symlink_to(content["file"])
+            elif "text" in content:
+                source.write_text(content["text"], encoding="utf-8")
+            else:
+                source.write_bytes(base64.b64decode(content["base64"]))
+            self.client.log_artifact(self.run_id, str(source), folder)
+
+
+def dataset_input(facts: dict[str, Any]) -> DatasetInput:
+    """MLflow's record of a data set: name, digest (36 characters at most), source, and what it was used for."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    source = str(facts.get("source", ""))
+    web = source.startswith(("http://", "https://"))
+    entry = Dataset(
+        name=str(facts["name"]),
+        digest=str(facts["digest"])[:36],
+        source_type="http" if web else "local",
+        source=json.dumps({"url" if web else "uri": source}),
+        profile=json.dumps(facts["profile"]) if "profile" in facts else None,
+    )
+    return DatasetInput(entry, [InputTag("mlflow.data.context", str(facts.get("context", "training")))])

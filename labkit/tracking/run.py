@@ -1,0 +1,103 @@
+"""A light handle on one run, and what MLflow can hold: names, lengths, finite numbers. Standard library only."""
+
+from __future__ import annotations
+
+import math
+import os
+import posixpath
+import re
+import time
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from labkit.tracking.client import Tracker
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+PARAM_CHARACTERS, TAG_CHARACTERS, NAME_CHARACTERS = 6000, 8000, 250  # MLflow's limits; it cuts without a word
+
+
+class Run:
+    """A handle on one run; every method but `id` returns without waiting for the store."""
+
+    def __init__(self, tracker: Tracker, number: int) -> None:
+        self._tracker, self._number = tracker, number
+        self._id: str | None = None
+        self._error = ""
+        self.open = True
+
+    @property
+    def id(self) -> str:
+        """The run's id in the store; waits for the writer (up to two seconds after its start).
+
+        Raises TrackingError if the run could not be created.
+        """
+        return self._tracker._wait_for_id(self)
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Record metrics after `step` updates; infinities are recorded as NaN, which MLflow can hold."""
+        numbers = {metric_name(key): finite(float(value)) for key, value in values.items()}
+        self._send("log", step=int(step), time=now(), values=numbers)
+
+    def set_tag(self, key: str, value: str) -> None:
+        """Set or replace a tag."""
+        self._send("tag", key=metric_name(key), value=cut(str(value), TAG_CHARACTERS))
+
+    def artifact_text(self, name: str, text: str) -> None:
+        """Store `text` (UTF-8) as the artifact `name`, a relative path with forward slashes."""
+        self._artifact(name, {"text": text})
+
+    def artifact_bytes(self, name: str, content: bytes) -> None:
+        """Store `content` as the artifact `name`."""
+        import base64
+
+        self._artifact(name, {"base64": base64.b64encode(content).decode()})
+
+    def artifact_file(self, path: str | Path, artifact_path: str = "") -> None:
+        """Store a copy of the file at `path`, in the artifact folder `artifact_path`; keep it until `Tracker.close`."""
+        name = posixpath.join(artifact_path, Path(path).name)
+        self._artifact(name, {"file": os.path.abspath(path)})
+
+    def finish(self, status: Status, note: str = "") -> None:
+        """End the run; `note` (the reason of a failure) becomes its description. A second end is ignored."""
+        if self.open:
+            self.open = False
+            note = cut(note, TAG_CHARACTERS)
+            self._tracker._send("finish", self._number, True, status=status, note=note, time=now())
+
+    def _artifact(self, name: str, content: dict[str, str]) -> None:
+        if name != posixpath.normpath(name) or name.startswith(("/", "..")):
+            raise ValueError(f"artifact name {name!r}: expected a relative path such as 'figures/curves.png'")
+        self._send("artifact", wait=True, name=name, content=content)
+
+    def _send(self, op: str, wait: bool = False, **fields: Any) -> None:
+        if not self.open:
+            raise ValueError(f"{op}: this run has ended")
+        self._tracker._send(op, self._number, wait, **fields)
+
+
+@cache
+def metric_name(key: str) -> str:
+    """A key that MLflow takes (metrics, params and tags alike): odd characters become "_", empty path parts go."""
+    parts = re.sub(r"[^\w\-. :/]", "_", key).split("/")
+    return "/".join(part for part in parts if part not in ("", ".", ".."))[:NAME_CHARACTERS] or "_"
+
+
+def cut(text: str, characters: int) -> str:
+    """`text`, shortened to fit with a visible mark at its end."""
+    if len(text) <= characters:
+        return text
+    mark = f" ... [cut: {len(text)} characters]"
+    return text[: characters - len(mark)] + mark
+
+
+def finite(value: float) -> float:
+    """NaN for infinities: MLflow would store them as the largest float, a lie in every plot."""
+    return value if math.isfinite(value) else math.nan
+
+
+def now() -> int:
+    """Milliseconds since 1970, as MLflow counts time."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,36 @@
+"""The `tracker` and `paths` groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from labkit.config import Flag
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """Keys of `tracker`.
+
+    Attributes:
+        enabled: whether the run is recorded.
+        figures: whether its figures are drawn.
+        weights: whether its final weights are kept.
+    """
+
+    enabled: Flag = True
+    figures: Flag = True
+    weights: Flag = True
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Keys of `paths`.
+
+    Attributes:
+        root: the folder whose `mlruns/` holds the store; default the folder the command runs in.
+        data: where data files live.
+    """
+
+    root: Path
+    data: Path

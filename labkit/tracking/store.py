@@ -1,0 +1,200 @@
+"""Where the MLflow store is, and opening it so that many processes may do so at once.
+
+MLflow 3.17 breaks a fresh SQLite file when two processes open it together, and a process killed while it creates the
+tables leaves a half-made file behind. So a new database is made under another name and moved into place, and every
+opening happens under a file lock beside it. Servers guard themselves and pass straight through.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_SQLITE = re.compile(r"sqlite(\+\w+)?:///(?P<path>[^?]*)")
+_CAUSES = (  # (words of an error message, lower case; what they mean and what to do)
+    (("database is locked",), "another process kept it locked for too long; end it, or run fewer jobs at once"),
+    (("no space left", "disk is full", "disk i/o error", "quota exceeded"), "the disk is full or failing; make room"),
+    (("not a database", "malformed"), "this is not a readable SQLite database; move it away or restore a copy"),
+    (("readonly database", "permission denied"), "no permission to write there"),
+    (("out-of-date database schema",), "it was made by another MLflow version; copy it, then run `mlflow db upgrade`"),
+    (("connection refused", "max retries exceeded", "could not connect"), "the server does not answer"),
+)
+_PASSING = ("database is locked", "no space left", "disk is full", "disk i/o error", "quota exceeded")
+
+
+class TrackingError(RuntimeError):
+    """The store could not be read or written; one sentence that names it, what happened and what to do."""
+
+
+def environment() -> dict[str, str]:
+    """Variables to set before MLflow is imported: no INFO lines, no telemetry, no unpickling, short HTTP retries."""
+    fixed = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    }
+    wished = {"MLFLOW_LOGGING_LEVEL": "WARNING", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4"}
+    return fixed | {name: os.environ.get(name, value) for name, value in wished.items()}
+
+
+def default_store(root: Path) -> tuple[str, Path]:
+    """(store URI, artifact folder): `MLFLOW_TRACKING_URI` if it is set, else SQLite under `root`/mlruns.
+
+    Artifacts lie beside a SQLite file, and in `root`/mlruns/artifacts for any other store (a server over HTTP keeps
+    its own). A relative SQLite path is made absolute here, since jobs may change their working folder later. Raises
+    TrackingError for a folder that MLflow cannot use: it decodes "%" and ends a path at "?".
+    """
+    folder = Path(root).absolute() / "mlruns"
+    chosen = os.environ.get("MLFLOW_TRACKING_URI")
+    file = sqlite_file(chosen) if chosen else folder / "mlflow.db"
+    if file is None:
+        return str(chosen), folder / "artifacts"
+    if re.search("[%?]", str(file)):
+        raise TrackingError(
+            f"tracking store {file}: MLflow cannot use a folder with '%' or '?' in its name; rename it."
+        )
+    return f"sqlite:///{file}", file.parent / "artifacts"
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The absolute path of a SQLite store's file; None for servers and databases in memory."""
+    found = _SQLITE.match(uri)
+    if found is None or found["path"] in ("", ":memory:"):
+        return None
+    from urllib.parse import unquote
+
+    return Path(unquote(found["path"])).absolute()
+
+
+def is_http(uri: str) -> bool:
+    """Whether the store is an MLflow server, which chooses where artifacts go."""
+    return uri.startswith(("http://", "https://"))
+
+
+def shown(uri: str) -> str:
+    """The URI as it may appear in a message: without a password."""
+    return re.sub(r"://([^:/@]*):[^@/]*@", r"://\1:***@", uri)
+
+
+def sentence(uri: str, error: BaseException) -> str:
+    """One sentence for whatever MLflow, SQLAlchemy or the system raised."""
+    if isinstance(error, TrackingError):
+        return str(error)
+    text = str(error).lower()
+    for words, meaning in _CAUSES:
+        if any(word in text for word in words):
+            return f"tracking store {shown(uri)}: {meaning}."
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return f"tracking store {shown(uri)}: {shown(line)[:300].rstrip('.')}."
+
+
+def passing(error: BaseException) -> bool:
+    """Whether trying again may help: another process holds the lock, or the disk is full just now."""
+    text = f"{error} {error.__cause__}".lower()
+    return any(word in text for word in _PASSING)
+
+
+@contextmanager
+def locked(uri: str) -> Iterator[None]:
+    """Hold the lock file beside a SQLite store (left in place: removing a lock file is itself a race)."""
+    file = sqlite_file(uri)
+    if file is None:
+        yield
+        return
+    import fcntl
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(file.with_name(file.name + ".lock"), "ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def open_store(uri: str, artifact_root: str | Path) -> MlflowClient:
+    """Open the store, creating a SQLite one that does not exist yet.
+
+    Safe in any number of processes at once. Raises TrackingError in one sentence.
+    """
+    os.environ.update(environment())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's own deprecations, which no user of labkit can mend
+        return _open(uri, artifact_root)
+
+
+def _open(uri: str, artifact_root: str | Path) -> MlflowClient:
+    from mlflow import MlflowClient
+    from mlflow.store.tracking import sqlalchemy_store  # noqa: F401  (0.6 s: outside the lock)
+
+    try:
+        with locked(uri):
+            file = sqlite_file(uri)
+            if file is not None:
+                _create(file, artifact_root)
+                _check(uri, file)
+            client = MlflowClient(tracking_uri=uri)
+            client.search_experiments(max_results=1)  # the first call opens the database, so it belongs here
+            return client
+    except Exception as error:
+        raise TrackingError(sentence(uri, error)) from error
+
+
+def experiment_id(client: MlflowClient, uri: str, artifact_root: str | Path, name: str) -> str:
+    """The id of experiment `name`, created if needed with an absolute place for its artifacts.
+
+    Raises TrackingError if it was deleted (its runs would be invisible).
+    """
+    with locked(uri):
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            return _create_experiment(client, uri, artifact_root, name)
+    if found.lifecycle_stage == "deleted":
+        raise TrackingError(
+            f"tracking store {shown(uri)}: experiment {name!r} is deleted; "
+            f"bring it back with `mlflow experiments restore -x {found.experiment_id}`."
+        )
+    return str(found.experiment_id)
+
+
+def _create_experiment(client: MlflowClient, uri: str, artifact_root: str | Path, name: str) -> str:
+    folder = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "_"
+    location = None if is_http(uri) else os.path.join(artifact_root, folder)
+    try:
+        return str(client.create_experiment(name, artifact_location=location))
+    except Exception:
+        found = client.get_experiment_by_name(name)  # a server has no lock: another process may have been first
+        if found is None:
+            raise
+        return str(found.experiment_id)
+
+
+def _create(file: Path, artifact_root: str | Path) -> None:
+    """Make an empty MLflow database under another name and move it into place; the caller holds the lock."""
+    if file.exists() and file.stat().st_size > 0:
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    draft = file.with_name(file.name + ".new")
+    for leftover in (draft, draft.with_name(draft.name + "-journal")):
+        leftover.unlink(missing_ok=True)
+    store: Any = SqlAlchemyStore(f"sqlite:///{draft}", str(artifact_root))
+    store.engine.dispose()
+    os.replace(draft, file)
+
+
+def _check(uri: str, file: Path) -> None:
+    """Refuse a broken file at once: MLflow itself would retry for a minute and a half."""
+    import sqlite3
+
+    try:
+        with closing(sqlite3.connect(file, timeout=20)) as connection:
+            connection.execute("select count(*) from sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        raise TrackingError(sentence(uri, error)) from error
+    if not os.access(file, os.W_OK):
+        raise TrackingError(f"tracking store {shown(uri)}: no permission to write there.")

@@ -1,0 +1,213 @@
+"""The one writer to MLflow: `python -m labkit.tracking.writer`, a child process of every command that tracks.
+
+Importing MLflow takes more than a second, so it happens here while the trainer imports torch and trains. The trainer
+sends JSON lines on standard input (see `labkit.tracking.client`); a thread takes them out of the pipe at once, so the
+trainer never waits. The store is opened when the first run starts: a command that turns out wrong writes nothing.
+
+The end of the input without a word from the trainer means that it died: its open runs become KILLED. Ctrl-C and
+SIGTERM reach whole process groups and job steps, so they are ignored here; the end of the input is the only end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+import time
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+
+from labkit.tracking.recorder import Patience, Recorder
+from labkit.tracking.run import now
+from labkit.tracking.store import environment, experiment_id, open_store, sentence
+
+MARK = b"\x1e"  # begins every reply, so that stray output of a library is never taken for one
+FLUSH_SECONDS = 1.0
+_DIED = "The training process ended without a word: it was killed or crashed."
+_LEFT_OPEN = "The training process closed its tracker without a final status."
+
+
+class Writer:
+    """Carries out the trainer's messages, one at a time, in their order."""
+
+    def __init__(self) -> None:
+        self.runs: dict[int, Recorder] = {}
+        self.experiments: dict[str, str] = {}
+        self.patience = Patience()
+        self.uri = self.artifact_root = ""
+        self.client: Any = None
+        self.failed = self.closed = False
+        self.trouble = ""
+        self.interval, self.flushed = FLUSH_SECONDS, time.monotonic()
+
+    def handle(self, message: dict[str, Any]) -> None:
+        """Carry out one message; an error is reported and the next message still gets its turn."""
+        number = message.get("run")
+        try:
+            if message["op"] == "open":
+                self.uri, self.artifact_root = message["uri"], message["artifact_root"]
+            elif message["op"] == "close":
+                self.closed = True
+            elif message["op"] in ("start", "resume"):
+                self.begin(message)
+            elif number in self.runs:  # a run that could not begin was reported once; what belongs to it is gone
+                self.record(self.runs[number], message)
+        except Exception as error:
+            self.report(error, number)
+
+    def begin(self, message: dict[str, Any]) -> None:
+        """Start or resume a run, opening the store if this is the first."""
+        if self.client is None:
+            self.client = self.patience(lambda: open_store(self.uri, self.artifact_root))
+        number = message["run"]
+        run_id = self.create(message) if message["op"] == "start" else self.reopen(message)
+        owned = message["op"] == "start" or message["reopen"]
+        run = Recorder(self.client, run_id, owned, self.patience, lambda error: self.report(error, number))
+        self.runs[number] = run
+        reply(run=number, id=run_id)
+        if message["op"] == "start":
+            run.params(message["params"])
+            if message["dataset"]:
+                run.dataset(message["dataset"])
+
+    def create(self, message: dict[str, Any]) -> str:
+        """A new run in the store; returns its id."""
+        name, tags = message["experiment"], dict(message["tags"])
+        parent = message["parent"]
+        if parent is not None:
+            tags["mlflow.parentRunId"] = parent if isinstance(parent, str) else self.runs[parent].run_id
+        if name not in self.experiments:
+            self.experiments[name] = self.patience(
+                lambda: experiment_id(self.client, self.uri, self.artifact_root, name)
+            )
+        run = self.patience(
+            lambda: self.client.create_run(self.experiments[name], message["time"], tags, message["name"])
+        )
+        return str(run.info.run_id)
+
+    def reopen(self, message: dict[str, Any]) -> str:
+        """A run that another process created; RUNNING again if this one is to answer for it."""
+        run_id = str(self.client.get_run(message["id"]).info.run_id)
+        if message["reopen"]:
+            self.patience(lambda: self.client.update_run(run_id, status="RUNNING"))
+        return run_id
+
+    def record(self, run: Recorder, message: dict[str, Any]) -> None:
+        """One message that belongs to an open run."""
+        match message["op"]:
+            case "log":
+                run.log(message["step"], message["time"], message["values"])
+            case "tag":
+                run.tag(message["key"], message["value"])
+            case "artifact":
+                run.artifact(message["name"], message["content"])
+            case "finish":
+                run.finish(message["status"], message["note"], message["time"])
+                if not run.metrics:
+                    del self.runs[message["run"]]
+
+    def flush_if_due(self) -> None:
+        """Write all buffers about every second; less often where that takes long, to leave the cores to training."""
+        begin = time.monotonic()
+        if begin - self.flushed < self.interval:
+            return
+        errors = [error for run in self.runs.values() if (error := run.flush())]
+        self.flushed = time.monotonic()
+        self.interval = max(FLUSH_SECONDS, 10 * (self.flushed - begin))
+        trouble = sentence(self.uri, errors[0]) if errors else ""
+        if trouble != self.trouble:
+            self.trouble = trouble
+            reply(trouble=trouble)
+
+    def shut_down(self) -> None:
+        """Give every run that is still open its end."""
+        for run in self.runs.values():
+            if run.owned:
+                run.finish("KILLED", _LEFT_OPEN if self.closed else _DIED, now())
+            else:
+                run.drain()
+
+    def report(self, error: Exception, number: int | None) -> None:
+        """Tell the trainer, if it still listens."""
+        self.failed = True
+        reply(run=number, error=sentence(self.uri, error))
+
+
+def reply(**fields: Any) -> None:
+    """One line to the trainer; a trainer that is gone needs no answer."""
+    with suppress(OSError):
+        os.write(1, MARK + json.dumps(fields).encode() + b"\n")
+
+
+def alive(process: int) -> bool:
+    """Whether a process of that id exists (it may have died before this one looked at its parent)."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def receive(lines: SimpleQueue[bytes | None], trainer: int) -> None:
+    """Move lines from standard input to the queue; None at the end. A torn last line is dropped.
+
+    A process forked by the trainer may hold the pipe open after the trainer's death, so that death is an end as
+    well, once the pipe is empty.
+    """
+    parent, rest = os.getppid(), b""
+    while True:
+        ready = select.select([0], [], [], 1.0)[0]
+        if not ready and os.getppid() == parent and alive(trainer):
+            continue
+        chunk = os.read(0, 1 << 20) if ready else b""
+        if not chunk:
+            lines.put(None)
+            return
+        *whole, rest = (rest + chunk).split(b"\n") if b"\n" in chunk else (rest + chunk,)
+        for line in whole:
+            lines.put(line)
+
+
+def serve(lines: SimpleQueue[bytes | None]) -> int:
+    """Carry out messages until the input ends; returns the exit code: 1 if anything was lost."""
+    writer = Writer()
+    while True:
+        try:
+            line = lines.get(timeout=FLUSH_SECONDS)
+        except Empty:
+            writer.flush_if_due()
+            continue
+        if line is None:
+            break
+        writer.handle(json.loads(line))
+        writer.flush_if_due()
+    writer.shut_down()
+    return int(writer.failed)
+
+
+def main() -> int:
+    """Import MLflow while lines collect, then serve."""
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)
+    lines: SimpleQueue[bytes | None] = SimpleQueue()
+    Thread(target=receive, args=(lines, int(sys.argv[1])), daemon=True).start()
+    os.environ.update(environment())
+    try:
+        import mlflow  # noqa: F401
+        from mlflow.store.tracking import sqlalchemy_store  # noqa: F401
+    except ImportError as error:
+        reply(run=None, error=f"tracking needs MLflow, which cannot be imported: {error}.")
+        return 1
+    return serve(lines)
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # all is committed; taking MLflow's thousand modules apart would take another 0.7 s

@@ -1,0 +1,186 @@
+"""Ranking: order, ties, seeds, runs without a result; then the three layouts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import statistics
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from labkit.report.layouts import to_csv, to_markdown, to_rich
+from labkit.report.leaderboard import rank
+
+
+def row(run_id, value=None, status="FINISHED", parent=None, extra=None, **params):
+    metrics = ({} if value is None else {"val/accuracy": value}) | (extra or {})
+    params = {key.replace("__", "."): str(item) for key, item in params.items()}
+    base = {"run_id": run_id, "name": f"run {run_id}", "tags": {}}
+    return base | {"status": status, "params": params, "metrics": metrics, "parent": parent}
+
+
+def ids(board) -> list[str]:
+    return [entry.run_ids[0] for entry in board.entries]
+
+
+def test_best_first_and_ties_share_a_rank():
+    rows = [row(run_id, value, a=run_id) for run_id, value in zip("pqrst", [0.2, 0.5, 0.5, 0.9, 0.1], strict=True)]
+    board = rank(rows)
+    assert ids(board) == ["s", "q", "r", "p", "t"]
+    assert [entry.rank for entry in board.entries] == [1, 2, 2, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("objective", "best"),
+    [("val/loss", "low"), ("time/seconds", "low"), ("test/accuracy", "high"), ("anything", "high")],
+)
+def test_losses_and_times_are_better_low(objective, best):
+    rows = [row("low", extra={objective: 1.0}, a=1), row("high", extra={objective: 2.0}, a=2)]
+    assert ids(rank(rows, objective))[0] == best
+    assert ids(rank(rows, objective, maximise=best != "high"))[0] != best
+
+
+def test_what_has_no_result_comes_last_with_its_status():
+    rows = [
+        row("nan", math.nan, a=1),
+        row("failed", 0.99, status="FAILED", a=2),
+        row("empty", a=3),
+        row("good", 0.1, a=4),
+        row("inf", math.inf, a=5),
+    ]
+    board = rank(rows)
+    assert [(entry.run_ids[0], entry.rank, entry.status) for entry in board.entries] == [
+        ("good", 1, "FINISHED"),
+        ("nan", None, "DIVERGED"),
+        ("inf", None, "DIVERGED"),
+        ("failed", None, "FAILED"),
+        ("empty", None, "NO VALUE"),
+    ]
+
+
+def test_only_differing_parameters_are_shown():
+    rows = [
+        row("p", 0.1, optimizer__lr=0.1, model="mlp", paths__root="/x", hydra__job=1),
+        row("q", 0.2, optimizer__lr=0.2, model="mlp", paths__root="/y", hydra__job=2, model__skips="[]"),
+    ]
+    board = rank(rows)
+    assert board.keys == ("optimizer.lr", "model.skips")
+    assert board.entries[0].params == {"optimizer.lr": "0.2", "model.skips": "[]"}
+    assert board.entries[1].params == {"optimizer.lr": "0.1"}
+
+
+def test_seeds_are_averaged_with_the_sample_standard_deviation():
+    board = rank([row("p", 0.4, lr=1, seed=0), row("q", 0.5, lr=2, seed=0), row("r", 0.8, lr=1, seed=1)])
+    first, second = board.entries
+    assert first.mean == pytest.approx(0.6)
+    assert first.deviation == pytest.approx(0.2 * math.sqrt(2))
+    assert (first.seeds, first.run_ids, first.tried) == (("0", "1"), ("p", "r"), 2)
+    assert (second.mean, second.deviation) == (0.5, None)
+    assert board.keys == ("lr",)
+
+
+def test_a_repeated_seed_counts_once():
+    (entry,) = rank([row("p", 0.4, seed=0), row("q", 0.6, seed=0), row("r", 0.7, seed=1)]).entries
+    assert entry.mean == pytest.approx(0.6)
+    assert entry.deviation == pytest.approx(statistics.stdev([0.5, 0.7]))
+    assert entry.run_ids == ("p", "q", "r")
+    assert entry.tried == 2
+
+
+def test_a_failed_seed_is_counted_and_listed():
+    good, bad = rank([row("p", 0.4, seed=0), row("q", math.nan, seed=1)]).entries
+    assert (good.seeds, good.tried, good.deviation) == (("0",), 2, None)
+    assert (bad.status, bad.seeds, bad.tried) == ("DIVERGED", ("1",), 1)
+
+
+def test_the_parent_of_a_multirun_is_no_contestant():
+    rows = [row("parent"), row("p", 0.4, parent="parent", a=1), row("q", 0.6, parent="parent", a=2)]
+    assert ids(rank(rows)) == ["q", "p"]
+
+
+def test_nothing_at_all():
+    board = rank([])
+    assert board.entries == ()
+    assert to_markdown(board) == "| rank | val/accuracy (%) | runs |\n| ---: | ---: | --- |\n"
+
+
+numbers = st.one_of(st.none(), st.floats(width=32))
+statuses = st.sampled_from(["FINISHED", "FAILED", "RUNNING"])
+some_rows = st.lists(st.tuples(numbers, st.integers(0, 3), st.integers(0, 2), statuses), max_size=30)
+
+
+@given(some_rows)
+def test_every_run_is_listed_once_and_order_follows_the_mean(values):
+    rows = [row(str(i), value, status, lr=lr, seed=seed) for i, (value, lr, seed, status) in enumerate(values)]
+    board = rank(rows)
+    assert sorted(run_id for entry in board.entries for run_id in entry.run_ids) == sorted(r["run_id"] for r in rows)
+    ranked = [entry for entry in board.entries if entry.rank is not None]
+    assert list(board.entries[: len(ranked)]) == ranked
+    means = [entry.mean for entry in ranked]
+    assert means == sorted(means, reverse=True)
+    assert [entry.rank for entry in ranked] == [1 + sum(other > mean for other in means) for mean in means]
+    assert len({tuple(sorted(entry.params.items())) for entry in ranked}) == len(ranked)
+
+
+BOARD = rank(
+    [
+        row("a" * 32, 0.46, loss__l2="0.00026308230480", seed=0, note="x|y", extra={"time/seconds": 2.0}),
+        row("b" * 32, 0.48, loss__l2="0.00026308230480", seed=1, note="x|y", extra={"time/seconds": 4.0}),
+        row("c" * 32, 0.44, loss__l2="0.001", seed=0, note="[z]", extra={"time/seconds": 1.0}),
+        row("d" * 32, math.nan, loss__l2="0.001", seed=1, note="[z]"),
+    ],
+    extra=("time/seconds",),
+)
+MARKDOWN = r"""| rank | val/accuracy (%) | seeds | time/seconds | loss.l2 | note | status | runs |
+| ---: | ---: | --- | --- | --- | --- | --- | --- |
+| 1 | 47.00 ± 1.41 | 2 | 3 | 0.0002631 | x\|y | FINISHED | aaaaaaaa bbbbbbbb |
+| 2 | 44.00 | 1 of 2 | 1 | 0.001 | [z] | FINISHED | cccccccc |
+| - | - | seed 1 | - | 0.001 | [z] | DIVERGED | dddddddd |
+
+Mean ± sample standard deviation over seeds.
+"""
+
+
+def test_markdown():
+    assert to_markdown(BOARD) == MARKDOWN
+
+
+def test_csv_has_full_precision_and_whole_ids():
+    lines = list(csv.DictReader(io.StringIO(to_csv(BOARD))))
+    assert float(lines[0]["val/accuracy"]) == BOARD.entries[0].mean
+    assert float(lines[0]["standard_deviation"]) == BOARD.entries[0].deviation
+    assert lines[0]["run_ids"] == "a" * 32 + " " + "b" * 32
+    assert lines[0]["loss.l2"] == "0.00026308230480"
+    assert [line["rank"] for line in lines] == ["1", "2", ""]
+    assert [(line["n_seeds"], line["seeds_tried"]) for line in lines] == [("2", "2"), ("1", "2"), ("0", "1")]
+
+
+def printed(table, width=140) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(table)
+    return console.file.getvalue()
+
+
+def test_rich_shows_the_same_cells():
+    shown = printed(to_rich(BOARD))
+    for cell in ("47.00 ± 1.41", "1 of 2", "x|y", "[z]", "DIVERGED", "aaaaaaaa bbbbbbbb"):
+        assert cell in shown
+
+
+def test_many_parameters_are_named_below_and_left_out():
+    rows = [row(str(i), 0.1 * i, **{f"key{j}": i for j in range(12)}) for i in range(3)]
+    shown = printed(to_rich(rank(rows), limit=2))
+    assert "1 more rows; 4 more parameters differ: key8, key9, key10, key11" in " ".join(shown.split())
+
+
+def test_thousands_of_runs():
+    same = {f"key{i}": 1 for i in range(40)}
+    board = rank([row(f"{i:032x}", i / 2000, lr=i // 4, seed=i % 4, **same) for i in range(2000)])
+    assert len(board.entries) == 500
+    assert board.entries[0].params == {"lr": "499"}
+    assert len(to_csv(board).splitlines()) == 501
+    assert len(printed(to_rich(board)).splitlines()) >= 500

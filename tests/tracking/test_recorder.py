@@ -1,0 +1,88 @@
+"""A store that fails under the writer: what is kept, what is given up, and that the status says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from labkit.tracking.recorder import Patience, Recorder
+
+
+class Store:
+    """Stands in for MlflowClient; fails with `errors` first, then records."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.metrics: list[Any] = []
+        self.tags: dict[str, str] = {}
+        self.status = ""
+
+    def log_batch(self, run_id: str, metrics: Any = (), params: Any = ()) -> None:
+        """Record metrics, all or none."""
+        if self.errors:
+            raise self.errors.pop(0)
+        assert len(metrics) <= 1000
+        self.metrics += metrics
+
+    def set_tag(self, run_id: str, key: str, value: str) -> None:
+        """Record a tag."""
+        self.tags[key] = value
+
+    def set_terminated(self, run_id: str, status: str, milliseconds: int) -> None:
+        """Record the end."""
+        self.status = status
+
+
+FULL = RuntimeError("(sqlite3.OperationalError) database or disk is full")
+LOCKED = RuntimeError("(sqlite3.OperationalError) database is locked")
+REJECTED = RuntimeError("INVALID_PARAMETER_VALUE: no")
+
+
+def recorder(store: Store, seconds: float, reports: list[Exception]) -> Recorder:
+    """A recorder on the stand-in, with a budget for waiting."""
+    return Recorder(store, "id", True, Patience(seconds), reports.append)  # type: ignore[arg-type]
+
+
+def test_large_buffers_go_in_batches() -> None:
+    """MLflow takes 1000 values at a time."""
+    store, reports = Store(), []  # type: Store, list[Exception]
+    run = recorder(store, 0, reports)
+    for step in range(250):
+        run.log(step, 0, {f"m{k}": float(k) for k in range(10)})
+    assert run.flush() is None
+    assert len(store.metrics) == 2500
+    assert not reports
+
+
+@pytest.mark.parametrize("error", [FULL, LOCKED])
+def test_what_passes_loses_nothing(error: Exception) -> None:
+    """A full disk or a lock keeps the values buffered; they are written at the next flush."""
+    store, reports = Store(error), []  # type: Store, list[Exception]
+    run = recorder(store, 0, reports)
+    run.log(0, 0, {"a": 1.0})
+    assert run.flush() is error
+    run.finish("FINISHED", "", 1)
+    assert len(store.metrics) == 1
+    assert (store.status, reports, run.lost) == ("FINISHED", [], 0)
+
+
+def test_the_last_flush_waits_a_little() -> None:
+    """At the end of a run it is tried again within the budget."""
+    store, reports = Store(LOCKED, LOCKED), []  # type: Store, list[Exception]
+    run = recorder(store, 30, reports)
+    run.log(0, 0, {"a": 1.0})
+    run.finish("FINISHED", "", 1)
+    assert (len(store.metrics), store.status) == (1, "FINISHED")
+
+
+@pytest.mark.parametrize("error", [FULL, REJECTED])
+def test_a_loss_is_told_and_never_ends_finished(error: Exception) -> None:
+    """What stays impossible is reported, and the run ends FAILED with the count."""
+    store, reports = Store(*[error] * 9), []  # type: Store, list[Exception]
+    run = recorder(store, 0, reports)
+    run.log(0, 0, {"a": 1.0, "b": 2.0})
+    run.finish("FINISHED", "", 1)
+    assert reports == [error]
+    assert store.status == "FAILED"
+    assert store.tags["mlflow.note.content"] == "2 tracked values or files could not be stored."
