@@ -21,12 +21,17 @@ In a notebook: `from labkit import run`, `run("experiment=kth/ex3", "seed=1").me
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labkit.config import ConfigError
     from labkit.tasks.result import Result
     from labkit.tasks.run import run
+
+# A thread that waits at a barrier gives its core away soon. On a busy machine two threads that spin for libgomp's usual
+# 300,000 rounds train up to ten times slower (docs/decisions.md); it is read when torch is first imported.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 __version__ = "0.1.0"
 __all__ = ["ConfigError", "Result", "run"]

@@ -7,11 +7,9 @@ import sys
 from typing import Any
 
 import hydra
-from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
-from labkit.compose import CONF, explain, register_resolvers
+from labkit.compose import CONF, explain, is_complaint, register_resolvers
 
 register_resolvers()
 
@@ -22,32 +20,48 @@ def _entry(config: DictConfig) -> Any:
 
     from labkit.tasks.dispatch import dispatch
 
-    return dispatch(config, list(HydraConfig.get().overrides.task))
+    try:
+        return dispatch(config, list(HydraConfig.get().overrides.task))
+    except Exception as error:
+        if not _wants_traces:
+            _refuse(error)  # here, before Hydra says in a line of its own that a job failed
+        raise
+
+
+_wants_traces = False
 
 
 def main() -> None:
     """Run the command line; exit code 0, 2 after the user's mistake (one sentence on stderr), 1 after any other."""
-    wants_traces = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    global _wants_traces
+    _wants_traces = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and this is where a mistake becomes one sentence
     try:
         _entry()
     except KeyboardInterrupt:
         sys.exit(130)
-    except (HydraException, OmegaConfBaseException) as error:
-        if wants_traces:
-            raise
-        _refuse(explain(error))
-    except ValueError as error:
-        from labkit.config import ConfigError
+    except Exception as error:
+        from labkit.tasks import session
 
-        if wants_traces or not isinstance(error, ConfigError):
-            raise
-        _refuse(str(error))
+        session.abandon(error)
+        if not _wants_traces:
+            _refuse(error)
+        raise
 
 
-def _refuse(sentence: str) -> None:
+def _refuse(error: Exception) -> None:
+    """End with one sentence where the error is the user's or the store's; return where it is ours."""
+    from labkit.config import ConfigError
+    from labkit.tracking.store import TrackingError
+
+    if isinstance(error, ConfigError | TrackingError):
+        sentence = str(error)
+    elif is_complaint(error):
+        sentence = explain(error, sys.argv[1:])
+    else:
+        return
     print(f"labkit: {sentence}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(1 if isinstance(error, TrackingError) else 2)
 
 
 if __name__ == "__main__":

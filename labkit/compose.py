@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,59 +31,130 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
+
+    from labkit.config import ConfigError
 
     register_resolvers()
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(config_dir=str(CONF), version_base="1.3", job_name="labkit"):
             return hydra_compose("config", overrides=list(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
-        from labkit.config import ConfigError
+    except Exception as error:
+        if not is_complaint(error):
+            raise
+        raise ConfigError(explain(error, overrides)) from None
 
-        raise ConfigError(explain(error)) from None
+
+def is_complaint(error: Exception) -> bool:
+    """Whether Hydra, OmegaConf or the YAML reader says with it that the user's words or files are wrong."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError  # type: ignore[import-untyped,unused-ignore]
+
+    return isinstance(error, HydraException | OmegaConfBaseException | YAMLError) or str(error).startswith(_NO_OPTION)
 
 
-def explain(error: Exception) -> str:
-    """One sentence for what Hydra or OmegaConf found wrong, with the nearest valid name."""
-    from labkit.config import nearest
+_NO_OPTION = "Config group override must be"
 
+
+def explain(error: Exception, words: Sequence[str] = ()) -> str:
+    """One sentence for what Hydra, OmegaConf or the YAML reader found wrong, with the nearest valid name.
+
+    Args:
+        error: one that `is_complaint`.
+        words: the command line, where it is known.
+    """
     text = str(error)
-    cause = str(error.__cause__ or "")
-    if found := re.search(r"Could not find '([^']+)/([^'/]+)'\n\nAvailable options in '([^']+)':\n(.*)", text, re.S):
-        group, option, _, options = found.groups()
-        return f"{group}: there is no option {option!r}, {nearest(option, options.split())}"
-    if found := re.search(r"In '[^']*': Could not find '([^']+)'", text):
-        wanted = found.group(1)
-        files = _options(wanted.split("/")[0])
-        return f"there is no config {wanted!r}, {nearest(wanted, files)}"
-    if found := re.search(r"Could not override '([^']+)'", text):
-        key = found.group(1).lstrip("+~")
-        return f"unknown key {key!r}, {nearest(key, _keys())}"
+    if mark := getattr(error, "problem_mark", None):
+        place = f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}"
+        return f"{place}: this is no YAML: {getattr(error, 'problem', '')}."
+    if text.startswith(_NO_OPTION):
+        return _no_option(words)
+    if found := re.search(r"In '([^']*)': Could not find '([^']+)'", text):
+        return _missing_option(found[1], found[2], text)
+    if found := re.search(r"Could not override '([^']+)'|Could not delete from config. '([^']+)'", text):
+        return _unknown_key(found[1] or found[2])
+    if found := re.search(r"Could not delete '([^']+)'", text):
+        return f"~{found[1]}: the configuration does not have it, so it cannot be taken out."
     if found := re.search(r"Multiple values for ([^.]+)\.", text):
-        return f"{found.group(1)}: given more than once, expected one value (a multirun needs -m)."
+        if any(word.startswith(f"+{found[1]}=") for word in words):
+            return f"+{found[1]}: this group is in the defaults, expected {found[1]}=... without the '+'."
+        return f"{found[1]}: given more than once, expected one value (a multirun needs -m)."
     if found := re.search(r"Ambiguous value for argument '([^']+)'", text):
-        return f"{found.group(1)}: several values need a multirun: add -m, or quote a list as 'key=[1,2]'."
-    first = " ".join((text + " " + cause).split())
+        return f"{found[1]}: several values need a multirun: add -m, or quote a list as 'key=[1,2]'."
+    if found := re.search(r"Additional config directory '([^']+)' not found", text):
+        return f"--config-dir: there is no folder {found[1]!r}."
+    if "override_grammar" in text:
+        word = getattr(error, "override", None) or next(iter(words), "")
+        return f"{word!r} cannot be read, expected key=value, with a value such as 0.1, relu, '[1,2]' or '{{a: 1}}'."
+    if found := re.search(r"Cannot find primary config '([^']+)'", text):
+        return f"--config-name: there is no config {found[1]!r}, expected config."
+    if found := re.search(r"^(.+?)\n\s*full_key: (\S+)", text, re.S):
+        said = re.sub(r"^Missing mandatory value: .*", "a value is needed and none was given", found[1])
+        return f"{found[2]}: {' '.join(said.split())}."
+    first = " ".join(f"{text} {error.__cause__ or ''}".split()).rstrip(".")
     return f"the command line or a config file cannot be read: {first}."
 
 
-def _options(group: str) -> list[str]:
+def _no_option(words: Sequence[str]) -> str:
+    """Hydra takes only names as options, and says neither which word was wrong nor why."""
+    for word in words:
+        group, _, value = word.partition("=")
+        if (CONF / group).is_dir():
+            if group and re.fullmatch(r"null|true|false|[-+.\d]\S*", value, re.I):
+                valid = ", ".join(_options(group, [CONF]))
+                return f"{group}: expected one of its options, got {value}; valid: {valid}."
+            if not group:
+                return f"{word!r} cannot be read, expected key=value."
+    return "a group takes the name of one of its options, such as model=mlp."
+
+
+def _missing_option(where: str, wanted: str, text: str) -> str:
+    from labkit.config import nearest
+
+    folders = [Path(folder) for folder in re.findall(r"path=file://(\S+)", text)]
+    depth = 2 if wanted.startswith("hydra/") else 1
+    group, option = "/".join(wanted.split("/")[:depth]), "/".join(wanted.split("/")[depth:])
+    listed = re.findall(r"^\t([\w-]+)$", text, re.M)
+    known = [name for name in {*_options(group, folders), *listed} if not name.startswith("_")]
+    inside = "" if where in ("config", "hydra/config") else f"{where}.yaml: "
+    return f"{inside}{group}: there is no option {option!r}, {nearest(option, known)}"
+
+
+def _options(group: str, folders: Iterable[Path]) -> list[str]:
     """Every option of a group, with its folders: `kth/ex3`."""
-    folder = CONF / group
-    return [f"{group}/{path.relative_to(folder).with_suffix('')}" for path in folder.rglob("*.yaml")]
+    files = [(file, folder / group) for folder in folders for file in (folder / group).rglob("*.yaml")]
+    names = {str(file.relative_to(folder).with_suffix("")) for file, folder in files}
+    return sorted(name for name in names if not name.startswith("_"))
 
 
-def _keys() -> list[str]:
-    """Every key path of the default configuration, and of every option of every group."""
-    keys: set[str] = {"experiment", "sweeps"}
-    for path in [CONF / "config.yaml", *CONF.glob("*/*.yaml")]:
-        group = "" if path.parent == CONF else path.parent.name
-        if group in ("experiment", "sweeps", "hydra"):
-            continue
-        content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-        if group:
-            keys.add(group)
-        keys |= {f"{group}.{key}" if group else str(key) for key in content if key not in ("defaults", "hydra")}
-    return sorted(keys)
+def _unknown_key(key: str) -> str:
+    from labkit.config import nearest
+
+    key = key.lstrip("+~")
+    group, _, name = key.partition(".")
+    if group == "hydra":
+        return f"unknown key {key!r}, valid ones: labkit --cfg hydra."
+    options = {option: _keys(CONF / group / f"{option}.yaml") for option in _options(group, [CONF])} if name else {}
+    if owners := [option for option, keys in options.items() if name in keys]:
+        return f"unknown key {key!r}: it exists only with {' or '.join(f'{group}={option}' for option in owners)}."
+    holder, _, part = name.rpartition(".")
+    if any(holder in keys for keys in options.values()):
+        holder = f"{group}.{holder}"
+        return f"unknown key {key!r}: {holder!r} is one value; a mapping is written '{holder}={{{part}: ...}}'."
+    valid = {f"{group}.{name}" for keys in options.values() for name in keys}
+    groups = {folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name != "hydra"}
+    return f"unknown key {key!r}, {nearest(key, valid or groups | _keys(CONF / 'config.yaml'))}"
+
+
+def keys_of(group: str) -> set[str]:
+    """The keys that some option of a group has."""
+    return set().union(*(_keys(CONF / group / f"{option}.yaml") for option in _options(group, [CONF])))
+
+
+def _keys(path: Path) -> set[str]:
+    """The keys of a config file, with those of the files of its folder that its defaults name."""
+    content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    keys = {str(key) for key in content} - {"defaults", "hydra", "_target_"}
+    inherited = [name for name in content.get("defaults", []) if isinstance(name, str) and name != "_self_"]
+    return keys.union(*(_keys(path.with_name(f"{name}.yaml")) for name in inherited))

@@ -110,8 +110,8 @@ def _constructor(group: str, target: Any, targets: Iterable[str]) -> Callable[..
     own = [f"{module}.{name}" for module, names in CONSTRUCTORS.get(group, {}).items() for name in names]
     if target not in own and target not in targets:
         raise ConfigError(
-            f"{group}._target_: {target!r} is not on the list of allowed constructors, "
-            f"{nearest(str(target), own)} (Your own: add it to the key 'targets'.)"
+            f"{group}._target_: {shown(target)} is not on the list of allowed constructors "
+            f"(one of your own also needs the key 'targets'), {nearest(str(target), own)}"
         )
     module, _, name = str(target).rpartition(".")
     try:
@@ -141,20 +141,48 @@ def checked(group: str, constructor: Callable[..., Any], keys: Mapping[str, Any]
 
 def first_problem(error: ValidationError, where: str, valid: Any) -> str:
     """One sentence for the first thing pydantic found: key, what came, what was expected."""
-    problem = error.errors()[0]
-    location = [str(part) for part in problem["loc"]]
     names = list(valid if isinstance(valid, Mapping) else inspect.signature(valid).parameters)
-    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"{where}: unknown key {location[0]!r}, {nearest(location[0], names)}"
-    if problem["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
-        return f"{where}.{location[0]}: a value is needed and none was given."
-    key = ".".join([where, location[0]] if location else [where])
-    same_key = [p["msg"] for p in error.errors() if p["loc"][:1] == problem["loc"][:1]]
-    expected = " or ".join(dict.fromkeys(_expected(message) for message in same_key))
-    return f"{key}: expected {expected}, got {problem['input']!r}."
+    # An unknown key first: where a key is misspelt, it is also missing.
+    problems = sorted(error.errors(), key=lambda p: p["type"] not in _UNKNOWN)
+    first, location = problems[0], problems[0]["loc"]
+    if first["type"] in _UNKNOWN:
+        return f"{where}: unknown key {str(location[0])!r}, {nearest(str(location[0]), names)}"
+    key = ".".join([where, str(location[0])] if location else [where])
+    if first["type"] in _MISSING:
+        inside = f"; {shown(first['input'])} is too short" if len(location) > 1 else ""
+        return f"{key}: a value is needed and none was given{inside}."
+    # Of the alternatives of a union the ones that got farthest into the value meant it.
+    same_key = [p for p in problems if p["loc"][:1] == location[:1]]
+    depth = max(len(p["loc"]) for p in same_key)
+    told = [p for p in same_key if len(p["loc"]) == depth] if depth > 2 else same_key
+    expected = " or ".join(dict.fromkeys(_expected(p["msg"]) for p in told))
+    return f"{key}: expected {expected}, got {shown(told[0]['input'])}."
+
+
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+_MISSING = ("missing", "missing_argument", "missing_keyword_only_argument")
+_WORDS = {  # pydantic's wording -> ours
+    "Input should be ": "",
+    "Input is not a valid path for <class 'pathlib.Path'>": "a path",
+    "Value error, ": "",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+    "greater than": "more than",
+    "a valid number": "a number",
+    "a valid integer": "a whole number",
+    "a valid string": "a text",
+    "a valid boolean": "true or false",
+    "a valid list": "a list",
+    "a valid dictionary": "a mapping",
+}
 
 
 def _expected(message: str) -> str:
-    for prefix in ("Input should be ", "Value error, "):
-        message = message.removeprefix(prefix)
+    for theirs, ours in _WORDS.items():
+        message = message.replace(theirs, ours)
     return message
+
+
+def shown(value: Any) -> str:
+    """A value as the command line writes it: null, true, 0.1, 'text'."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -42,12 +42,19 @@ def never_predicted(confusion: Tensor, class_names: Sequence[str]) -> list[str]:
     return [name for name, count in zip(class_names, confusion.sum(-2).tolist(), strict=True) if count == 0]
 
 
-def gradient_l1(gradients: Sequence[Tensor], layers: Sequence[Sequence[int]]) -> Tensor:
-    """The L1 norm of each layer's gradient, `(layers, M)`: Boulder lab, part 3.
+def gradient_l1(sizes: Sequence[Tensor], layers: Mapping[str, Sequence[int]], updates: int) -> list[dict[str, float]]:
+    """The L1 norm of each layer's gradient, averaged over updates (Boulder lab, part 3), of every member.
 
     Args:
-        gradients: one `(M, *shape)` tensor per parameter.
-        layers: the positions in `gradients` of each layer's parameters.
+        sizes: the sum over `updates` of `|gradient|`, one `(M, *shape)` tensor per parameter.
+        layers: the positions in `sizes` of each layer's parameters.
+
+    Returns:
+        By layer, with `total` and `mean` over the layers.
     """
-    norms = [gradient.flatten(1).abs().sum(1) for gradient in gradients]
-    return torch.stack([sum((norms[i] for i in places[1:]), norms[places[0]]) for places in layers])
+    sums = [size.flatten(1).sum(1).double() / max(1, updates) for size in sizes]
+    by_layer = torch.stack([torch.stack([sums[i] for i in places]).sum(0) for places in layers.values()], 1)
+    return [
+        {**dict(zip(layers, row, strict=True)), "total": sum(row), "mean": sum(row) / len(row)}
+        for row in by_layer.tolist()
+    ]

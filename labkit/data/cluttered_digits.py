@@ -1,6 +1,10 @@
 """Cluttered digits: hard seeded images made from scikit-learn's digits, a stand-in for MNIST and CIFAR alike.
 
-DIFFICULTY
+How hard the default set is, as `python tests/data/test_cluttered_difficulty.py` prints it (42 s on one thread): SGD
+with momentum 0.9 in batches of 50, learning rates compared on the validation part, test accuracy at the best of them.
+
+    3072-100-10, sigmoid, 20 epochs, rates 0.001 .. 0.1     train 1.000  validation 0.389  test 0.401
+    three convolutions, 27,418 parameters, 8 epochs         train 0.951  validation 0.808  test 0.822
 """
 
 from __future__ import annotations
@@ -145,7 +149,7 @@ def _corners(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _hat(start: np.ndarray, length: np.ndarray, size: int) -> np.ndarray:
-    """Bilinear weights `(..., size, 8)` of 8 source pixels stretched over `[start, start + length)` of `size` pixels."""
+    """Bilinear weights `(..., size, 8)` of 8 source pixels stretched over `[start, start + length)` of `size`."""
     start, scale = start.astype(np.float32)[..., None], (SIDE / length).astype(np.float32)[..., None]
     position = (np.arange(size, dtype=np.float32) + 0.5 - start) * scale - 0.5
     distance = np.abs(position[..., None] - np.arange(SIDE, dtype=np.float32))
@@ -158,16 +162,15 @@ def _coloured(strokes: np.ndarray, channels: int, noise: float, rng: np.random.G
     shape = (batch, channels, 1, 1)
     ground = rng.uniform(*GROUND, shape).astype(np.float32)
     contrast = rng.uniform(*CONTRAST, (batch, channels, layers)).astype(np.float32)
-    canvas = np.matmul(contrast[:, :, 1:], strokes[:, 1:].reshape(batch, layers - 1, -1))
+    canvas = np.matmul(contrast[:, :, 1:], strokes[:, 1:].reshape(batch, layers - 1, size * size))
     canvas = np.minimum(canvas, CONTRAST[1], out=canvas).reshape(batch, channels, size, size)
     canvas += strokes[:, :1] * (contrast[:, :, :1, None] - canvas)  # the digit is opaque: it hides what is behind it
     canvas += ground
     # One random byte a pixel picks one of 256 normal quantiles: an eighth of the time of a normal draw.
-    canvas += np.take(_normal_quantiles() * np.float32(noise), np.frombuffer(rng.bytes(canvas.size), np.uint8)).reshape(
-        canvas.shape
-    )
+    levels = np.frombuffer(rng.bytes(canvas.size), np.uint8).reshape(canvas.shape)
+    canvas += np.take(_normal_quantiles() * np.float32(noise), levels)
     canvas *= 255
-    return np.clip(np.rint(canvas, out=canvas), 0, 255, out=canvas).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(canvas, out=canvas), 0, 255, out=canvas).astype(np.uint8))
 
 
 def _normal_quantiles() -> np.ndarray:

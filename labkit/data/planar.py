@@ -39,8 +39,7 @@ def swissroll_generated(
     """Two interleaved spirals of two turns, modelled on the course's SwissRollData.mat.
 
     Class 0 runs along `r = t`, class 1 along `r = t + 0.2`, both at angle `4 pi t`, t in [0, 1]. A share
-    `mislabelled` of the labels is flipped, as in the file, so that no honest
-    classifier passes about 1 - mislabelled.
+    `mislabelled` of the labels is flipped, as in the file, so that no honest classifier passes about 1 - mislabelled.
 
     Args:
         noise: standard deviation of the Gaussian displacement of each coordinate.

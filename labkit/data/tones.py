@@ -72,7 +72,7 @@ def _sounds(labels: np.ndarray, length: int, noise: float, rng: np.random.Genera
     wave *= loudness
     wave += rng.standard_normal(wave.shape, dtype=np.float32) * np.float32(noise / np.sqrt(2))
     wave *= rng.uniform(0.1, 0.3, (batch, 1)) * 32767
-    return np.clip(np.rint(wave), -32768, 32767).astype(np.int16)
+    return np.asarray(np.clip(np.rint(wave), -32768, 32767).astype(np.int16))
 
 
 def _movement(labels: np.ndarray, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -81,7 +81,7 @@ def _movement(labels: np.ndarray, length: int, rng: np.random.Generator) -> tupl
     batch = len(labels)
     depth = (OCTAVE * rng.uniform(0.7, 1.3, (batch, 1))).astype(np.float32)
     corner = rng.uniform(-0.4, 0.4, (batch, 1)).astype(np.float32)  # where it turns or steps
-    rate = rng.uniform(1.0, 2.0, (batch, 1))  # periods per second times the half length: 8 to 16 Hz at 2000 points
+    rate = rng.uniform(1.0, 2.0, (batch, 1))  # periods in half a sound: 8 to 16 Hz at 2000 points
     waver = np.sin(2 * np.pi * (rate * t + rng.uniform(size=(batch, 1)))).astype(np.float32)
     turn = 0.5 - np.abs(t - corner)
     step = np.tanh(40 * (t - corner)) / 2

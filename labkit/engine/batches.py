@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import torch
-from labkit.preprocess.prepare import Part
 from torch import Tensor
 
 from labkit.engine.state import RunState
+from labkit.preprocess.prepare import Part
 
 # Small batches are gathered several at a time: one index_select for as many as fit here.
 _BLOCK_BYTES = 1 << 20
+Batch = tuple[Tensor, Tensor, Tensor | None]  # features (G, B, *shape), labels (G, B), lengths (G, B)
 
 
 class Batches:
@@ -24,38 +25,38 @@ class Batches:
         self._stream = stream
         row = part.features[0].numel() * part.features.element_size() if len(part.features) else 1
         self._block = batch_size * max(1, _BLOCK_BYTES // (row * batch_size))
-        self._gathered: tuple[int, int, int, tuple[Tensor | None, ...]] = (-1, 0, 0, ())
+        self._block_batches: list[Batch] = []
+        self._block_start = (-1, 0)  # (update at which the epoch began, position) of the block's first batch
 
-    def next(self, state: RunState) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Features `(G, B, *shape)`, labels `(G, B)` and lengths `(G, B)` of the next batch; moves the position."""
-        samples = len(self._part.features)
+    def next(self, state: RunState) -> Batch:
+        """The next batch; moves the position, and draws a new order at the start of an epoch."""
+        samples = self._part.labels.shape[0]
         if state.position >= samples:
             state.position = 0
         if state.position == 0:
             draw_order(state)
-        epoch = state.step - state.position // self._batch_size  # the update at which this epoch began
-        known, start, stop, tensors = self._gathered
-        if known != epoch or not start <= state.position < stop:
-            start, stop = state.position, min(state.position + self._block, samples)
-            tensors = self._gather(state.order[:, start:stop])
-            self._gathered = (epoch, start, stop, tensors)
-        size = min(self._batch_size, samples - state.position)
-        offset = state.position - start
-        state.position += size
-        features, labels, lengths = (t if t is None else t[:, offset : offset + size] for t in tensors)
-        assert features is not None
-        assert labels is not None
-        return features, labels, lengths
+        number = state.position // self._batch_size
+        epoch, first = self._block_start
+        if epoch != state.step - number or not 0 <= number - first < len(self._block_batches):
+            first = number
+            self._block_start = (state.step - number, number)
+            self._block_batches = self._gather(state.order[:, state.position : state.position + self._block])
+        batch = self._block_batches[number - first]
+        state.position += batch[1].shape[1]
+        return batch
 
-    def _gather(self, index: Tensor) -> tuple[Tensor | None, ...]:
-        streams, count = index.shape
-        flat = index.flatten()
+    def _gather(self, index: Tensor) -> list[Batch]:
+        """The batches of the samples `index` `(U, n)`."""
         part = self._part
-        gathered = [None if t is None else t.index_select(0, flat) for t in (part.features, part.labels, part.lengths)]
-        stacked = [None if t is None else t.view(streams, count, *t.shape[1:]) for t in gathered]
-        if streams == 1:
-            return tuple(stacked)
-        return tuple(None if t is None else t.index_select(0, self._stream) for t in stacked)
+        columns = [self._rows(values, index).split(self._batch_size, 1) for values in (part.features, part.labels)]
+        if part.lengths is None:
+            return [(features, labels, None) for features, labels in zip(*columns, strict=True)]
+        return list(zip(*columns, self._rows(part.lengths, index).split(self._batch_size, 1), strict=True))
+
+    def _rows(self, values: Tensor, index: Tensor) -> Tensor:
+        """The rows `(G, n, ...)` of `values` for indices `(U, n)` of the U distinct seeds."""
+        rows = values.index_select(0, index.flatten()).view(*index.shape, *values.shape[1:])
+        return rows if rows.shape[0] == 1 else rows.index_select(0, self._stream)
 
 
 def draw_order(state: RunState) -> None:

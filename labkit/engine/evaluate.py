@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from math import prod
 
 import torch
-from labkit.preprocess.prepare import Part
 from torch import Tensor
 
 from labkit.metrics import classification, confusion_matrices
 from labkit.models.network import Network
 from labkit.nn.layer import Context
 from labkit.nn.loss import cross_entropy
+from labkit.preprocess.prepare import Part
 
-# Numbers in the widest activation of a chunk: it stays within a core's cache.
-_CHUNK_NUMBERS = 1 << 19
+# Numbers in the widest activation of a chunk: smaller chunks cost calls, larger ones leave the cache.
+_CHUNK_NUMBERS = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,12 @@ class Evaluation:
         return [{f"{prefix}/{key}": value for key, value in zip(columns, row, strict=True)} for row in rows]
 
 
+def chunk_size(network: Network, members: int, samples: int) -> int:
+    """Samples that are evaluated at once."""
+    widest = members * max(prod(stage.output_shape) for stage in network.stages)
+    return max(1, min(samples, _CHUNK_NUMBERS // widest))
+
+
 @torch.no_grad()
 def evaluate(
     network: Network, parameters: list[Tensor], buffers: list[Tensor], part: Part, product: torch.dtype | None
@@ -44,8 +50,7 @@ def evaluate(
     """Loss and confusion matrix of every member on all of `part`."""
     members, classes = parameters[0].shape[0], prod(network.output_shape)
     tensors = network.by_stage(parameters, buffers)
-    widest = members * max(prod(stage.output_shape) for stage in network.stages)
-    size = max(1, min(len(part.features), _CHUNK_NUMBERS // widest))
+    size = chunk_size(network, members, len(part.features))
     total = torch.zeros(members, dtype=torch.float64, device=parameters[0].device)
     confusion = torch.zeros(members, classes, classes, dtype=torch.int64, device=parameters[0].device)
     for start in range(0, len(part.features), size):

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from labkit.preprocess.prepare import Part, Parts
 from torch import Tensor
 
-from labkit.engine.evaluate import Evaluation, evaluate
+from labkit.engine.evaluate import Evaluation, chunk_size, evaluate
 from labkit.engine.population import Population, Stepper
 from labkit.engine.recipe import Recipe
 from labkit.engine.state import Row
+from labkit.metrics import gradient_l1
 from labkit.optim.range_test import suggest
+from labkit.preprocess.prepare import Part, Parts
 
 # A diverged member is noticed at the next evaluation, or after this many updates without one.
 _CHECK_EVERY = 256
@@ -132,8 +133,13 @@ class _Run:
         )
 
     def _measure(self, part: Part) -> Evaluation:
-        stepper, trainer = self.stepper, self.population.trainer
-        return evaluate(self.population.network, stepper.parameters, stepper.buffers, part, trainer.product)
+        stepper, trainer, network = self.stepper, self.population.trainer, self.population.network
+        chunk = chunk_size(network, len(self.population), len(part.features))
+        torch.set_num_threads(trainer.chosen_threads(network.multiply_adds * chunk * len(self.population)))
+        try:
+            return evaluate(network, stepper.parameters, stepper.buffers, part, trainer.product)
+        finally:
+            torch.set_num_threads(self.threads)
 
     def _evaluate(self) -> None:
         """Append a row to the history of every member that is not frozen; note early stops."""
@@ -189,7 +195,9 @@ class _Run:
         final = self._measure(getattr(population.parts, part))
         penalty = population.penalty(self.stepper.parameters)
         test_rows = final.metrics("test", penalty) if open_test else [{} for _ in population.recipes]
-        return [self._outcome(m, final, part, test_rows[m], curves) for m in range(len(population))]
+        sizes = population.layout.views(self.state.gradient_sizes)
+        norms = gradient_l1(sizes, population.layers, self.state.gradient_steps)
+        return [self._outcome(m, final, part, test_rows[m], norms[m], curves) for m in range(len(population))]
 
     def _outcome(
         self,
@@ -197,15 +205,16 @@ class _Run:
         final: Evaluation,
         part: str,
         test_row: dict[str, float],
+        norms: dict[str, float],
         curves: list[tuple[np.ndarray, np.ndarray]] | None,
     ) -> Outcome:
         population, state = self.population, self.state
         history = state.histories[m]
         stopped = int(state.stopped_at[m])
         steps = stopped if stopped >= 0 else state.step
-        norms = self._gradient_norms(m)
         metrics = {**history[-1][1], **test_row, **{f"grad_l1/{name}": value for name, value in norms.items()}}
         metrics["time/seconds"] = state.seconds / len(population)
+        losses = [value for key, value in metrics.items() if key.endswith("/loss")]  # the last update may ruin it
         if test_row:
             history.append((steps, test_row))
         names = [name for name, _ in population.network.parameters] + [name for name, *_ in population.network.buffers]
@@ -220,16 +229,10 @@ class _Run:
             steps=steps,
             threads=self.threads,
             stopped_at=stopped if stopped >= 0 else None,
-            diverged=bool(state.diverged[m]) or not np.isfinite(history[-1][1].get("train/loss", 0.0)),
+            diverged=bool(state.diverged[m]) or not np.isfinite(losses).all(),
             range_curve=curves[m] if curves else None,
             suggested_range=suggest(*curves[m]) if curves else None,
         )
-
-    def _gradient_norms(self, m: int) -> dict[str, float]:
-        state, names = self.state, self.population.layers
-        means = (state.gradient_l1[:, m] / max(1, state.gradient_steps)).tolist()
-        total = sum(means)
-        return {**dict(zip(names, means, strict=True)), "total": total, "mean": total / len(means)}
 
     def _range_curves(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Rates and losses of every member; the weights and statistics are as before the test again."""

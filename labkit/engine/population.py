@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from labkit.preprocess.augment import augment
-from labkit.preprocess.prepare import Parts
 from torch import Tensor
 
 from labkit.config import ConfigError
@@ -15,10 +13,11 @@ from labkit.engine.recipe import Recipe
 from labkit.engine.state import RunState
 from labkit.engine.streams import distinct, generator
 from labkit.engine.vector import Layout
-from labkit.metrics import gradient_l1
 from labkit.nn.layer import Context, Draws
 from labkit.nn.loss import cross_entropy, cross_entropy_backward, squared_weights
 from labkit.optim.rules import decay_gradient, initial_slots
+from labkit.preprocess.augment import augment
+from labkit.preprocess.prepare import Parts
 
 
 class Population:
@@ -111,7 +110,7 @@ class Population:
             diverged=torch.zeros(members, dtype=torch.bool, device=device),
             best=torch.full((members,), torch.inf, dtype=torch.float64, device=device),
             waited=torch.zeros(members, dtype=torch.int64, device=device),
-            gradient_l1=torch.zeros(len(self.layers), members, dtype=dtype, device=device),
+            gradient_sizes=torch.zeros_like(flat),
             histories=[[] for _ in range(members)],
         )
 
@@ -133,12 +132,13 @@ class Stepper:
         layout = population.layout
         self.parameters = layout.views(state.parameters)
         self.buffers = population.buffer_layout.views(state.buffers)
-        gradients = torch.zeros_like(state.parameters)
-        self._gradients = layout.views(gradients)
+        self._gradient = torch.zeros_like(state.parameters)
+        self._scratch = torch.empty_like(self._gradient)
+        self._gradients = layout.views(self._gradient)
         self._tensors = population.network.by_stage(self.parameters, self.buffers)
         self._targets = population.network.by_stage(self._gradients, self.buffers)
         self._blocks = layout.blocks(state.parameters)
-        self._gradient_blocks = layout.blocks(gradients)
+        self._gradient_blocks = layout.blocks(self._gradient)
         slots = {name: layout.blocks(flat) for name, flat in state.slots.items()}
         self._slots = [{name: blocks[i] for name, blocks in slots.items()} for i in range(len(self._blocks))]
         trainer = population.trainer
@@ -150,7 +150,7 @@ class Stepper:
             draws=Draws(state.generators["dropout"], population._stream),
             product=trainer.product,
         )
-        self._anything_frozen = False
+        self.freeze(state)
 
     def freeze(self, state: RunState) -> None:
         """Take note of `state.frozen`: from now on those members stay as they are."""
@@ -171,16 +171,16 @@ class Stepper:
                 population._stream,
             )
         before = [t.clone() for t in (state.parameters, state.buffers)] if self._anything_frozen else []
-        state.losses[state.step] = self._gradient(x, labels)
+        state.losses.select(0, state.step).copy_(self._differentiate(x, labels))
         if state.step < population.length.per_epoch:
-            state.gradient_l1 += gradient_l1(self._gradients, list(population.layers.values()))
+            state.gradient_sizes += torch.abs(self._gradient, out=self._scratch)
             state.gradient_steps += 1
         self._update(state)
         if before:
             self._put_back(state, before)
         return state
 
-    def _gradient(self, x: Tensor, labels: Tensor) -> Tensor:
+    def _differentiate(self, x: Tensor, labels: Tensor) -> Tensor:
         """Fill the gradient of each member's mean data loss over the batch; returns the losses `(M,)`."""
         network = self._population.network
         if self._autograd:

@@ -60,7 +60,7 @@ class Recipe:
             self.network.structure,
             self.initialiser.rule,
             (self.rule.update, self.rule.slots),
-            self.schedule.kind,
+            (self.schedule.kind, self.schedule.structure),
             self.trainer,
             self.open_test,
         )

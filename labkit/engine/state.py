@@ -28,7 +28,8 @@ class RunState:
         stopped_at: `(M,)` int64: the update at which a member diverged or stopped, -1 before.
         diverged: `(M,)` bool.
         best: `(M,)` lowest `val/loss` so far; `waited`: `(M,)` evaluations since.
-        gradient_l1: `(layers, M)` sum over the updates of epoch 1; `gradient_steps` how many.
+        gradient_sizes: the sum of `|gradient|` over the updates of epoch 1, a vector like `parameters`;
+            `gradient_steps` how many.
         histories: one list of (updates done, metrics) per member.
         seconds: time spent so far.
     """
@@ -44,7 +45,7 @@ class RunState:
     diverged: Tensor
     best: Tensor
     waited: Tensor
-    gradient_l1: Tensor
+    gradient_sizes: Tensor
     step: int = 0
     position: int = 0
     gradient_steps: int = 0

@@ -167,7 +167,11 @@ class _Activation:
 @checked(frozen=True, kw_only=True, config={"extra": "forbid"})
 class _Plain:
     def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
-        layers: dict[str, type[Flatten | BatchNorm | GlobalAveragePool]] = {"flatten": Flatten, "batch_norm": BatchNorm, "global_average_pool": GlobalAveragePool}
+        layers: dict[str, type[Flatten | BatchNorm | GlobalAveragePool]] = {
+            "flatten": Flatten,
+            "batch_norm": BatchNorm,
+            "global_average_pool": GlobalAveragePool,
+        }
         yield Unit((layers[kind](),))
 
 
@@ -210,9 +214,7 @@ def _kind_and_keys(entry: Any, position: int) -> tuple[str, Mapping[str, Any]]:
     if isinstance(entry, Mapping) and len(entry) == 1:
         (kind, keys), *_ = entry.items()
     if not isinstance(kind, str):
-        raise ConfigError(
-            f"model.layers[{position}]: expected a layer such as 'linear: {{units: 50}}', got {entry!r}."
-        )
+        raise ConfigError(f"model.layers[{position}]: expected a layer such as 'linear: {{units: 50}}', got {entry!r}.")
     if kind not in ENTRIES:
         raise ConfigError(f"model.layers[{position}]: unknown layer {kind!r}, {nearest(kind, ENTRIES)}")
     return kind, keys or {}

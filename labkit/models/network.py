@@ -13,8 +13,9 @@ from labkit.config import ConfigError, Count, Natural
 from labkit.models.entries import Sizing, Unit, expand
 from labkit.nn.convolution import Convolution
 from labkit.nn.dropout import Dropout
+from labkit.nn.embedding import Embedding
 from labkit.nn.flatten import Flatten
-from labkit.nn.layer import Context, Layer, Parameter, Shape, Tensors
+from labkit.nn.layer import Context, Layer, Parameter, Shape, Tensors, WeightLayer
 from labkit.nn.linear import Linear
 from labkit.nn.recurrent import Recurrent
 
@@ -41,6 +42,11 @@ class Model:
     def build(self, shape: Shape, sizing: Sizing) -> Network:
         """The network for samples of `shape`; raises ConfigError where a layer, a skip or a budget does not fit."""
         network = Network(expand(self.layers, self.activation, sizing), self.skips, shape)
+        embeddings = [i for i, stage in enumerate(network.stages) if isinstance(stage.layer, Embedding)]
+        if embeddings != ([0] if sizing.tokens else []):
+            raise ConfigError(
+                "model.layers: texts need an embedding as the first layer and nowhere else; valid: model=char_rnn."
+            )
         if network.output_shape != (sizing.classes,):
             raise ConfigError(
                 f"model: the last layer gives {network.output_shape}, expected ({sizing.classes},), one per class."
@@ -139,7 +145,7 @@ class Network:
     def _append(self, layer: Layer, number: int, point: int | None, arrivals: tuple[int, ...]) -> None:
         shape = self.output_shape
         self.output_shape = layer.output_shape(shape)
-        name = f"{layer.kind}_{number}"
+        name = self._free_name(f"{layer.kind}_{number}")
         first_parameter, first_buffer = len(self.parameters), len(self.buffers)
         self.parameters += [(f"{name}.{key}", p) for key, p in layer.parameters(shape).items()]
         self.buffers += [(f"{name}.{key}", *b) for key, b in layer.buffers(shape).items()]
@@ -154,6 +160,11 @@ class Network:
         if point is not None:
             self._shapes.append(self.output_shape)
 
+    def _free_name(self, name: str) -> str:
+        """`name`, or with `_2`, `_3` ... where a layer of that kind already belongs to the point."""
+        taken = {stage.name for stage in self.stages}
+        return next(free for free in (name, *(f"{name}_{i}" for i in range(2, len(taken) + 3))) if free not in taken)
+
     @staticmethod
     def _check_numbers(skips: Sequence[tuple[int, int]], points: int) -> None:
         for a, b in skips:
@@ -167,10 +178,9 @@ class Network:
 
     @property
     def hidden_units(self) -> int:
-        """The widths of all linear layers but the last, added up (Caltech lab)."""
-        return sum(stage.layer.units for stage in self.stages if isinstance(stage.layer, Linear)) - prod(
-            self.output_shape
-        )
+        """The widths of all linear layers but the output layer, added up (Caltech lab)."""
+        hidden = [stage.layer for stage in self.stages if isinstance(stage.layer, WeightLayer)][:-1]
+        return sum(layer.units for layer in hidden if isinstance(layer, Linear))
 
     @property
     def multiply_adds(self) -> int:

@@ -12,6 +12,8 @@ from torch.nn import functional
 from labkit.config import ConfigError
 from labkit.nn.layer import Context, Parameter, Shape, Tensors, WeightLayer
 
+# The kernel that autograd itself calls for a convolution's backward pass.
+BACKWARD = torch.ops.aten.convolution_backward.default
 _CONVOLVE = {1: functional.conv1d, 2: functional.conv2d}
 
 
@@ -59,24 +61,24 @@ class Convolution(WeightLayer):
     def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
         weight = parameters[0].flatten(0, 1)  # (M * channels, channels in, *kernel)
         bias = parameters[1].flatten() if self.bias else None
-        folded, groups = fold(x), len(x)  # (B, G * channels in, *sides): the members are groups of one convolution
+        folded, groups = fold(x), x.shape[0]  # (B, G * channels in, *sides): the members are groups of one convolution
         if context.product is not None:
             folded, weight = folded.to(context.product), weight.to(context.product)
             bias = bias if bias is None else bias.to(context.product)
         y = _CONVOLVE[self.dimensions](folded, weight, bias, self.stride, self.padding, 1, groups)
         if context.product is not None:
             y = y.to(x.dtype)
-        return unfold(y, len(parameters[0])), (folded, weight, groups)
+        return unfold(y, parameters[0].shape[0]), (folded, weight, groups)
 
     def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
         """The transposed convolutions, by the kernel that autograd itself calls."""
         folded, weight, groups = saved
         each = [1] * self.dimensions
-        dx, dw, db = torch.ops.aten.convolution_backward(
+        dx, dw, db = BACKWARD(
             fold(dy) if dy.dtype == folded.dtype else fold(dy).to(folded.dtype),
             folded,
             weight,
-            [len(weight)] if self.bias else None,
+            [weight.shape[0]] if self.bias else None,
             [self.stride] * self.dimensions,
             [self.padding] * self.dimensions,
             each,
@@ -88,7 +90,9 @@ class Convolution(WeightLayer):
         gradients[0].copy_(dw.view_as(gradients[0]))
         if self.bias:
             gradients[1].copy_(db.view_as(gradients[1]))
-        return unfold(dx.to(dy.dtype), groups) if need_dx else None
+        if not need_dx:
+            return None
+        return unfold(dx if dx.dtype == dy.dtype else dx.to(dy.dtype), groups)
 
 
 def fold(x: Tensor) -> Tensor:

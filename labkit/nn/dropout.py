@@ -34,4 +34,6 @@ class Dropout(Layer):
         return x * factor, factor
 
     def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
-        return dy * saved if need_dx else None
+        if not need_dx:
+            return None
+        return dy if saved is None else dy * saved

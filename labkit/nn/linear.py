@@ -61,10 +61,11 @@ def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
     A batch that several members share is one product against the stacked weights.
     """
-    members = len(weight)
-    if len(x) == 1 and members > 1:
-        flat = functional.linear(x[0], weight.flatten(0, 1), None if bias is None else bias.flatten())
-        return flat.unflatten(1, (members, -1)).transpose(0, 1)
+    members = weight.shape[0]
+    if members > 1 and x.shape[0] == 1:
+        flat: Tensor = functional.linear(x[0], weight.flatten(0, 1), None if bias is None else bias.flatten())
+        y: Tensor = flat.unflatten(1, (members, -1)).transpose(0, 1)
+        return y
     if bias is None:
         return torch.bmm(x, weight.transpose(1, 2))
     return torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
@@ -72,7 +73,7 @@ def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def _outer(dy: Tensor, x: Tensor, gradient: Tensor) -> None:
     """Write the sum over the batch of `dy x'` into `gradient` `(M, units, inputs)`."""
-    if len(x) == 1 and len(dy) > 1:
+    if x.shape[0] == 1 and dy.shape[0] > 1:
         stacked = dy.transpose(1, 2).flatten(0, 1)  # (M * units, B)
         torch.mm(stacked, x[0], out=gradient.flatten(0, 1))
     else:

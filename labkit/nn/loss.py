@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
 
 import torch
 from torch import Tensor
 
 from labkit.config import NonNegative
+from labkit.nn.constant import constant
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,7 @@ class CrossEntropy:
     l2: NonNegative | dict[str, NonNegative] = field(default=0.0)
 
 
-def log_softmax(scores: Tensor) -> Tensor:
-    """`s - log sum exp s` over the last axis; shifting by the maximum first, it cannot overflow."""
-    shifted = scores - scores.detach().amax(-1, keepdim=True)
-    return shifted - shifted.exp().sum(-1, keepdim=True).log()
-
-
-def cross_entropy(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def cross_entropy(scores: Tensor, labels: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """The mean of `-log p_y` over the batch (KTH eq. 8).
 
     Args:
@@ -36,30 +30,27 @@ def cross_entropy(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         labels: `(G, B)` int64.
 
     Returns:
-        `(M,)` losses and the `(M, B, K)` log-probabilities, which the backward pass needs.
+        `(M,)` losses, and what the backward pass needs: `exp(s - max s)` `(M, B, K)` and its sums `(M, B, 1)`.
     """
-    logs = log_softmax(scores)
-    picked = logs.gather(-1, _index(labels, logs))
-    return picked.mean((1, 2)).neg(), logs
+    shifted = scores - scores.detach().amax(-1, keepdim=True)
+    exponentials = shifted.exp()
+    sums = exponentials.sum(-1, keepdim=True)
+    losses = sums.log() - shifted.gather(-1, _index(labels, scores))
+    return losses.sum((1, 2)).div_(constant(losses.shape[1], losses)), (exponentials, sums)
 
 
-def cross_entropy_backward(logs: Tensor, labels: Tensor) -> Tensor:
+def cross_entropy_backward(saved: tuple[Tensor, Tensor], labels: Tensor) -> Tensor:
     """`(p - y) / B`: the gradient with respect to the scores, `(M, B, K)`."""
-    gradient = logs.exp()
-    index = _index(labels, logs)
-    gradient.scatter_add_(-1, index, _minus_one(logs.dtype, logs.device).expand(index.shape))
-    return gradient.div_(logs.shape[1])
+    exponentials, sums = saved
+    gradient = exponentials / sums
+    gradient.scatter_(-1, _index(labels, gradient), -1.0, reduce="add")
+    return gradient.div_(constant(gradient.shape[1], gradient))
 
 
-def _index(labels: Tensor, logs: Tensor) -> Tensor:
+def _index(labels: Tensor, scores: Tensor) -> Tensor:
     """`(G, B)` labels as the `(M, B, 1)` index of gather and scatter."""
     index = labels.unsqueeze(-1)
-    return index if len(index) == len(logs) else index.expand(len(logs), -1, -1)
-
-
-@cache
-def _minus_one(dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.full((1, 1, 1), -1.0, dtype=dtype, device=device)
+    return index if index.shape[0] == scores.shape[0] else index.expand(scores.shape[0], -1, -1)
 
 
 def squared_weights(weights: list[Tensor], l2: Tensor) -> Tensor:

@@ -66,7 +66,8 @@ class BatchNorm(Layer):
         dz = dy * _per_channel(parameters[0], dy)
         if axes is not None:
             dz = dz - dz.mean(axes, keepdim=True) - standard * (dz * standard).mean(axes, keepdim=True)
-        return dz * scale
+        dx: Tensor = dz * scale
+        return dx
 
 
 def _per_channel(value: Tensor, like: Tensor) -> Tensor:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
 from labkit.config import ConfigError
+from labkit.nn.convolution import BACKWARD
 from labkit.nn.layer import Context, Layer, Shape, Tensors
 
 _MAX = {1: functional.max_pool1d, 2: functional.max_pool2d}
@@ -76,7 +76,7 @@ class AveragePool(_Pooling):
         """Each window hands `1 / window size` of its gradient to every member of it."""
         if not need_dx:
             return None
-        dx, _, _ = torch.ops.aten.convolution_backward(
+        dx, _, _ = BACKWARD(
             dy.flatten(0, 2).unsqueeze(1),
             dy.new_empty(1).expand(saved[:3].numel(), 1, *saved[3:]),
             self._kernel(dy),
@@ -112,5 +112,5 @@ class GlobalAveragePool(Layer):
     def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
         if not need_dx:
             return None
-        share = dy / saved[3:].numel()
+        share: Tensor = dy / saved[3:].numel()
         return share.view(*dy.shape, *[1] * len(saved[3:])).expand(saved)

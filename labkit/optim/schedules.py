@@ -36,6 +36,7 @@ class Schedule:
         numbers: bounds, each a member's own.
         updates: the length of the run in updates, where the schedule decides it.
         cycle: the updates in one cycle, where there are cycles.
+        structure: keys that are no numbers of a member: schedules that differ in them cannot share a population.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Schedule:
     numbers: Mapping[str, float]
     updates: Callable[[Length], int] | None = None
     cycle: Callable[[Length], int] | None = None
+    structure: tuple[float | str, ...] = ()
 
 
 def constant() -> Schedule:
@@ -88,6 +90,7 @@ def cyclic(
         {"lr_min": lr_min, "lr_max": lr_max, "peak_decay": peak_decay},
         updates=lambda length: 2 * half(length) * cycles,
         cycle=lambda length: 2 * half(length),
+        structure=(step_size, step_unit, cycles),
     )
 
 
@@ -122,4 +125,4 @@ def range_test(
         low, high = numbers["lr_min"], numbers["lr_max"]
         return low + (high - low) * share if spacing == "linear" else low * (high / low) ** share
 
-    return Schedule("range_test", rates, {"lr_min": lr_min, "lr_max": lr_max})
+    return Schedule("range_test", rates, {"lr_min": lr_min, "lr_max": lr_max}, structure=(spacing,))

@@ -39,11 +39,13 @@ def augment(
         `(1, B, ...)` when all members share batch, stream and strengths, else `(M, B, ...)`; `batch` is not changed.
     """
     uniforms, noise_seeds = _draw(generators, batch.shape[1], batch.device)
-    if batch.shape[0] == 1 and all(bool((one == one[:1]).all()) for one in (mirror, shift, noise, stream)):
+    # Lists, because a handful of numbers is compared faster in Python than in as many tensor operations.
+    mirrors, shifts, noises, streams = mirror.tolist(), shift.tolist(), noise.tolist(), stream.tolist()
+    if batch.shape[0] == 1 and len(set(zip(mirrors, shifts, noises, streams, strict=True))) == 1:
         mirror, shift, noise, stream = mirror[:1], shift[:1], noise[:1], stream[:1]
-    if bool((mirror > 0).any()) or bool((shift > 0).any()):
-        batch = _move(batch, uniforms[stream], mirror, shift)
-    if bool((noise > 0).any()):
+    if any(mirrors) or any(shifts):
+        batch = _move(batch, uniforms[stream], mirror, shift, max(shifts))
+    if any(noises):
         normals = _normals(noise_seeds, generators, batch)
         batch = batch + noise.to(batch.dtype).view(-1, *[1] * (batch.ndim - 1)) * normals[stream]
     return batch if len(batch) == len(stream) else batch.expand(len(stream), *batch.shape[1:])
@@ -73,7 +75,7 @@ def _normals(seeds: list[int], generators: Sequence[torch.Generator], batch: Ten
     return torch.stack(drawn).to(batch.device)
 
 
-def _move(batch: Tensor, uniforms: Tensor, mirror: Tensor, shift: Tensor) -> Tensor:
+def _move(batch: Tensor, uniforms: Tensor, mirror: Tensor, shift: Tensor, most: int) -> Tensor:
     """Mirrored, then shifted images `(M, B, C, H, W)` from a batch `(G, B, C, H, W)` and uniforms `(M, 3, B)`.
 
     Mirroring and moving right is moving left and mirroring, so images are moved first and those to be mirrored turned
@@ -83,7 +85,7 @@ def _move(batch: Tensor, uniforms: Tensor, mirror: Tensor, shift: Tensor) -> Ten
     reach = (2 * shift + 1)[:, None]
     # rounding may lift a product that lies just below 2 k + 1 to it, hence the minimum
     down, right = (torch.minimum((u * reach).long(), reach - 1) - shift[:, None] for u in uniforms[:, 1:].unbind(1))
-    out = _shift(batch, down, torch.where(mirrored, -right, right), int(shift.max()))
+    out = _shift(batch, down, torch.where(mirrored, -right, right), most)
     images = out.flatten(0, 1)
     turned = mirrored.flatten().nonzero().flatten()
     images.index_copy_(0, turned, images.index_select(0, turned).flip(-1))

@@ -23,7 +23,7 @@ def without_outliers(features: np.ndarray, labels: np.ndarray, train: np.ndarray
     if removed == 0:
         return train
     order = torch.argsort(class_distances(features, labels, train), stable=True).numpy()
-    kept = train[np.sort(order[: len(train) - removed])]
+    kept: np.ndarray = train[np.sort(order[: len(train) - removed])]
     lost = np.setdiff1d(labels[train], labels[kept])
     if len(lost):
         raise ConfigError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -48,7 +48,9 @@ class Preprocess:
     def __post_init__(self) -> None:
         for key in ("mirror", "shift"):
             if self.pca is not None and getattr(self, key):
-                raise ConfigError(f"preprocess.{key} acts on images, but preprocess.pca={self.pca} makes vectors of them.")
+                raise ConfigError(
+                    f"preprocess.{key} acts on images, but preprocess.pca={self.pca} makes vectors of them."
+                )
 
     def refuse_impossible(self, dataset: Dataset) -> None:
         """Raise ConfigError where a key means nothing for this kind of sample."""
@@ -67,7 +69,9 @@ class Preprocess:
                 "expected 'feature' or 'none'."
             )
         if kind == "image" and self.shift >= max(shape[-2:]):
-            raise ConfigError(f"preprocess.shift: found {self.shift}, expected less than the image's {max(shape[-2:])}.")
+            raise ConfigError(
+                f"preprocess.shift: found {self.shift}, expected less than the image's {max(shape[-2:])}."
+            )
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,11 @@ class Part:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def to(self, device: torch.device) -> Part:
+        """The same samples on `device`."""
+        lengths = None if self.lengths is None else self.lengths.to(device)
+        return Part(self.features.to(device), self.labels.to(device), lengths)
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,11 @@ class Parts:
     @property
     def n_classes(self) -> int:
         return len(self.class_names)
+
+    def to(self, device: torch.device) -> Parts:
+        """The same parts on `device`; without a copy if they are there already."""
+        moved = {name: getattr(self, name).to(device) for name in ("train", "validation", "test")}
+        return replace(self, **moved)
 
 
 def prepare(

@@ -67,7 +67,7 @@ def allocate(sizes: np.ndarray, total: int, low: np.ndarray, high: np.ndarray) -
             seats[np.argmax(np.where(seats < high, share - seats, -np.inf))] += 1
         else:
             seats[np.argmin(np.where(seats > low, share - seats, np.inf))] -= 1
-    return seats
+    return np.asarray(seats)
 
 
 def _count(size: int | float, available: int) -> int:
@@ -106,9 +106,10 @@ def _keep(labels: np.ndarray, pool: np.ndarray, count: int, rng: np.random.Gener
         raise ConfigError(f"data.train_size: {count} samples asked for, but only {len(pool)} are there to train on.")
     if count < present.sum():
         raise ConfigError(
-            f"data.train_size: found {count}, expected at least {present.sum()}, one per class, or a class would vanish."
+            f"data.train_size: found {count}, expected at least {present.sum()}, one per class, or one would vanish."
         )
-    return pool[_draw(labels, pool, allocate(sizes, count, present, sizes), rng)]
+    chosen = _draw(labels, pool, allocate(sizes, count, present, sizes), rng)
+    return np.asarray(pool[chosen])
 
 
 def _draw(labels: np.ndarray, pool: np.ndarray, seats: np.ndarray, rng: np.random.Generator) -> np.ndarray:

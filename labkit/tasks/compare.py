@@ -14,6 +14,7 @@ from labkit.tracking.reading import runs
 from labkit.tracking.store import default_store
 
 _ROWS = 50  # on a screen; the files have all
+_EXTRA = ("test/accuracy", "time/seconds")
 
 
 def compare(
@@ -32,7 +33,7 @@ def compare(
         rows = runs(uri, experiments=None if lab is None else [lab])
         if not rows:
             raise ConfigError(f"compare: there are no runs {'' if lab is None else f'of lab {lab!r} '}in {uri}.")
-        show(rank(rows, metric, maximise=not minimise))
+        show(rank(rows, metric, maximise=not minimise, extra=_EXTRA))
 
     return task
 

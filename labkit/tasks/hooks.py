@@ -51,24 +51,28 @@ class Hooks(Callback):
 
 
 def _check_single(config: DictConfig) -> None:
+    from labkit.tasks import session
     from labkit.tasks.multirun import task_name
 
     if task_name(config) != "train":
+        _check_task(config)
         return
-    _start_writer(config)
+    session.start_writer(config)
     from labkit.tasks.plan import plan
 
     plan(config)
 
 
-def _start_writer(config: DictConfig) -> None:
-    """The writer imports MLflow while this process imports torch; it writes nothing before a run starts."""
-    from pathlib import Path
+def _check_task(config: DictConfig) -> None:
+    """A task that trains nothing: its keys are checked, and it gets no output folder."""
+    from labkit.config import build
+    from labkit.tasks.plan import resolved
 
-    from labkit.tasks import session
-
-    if config.tracker.get("enabled") is True:
-        session.tracker(Path(config.paths.root))
+    plain = resolved(config)
+    build("task", plain["task"], plain["targets"])
+    with open_dict(config):
+        config.hydra.run.dir = "."
+        config.hydra.output_subdir = None
 
 
 def _close_session() -> None:
@@ -78,6 +82,7 @@ def _close_session() -> None:
 
 
 def _or_exit(action: Callable[[], None]) -> None:
+    from labkit.compose import explain, is_complaint
     from labkit.config import ConfigError
     from labkit.tracking.store import TrackingError
 
@@ -86,6 +91,9 @@ def _or_exit(action: Callable[[], None]) -> None:
     except (ConfigError, TrackingError) as error:
         print(f"labkit: {error}", file=sys.stderr)
         raise SystemExit(2 if isinstance(error, ConfigError) else 1) from None
-    except Exception:
+    except Exception as error:
+        if is_complaint(error):
+            print(f"labkit: {explain(error)}", file=sys.stderr)
+            raise SystemExit(2) from None
         traceback.print_exc()
         raise SystemExit(1) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,14 @@ from labkit.config import ConfigError
 
 def task_name(config: DictConfig) -> str:
     """The last part of the task's constructor: `train`."""
-    return str(config.task.get("_target_", "")).rpartition(".")[2]
+    return str(OmegaConf.select(config, "task._target_")).rpartition(".")[2]
+
+
+def sweep_params(config: DictConfig) -> dict[str, str]:
+    """What a sweep file gives the sweeper: override path -> values."""
+    params = config.hydra.sweeper.get("params")
+    plain: Any = OmegaConf.to_container(params, resolve=False) if params else {}
+    return {str(key): str(value) for key, value in plain.items()}
 
 
 def jobs(config: DictConfig) -> list[list[str]]:
@@ -21,7 +29,7 @@ def jobs(config: DictConfig) -> list[list[str]]:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    params: Any = OmegaConf.to_container(config.hydra.sweeper.get("params") or {}, resolve=False)
+    params = sweep_params(config)
     words = [f"{key}={value}" for key, value in params.items()] + list(config.hydra.overrides.task)
     overrides = OverridesParser.create().parse_overrides(words)
     return [list(job) for job in BasicSweeper.split_arguments(overrides, None)[0]]
@@ -33,11 +41,11 @@ def check(config: DictConfig) -> list[list[str]]:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from labkit.tasks.hooks import _start_writer
+    from labkit.tasks import session
 
     if task_name(config) != "train":
         return []
-    _start_writer(config)
+    session.start_writer(config)
     from labkit.tasks.plan import plan
 
     loader = GlobalHydra.instance().config_loader()
@@ -57,17 +65,16 @@ def check(config: DictConfig) -> list[list[str]]:
 
 def open_parent(config: DictConfig, all_words: list[list[str]]) -> Any:
     """The parent run of a multirun's children; None where nothing is recorded."""
-    from labkit.tasks import provenance, session
+    from labkit.tasks import session
 
     if task_name(config) != "train" or config.tracker.enabled is not True:
         return None
     words = list(config.hydra.overrides.task)
-    sweep: Any = OmegaConf.to_container(config.hydra.sweeper.get("params") or {}, resolve=False)
-    tags = {"labkit.reproduce": provenance.reproduce(["-m", *words]), "labkit.jobs": str(len(all_words))}
+    tags = {"labkit.reproduce": shlex.join(["labkit", "-m", *words]), "labkit.jobs": str(len(all_words))}
     return session.tracker(Path(config.paths.root)).start_run(
         experiment=config.lab,
         name=config.name or "multirun",
-        params={str(key): str(value) for key, value in sweep.items()},
+        params=sweep_params(config),
         tags={**tags, "labkit.lab": config.lab, "labkit.purpose": config.purpose},
     )
 
@@ -86,8 +93,9 @@ def close_parent(config: DictConfig, parent: Any) -> None:
 
     root, parent_id = Path(config.paths.root), parent.id
     session.close()  # the children's last values are in the store now
+    writer = session.tracker(root)  # imports MLflow at the same time as this process, which reads the board
     board = children_board(root, parent_id)
-    again = session.tracker(root).resume(parent_id)
+    again = writer.resume(parent_id)
     for name, text in files(board).items():
         again.artifact_text(name, text)
     again.finish("FINISHED")

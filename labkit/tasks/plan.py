@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
-from labkit.preprocess.prepare import Parts, Preprocess, prepare
-from labkit.preprocess.split import split
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from labkit.compose import explain
-from labkit.config import CONSTRUCTORS, NUMERICS_VERSION, ConfigError, build, checked, nearest
+from labkit.compose import explain, keys_of
+from labkit.config import CONSTRUCTORS, NUMERICS_VERSION, ConfigError, build, checked, nearest, shown
 from labkit.data.dataset import Dataset
 from labkit.engine.recipe import Augmentation, Recipe, l2_per_weight
 from labkit.engine.trainer import Trainer
 from labkit.models.entries import Sizing
+from labkit.models.network import layers
+from labkit.preprocess.prepare import Parts, Preprocess, prepare
+from labkit.preprocess.split import split
 from labkit.tracking.settings import Paths, Tracking
 
 SPLIT_KEYS = ("split_seed", "validation", "test", "train_size")
 _GROUPS = tuple(CONSTRUCTORS)
-_SCALARS = ("name", "lab", "part", "seed", "purpose", "targets", "experiment", "sweeps")
+_SCALARS = ("name", "lab", "part", "seed", "purpose", "targets")
 _LEFT_OUT_OF_HASH = ("paths", "tracker", "task", "targets", "experiment", "sweeps")
 
 
@@ -73,11 +75,13 @@ def resolved(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
     """The configuration with every interpolation resolved, as plain values; raises ConfigError."""
     try:
         node = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
-        own = OmegaConf.masked_copy(node, [key for key in node if key != "hydra"])
+        own = OmegaConf.masked_copy(node, [str(key) for key in node if key != "hydra"])
         plain: Any = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error)) from None
     _check_scalars(plain)
+    model: Any = OmegaConf.to_container(own.model, resolve=False)
+    _check_names(model)
     return dict(plain)
 
 
@@ -105,7 +109,7 @@ def plan(config: DictConfig | Mapping[str, Any], overrides: Sequence[str] = ()) 
     length = trainer.length(len(parts.train.features), recipe.schedule)
     trainer.evaluations(length, recipe.schedule)
     digest = config_hash(plain, facts.sha256)
-    paths = Paths(Path(parts_of["paths"].root).absolute(), parts_of["paths"].data)
+    paths = Paths(_writable(Path(parts_of["paths"].root).absolute()), parts_of["paths"].data)
     return Plan(plain, tuple(overrides), recipe, parts, facts, parts_of["tracker"], paths, digest)
 
 
@@ -126,53 +130,71 @@ def config_hash(plain: Mapping[str, Any], data_sha256: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+_last_prepared: dict[str, tuple[DataFacts, Parts]] = {}  # at most one: the jobs of a multirun prepare it once
+
+
 def _data(plain: Mapping[str, Any], preprocess: Preprocess, trainer: Trainer) -> tuple[DataFacts, Parts]:
-    keys = json.dumps([plain["data"], plain["preprocess"], trainer.precision, str(trainer.chosen_device())])
-    return _prepared(keys, _Box(plain, preprocess, trainer))
+    """The prepared data, from the last call if it asked for the same."""
+    node, device = plain["data"], trainer.chosen_device()
+    key = json.dumps([node, plain["preprocess"], str(trainer.dtype), str(device)])
+    if key not in _last_prepared:
+        _last_prepared.clear()
+        stored = dataset(plain)
+        keys_of_split = {name: node[name] for name in SPLIT_KEYS if name in node}
+        indices = split(**checked("data", split, {"dataset": stored, **keys_of_split}))
+        parts = prepare(stored, indices, preprocess, trainer.dtype).to(device)
+        tokens = len(stored.vocabulary)
+        facts = DataFacts(stored.name, stored.source, stored.sha256, stored.verified, stored.kind, tokens)
+        _last_prepared[key] = facts, parts
+    return _last_prepared[key]
 
 
-@dataclass(frozen=True)
-class _Box:
-    """Arguments that the cache below does not compare: its first key says it all."""
-
-    plain: Mapping[str, Any]
-    preprocess: Preprocess
-    trainer: Trainer
-
-    def __hash__(self) -> int:
-        return 0
-
-    def __eq__(self, other: object) -> bool:
-        return True
-
-
-@lru_cache(maxsize=1)  # the jobs of a multirun read and prepare one data set once
-def _prepared(keys: str, box: _Box) -> tuple[DataFacts, Parts]:
-    stored = dataset(box.plain)
-    node = box.plain["data"]
-    keys_of_split = {key: node[key] for key in SPLIT_KEYS if key in node}
-    indices = split(**checked("data", split, {"dataset": stored, **keys_of_split}))
-    parts = prepare(stored, indices, box.preprocess, box.trainer.dtype)
-    facts = DataFacts(stored.name, stored.source, stored.sha256, stored.verified, stored.kind, len(stored.vocabulary))
-    device = box.trainer.chosen_device()
-    return facts, parts if device == torch.device("cpu") else parts.to(device)
+def _writable(root: Path) -> Path:
+    """`root` itself, where a folder is or can be made; raises ConfigError."""
+    there = next(folder for folder in (root, *root.parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        found = "no permission to write" if there.is_dir() else "a file"
+        raise ConfigError(f"paths.root: expected a folder one can write to, found {found} at {there}.")
+    return root
 
 
 def _check_scalars(plain: Mapping[str, Any]) -> None:
+    valid = (*_GROUPS, *_SCALARS, "experiment", "sweeps")
     for key in plain:
-        if key not in (*_GROUPS, *_SCALARS):
-            raise ConfigError(f"unknown key {key!r}, {nearest(key, (*_GROUPS, *_SCALARS))}")
+        if key not in valid:
+            raise ConfigError(f"unknown key {key!r}, {nearest(key, valid)}")
+    for key in ("experiment", "sweeps"):
+        if key in plain:
+            raise ConfigError(f"{key}: the file's keys do nothing here, its first line must be '# @package _global_'.")
     for group in _GROUPS:
         if not isinstance(plain.get(group), Mapping):
-            raise ConfigError(f"{group}: expected a group of keys with a _target_, got {plain.get(group)!r}.")
+            raise ConfigError(f"{group}: expected a group of keys with a _target_, got {shown(plain.get(group))}.")
+    for key in _SCALARS:
+        if key not in plain:
+            raise ConfigError(f"{key}: a value is needed and none was given.")
     seed, purpose = plain["seed"], plain["purpose"]
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ConfigError(f"seed: expected an integer of at least 0, got {seed!r}.")
+        raise ConfigError(f"seed: expected an integer of at least 0, got {shown(seed)}.")
     if purpose not in ("comparison", "search"):
-        raise ConfigError(f"purpose: expected 'comparison' or 'search', got {purpose!r}.")
+        raise ConfigError(f"purpose: expected 'comparison' or 'search', got {shown(purpose)}.")
     for key in ("name", "lab", "part"):
-        if plain[key] is not None and not isinstance(plain[key], str):
-            raise ConfigError(f"{key}: expected a text, got {plain[key]!r}.")
+        if (not isinstance(plain[key], str) and (plain[key] is not None or key == "lab")) or plain[key] == "":
+            raise ConfigError(f"{key}: expected a text, got {shown(plain[key])}.")
+    targets = plain["targets"]
+    if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
+        raise ConfigError(f"targets: expected a list such as '[my_module.my_network]', got {shown(targets)}.")
+
+
+def _check_names(model: Mapping[str, Any]) -> None:
+    """A layer list may interpolate keys of any name; one that nothing interpolates and no option has is a mistake."""
+    own = {"_target_", *inspect.signature(layers).parameters}
+    unread = [key for key in model if key not in own and not re.search(rf"\$\{{model\.{key}\b", str(model))]
+    if model.get("_target_") != "labkit.models.network.layers" or not unread:
+        return
+    known = keys_of("model")
+    for key in unread:
+        if key not in known:
+            raise ConfigError(f"model: unknown key {key!r}, {nearest(key, known)}")
 
 
 def _check_numbers(plain: Mapping[str, Any], trainer: Trainer) -> None:

@@ -52,5 +52,6 @@ def hardware() -> str:
 
 
 def reproduce(overrides: Sequence[str]) -> str:
-    """The command line that runs this again."""
-    return shlex.join(["labkit", *overrides])
+    """The command line that runs this again; a job of a sweep file becomes a single run."""
+    single = ["hydra.mode=RUN"] if any(word.startswith("sweeps=") for word in overrides) else []
+    return shlex.join(["labkit", *overrides, *single])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from omegaconf import DictConfig, OmegaConf
+
 from labkit.tracking.client import Tracker
 from labkit.tracking.store import default_store
 
@@ -22,7 +24,20 @@ def tracker(root: Path) -> Tracker:
     return _trackers[key]
 
 
+def start_writer(config: DictConfig) -> None:
+    """Start the writer early: it imports MLflow while this process imports torch; it writes nothing before a run."""
+    enabled, root = (OmegaConf.select(config, key) for key in ("tracker.enabled", "paths.root"))
+    if enabled is True and isinstance(root, str):
+        tracker(Path(root))
+
+
 def close() -> None:
     """Wait until everything is written; raises TrackingError if something was lost."""
     for key in [key for key in _trackers if key[0] == os.getpid()]:
         _trackers.pop(key).close()
+
+
+def abandon(error: Exception) -> None:
+    """End the runs that an exception left open, such as the parent of a multirun with a failed job: FAILED."""
+    for key in [key for key in _trackers if key[0] == os.getpid()]:
+        _trackers.pop(key).__exit__(type(error), error, None)

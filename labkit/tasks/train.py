@@ -43,6 +43,7 @@ def execute(ready: Plan, quiet: bool = False) -> Result:
     line = Progress(quiet=quiet)
     try:
         outcome = train_population([ready.recipe], ready.parts, _Observer(ready.name, run, line))[0]
+        line.finish()
         if run is not None:
             _record(ready, run, outcome)
             run.finish("FINISHED")
@@ -76,7 +77,8 @@ class _Observer:
             if self._run is not None:
                 self._run.log(*row)
         if row is not None or self._line.due():
-            self._line.update(step.step, loss=step.loss(), val_accuracy=self._accuracy, lr=step.lr())
+            loss = step.loss() if step.step else None
+            self._line.update(step.step, loss=loss, val_accuracy=self._accuracy, lr=step.lr())
 
 
 def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -49,7 +49,7 @@ def test_shift_against_a_loop(ty: int, tx: int, mirrored: bool) -> None:
     # every image gets (ty, tx) but the first, which stays where it is: shifts are per image
     uniforms = torch.tensor([0.5, uniform_for(ty, 3), uniform_for(tx, 3)]).view(1, 3, 1).repeat(1, 1, size)
     uniforms[0, 1:, 0] = uniform_for(0, 3)
-    moved = module._move(batch, uniforms, torch.tensor([float(mirrored)]), torch.tensor([3]))
+    moved = module._move(batch, uniforms, torch.tensor([float(mirrored)]), torch.tensor([3]), 3)
     for index, image in enumerate(batch[0].numpy()):
         source = image[:, :, ::-1] if mirrored else image
         expected = shifted(source, ty, tx) if index else source
@@ -75,7 +75,7 @@ def test_the_largest_uniform_stays_in_range() -> None:
     below_one = float(np.nextafter(np.float32(1), np.float32(0)))
     batch = images(size=1, height=64, width=64)
     for reach in range(1, 40):
-        moved = module._move(batch, torch.full((1, 3, 1), below_one), torch.zeros(1), torch.tensor([reach]))
+        moved = module._move(batch, torch.full((1, 3, 1), below_one), torch.zeros(1), torch.tensor([reach]), reach)
         np.testing.assert_array_equal(moved[0, 0].numpy(), shifted(batch[0, 0].numpy(), reach, reach))
 
 
@@ -94,8 +94,10 @@ def test_mirror_never_always_and_sometimes() -> None:
 def test_noise_has_its_standard_deviation_and_works_on_vectors() -> None:
     batch = torch.zeros(1, 500, 40, dtype=torch.float64)
     noisy = augment(batch, *strengths((0, 0, 0.3)), seeded(0), torch.tensor([0]))
-    assert noisy.shape == batch.shape and noisy.dtype == torch.float64
-    assert abs(float(noisy.std()) - 0.3) < 0.01 and abs(float(noisy.mean())) < 0.01
+    assert noisy.shape == batch.shape
+    assert noisy.dtype == torch.float64
+    assert abs(float(noisy.std()) - 0.3) < 0.01
+    assert abs(float(noisy.mean())) < 0.01
     assert not batch.any()
 
 
@@ -104,7 +106,9 @@ def test_equal_seeds_give_equal_batches_and_consecutive_batches_differ() -> None
     one, other = seeded(3), seeded(3)
     first, again = (augment(images(), *keys, g, torch.tensor([0])) for g in (one, other))
     second, second_again = (augment(images(), *keys, g, torch.tensor([0])) for g in (one, other))
-    assert torch.equal(first, again) and torch.equal(second, second_again) and not torch.equal(first, second)
+    assert torch.equal(first, again)
+    assert torch.equal(second, second_again)
+    assert not torch.equal(first, second)
 
 
 MEMBERS = [(0.5, 2, 0.0), (0.0, 0, 0.0), (1.0, 3, 0.2), (0.5, 2, 0.4), (0.5, 2, 0.0)]
@@ -123,7 +127,8 @@ def test_a_member_sees_what_it_would_see_alone(own_batches: bool) -> None:
         alone_generator = seeded(seed)
         for group in together:
             alone = augment(own, *strengths(keys), alone_generator, torch.tensor([0]))
-            assert group.shape[0] == len(MEMBERS) and torch.equal(group[member], alone[0])
+            assert group.shape[0] == len(MEMBERS)
+            assert torch.equal(group[member], alone[0])
 
 
 def test_members_that_share_everything_share_one_batch() -> None:
@@ -147,4 +152,5 @@ def test_a_diverged_image_keeps_its_nan_to_itself() -> None:
     batch = images()
     batch[0, 2] = torch.nan
     moved = augment(batch, *strengths((0.5, 2, 0.1)), seeded(0), torch.tensor([0]))
-    assert not moved[0, [0, 1, 3, 4, 5]].isnan().any() and moved[0, 2].isnan().any()
+    assert not moved[0, [0, 1, 3, 4, 5]].isnan().any()
+    assert moved[0, 2].isnan().any()

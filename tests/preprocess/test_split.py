@@ -59,7 +59,8 @@ def test_stratified_within_one(labels: list[int], seed: int, validation: int, tr
     whole = np.bincount(labels)
     without = split(dataset, split_seed=seed, validation=validation, test=0.3)
     kept = split(dataset, split_seed=seed, validation=validation, test=0.3, train_size=train_size)
-    assert len(without["validation"]) == validation and len(kept["train"]) == train_size
+    assert len(without["validation"]) == validation
+    assert len(kept["train"]) == train_size
     for pool, part in (
         (whole, without["test"]),
         (whole - counts(dataset, without["test"]), without["validation"]),
@@ -81,7 +82,8 @@ def test_each_part_has_its_own_stream(seed: int, one: int, other: int) -> None:
     a = split(dataset, split_seed=seed, validation=one)
     b = split(dataset, split_seed=seed, validation=other)
     c = split(dataset, split_seed=seed, validation=one, train_size=50)
-    assert (a["test"] == b["test"]).all() and (a["test"] == c["test"]).all()
+    assert (a["test"] == b["test"]).all()
+    assert (a["test"] == c["test"]).all()
     assert (a["validation"] == c["validation"]).all()
     assert set(c["train"]) < set(a["train"])
 
@@ -127,7 +129,8 @@ def test_validation_is_carved_from_the_published_train_part_alone() -> None:
 
 def test_what_is_in_no_published_part_is_for_training_when_none_is_published() -> None:
     parts = split(labelled([0, 1] * 10, {"test": range(16, 20)}), validation=0)
-    assert list(parts["train"]) == list(range(16)) and len(parts["validation"]) == 0
+    assert list(parts["train"]) == list(range(16))
+    assert len(parts["validation"]) == 0
 
 
 @pytest.mark.parametrize(("validation", "expected"), [(0, 0), (0.0, 0), (1, 1), (7, 7), (0.1, 7), (1e-6, 1), (0.5, 35)])
@@ -158,4 +161,6 @@ def test_allocation_is_exact_within_its_bounds(total: int) -> None:
     sizes = np.array([26, 2, 1, 1])
     low, high = np.array([1, 1, 1, 1]), sizes
     seats = allocate(sizes, total, low, high)
-    assert seats.sum() == total and (seats >= low).all() and (seats <= high).all()
+    assert seats.sum() == total
+    assert (seats >= low).all()
+    assert (seats <= high).all()

@@ -1,0 +1,157 @@
+"""Every file under conf/ and sweeps/: it composes, its constructor takes its keys, and it says what it is."""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from labkit.compose import CONF, compose
+from labkit.config import CONSTRUCTORS, MEMBERWISE, checked
+from labkit.tasks.plan import SPLIT_KEYS, plan, resolved
+
+FILES = sorted({*CONF.rglob("*.yaml"), *(CONF / "sweeps").glob("**/*.yaml")})  # sweeps/ is a link in a checkout
+OPTIONS = {
+    group: sorted(path.stem for path in (CONF / group).glob("*.yaml") if not path.stem.startswith("_"))
+    for group in CONSTRUCTORS
+}
+EVERY_OPTION = [(group, option) for group, options in OPTIONS.items() for option in options]
+EXPERIMENTS = sorted(str(p.relative_to(CONF / "experiment").with_suffix("")) for p in CONF.glob("experiment/*/*.yaml"))
+SWEEPS = sorted(str(p.relative_to(CONF / "sweeps").with_suffix("")) for p in (CONF / "sweeps").glob("**/*.yaml"))
+
+# The contract of design.md: what users and scripts rely on.
+CONTRACT = {
+    "data": "digits cluttered_digits spirals swissroll_generated peaks_generated gmm_generated tones syllables "
+    "swissroll peaks gmm mnist fashion_mnist cifar10 cifar100 fsdd names table images",
+    "model": "softmax two_layer mlp baseline extended extended_skips_a extended_skips_b cnn residual audio_cnn "
+    "char_rnn",
+    "optimizer": "sgd momentum nesterov adam rmsprop",
+    "schedule": "constant cyclic linear_decay cosine range_test",
+    "init": "zero normal scaled_normal glorot he",
+    "task": "train info compare",
+}
+FLAT = ("softmax", "two_layer", "mlp", "residual")
+IMAGES = (*FLAT, "baseline", "extended", "extended_skips_a", "extended_skips_b", "cnn")
+SUITABLE = {
+    "digits": IMAGES,
+    "cluttered_digits": (*IMAGES[4:], "mlp"),
+    "spirals": FLAT,
+    "swissroll_generated": FLAT,
+    "peaks_generated": FLAT,
+    "gmm_generated": FLAT,
+    "tones": ("audio_cnn", "softmax"),
+    "syllables": ("char_rnn",),
+}
+# Small sets: what is tested is that the parts fit, not what is in them.
+SMALL = {
+    "cluttered_digits": ["data.samples=400"],
+    "spirals": ["data.samples=300"],
+    "swissroll_generated": ["data.samples=300"],
+    "peaks_generated": ["data.samples=300"],
+    "gmm_generated": ["data.samples=300"],
+    "tones": ["data.samples=200"],
+    "syllables": ["data.samples=300"],
+}
+
+
+@cache
+def with_option(group: str, option: str) -> dict[str, Any]:
+    return resolved(compose([f"{group}={option}"]))
+
+
+def test_the_contract_is_kept() -> None:
+    for group, names in CONTRACT.items():
+        assert sorted(names.split()) == OPTIONS[group], group
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONF)))
+def test_a_file_begins_with_what_it_is(path: Path) -> None:
+    if CONF / "hydra" in path.parents:
+        return
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("# @package")]
+    assert lines, path
+    assert lines[0].startswith("# "), path
+    if CONF / "experiment" in path.parents or CONF / "sweeps" in path.parents:
+        name = str(path.relative_to(CONF).with_suffix("")).replace("/", "=", 1)
+        assert lines[0] == f"# labkit {name}", "the first comment is the command"
+
+
+@pytest.mark.parametrize(("group", "option"), EVERY_OPTION, ids=map("=".join, EVERY_OPTION))
+def test_an_option_composes_and_its_constructor_takes_its_keys(group: str, option: str) -> None:
+    node = dict(with_option(group, option)[group])
+    module, _, name = str(node.pop("_target_")).rpartition(".")
+    assert name in CONSTRUCTORS[group][module], "on the list of allowed constructors"
+    for key in SPLIT_KEYS if group == "data" else ():
+        node.pop(key)
+    assert set(checked(group, getattr(importlib.import_module(module), name), node)) >= set(node)
+
+
+def test_every_constructor_has_an_option() -> None:
+    for group, modules in CONSTRUCTORS.items():
+        targets = {f"{module}.{name}" for module, names in modules.items() for name in names}
+        used = {with_option(group, option)[group]["_target_"] for option in OPTIONS[group]}
+        assert used == targets, group
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_an_experiment_composes(experiment: str) -> None:
+    plain = resolved(compose([f"experiment={experiment}"]))
+    lab, _, name = experiment.partition("/")
+    assert (plain["lab"], plain["name"]) == (lab, name)
+    assert plain["part"], "the part of the lab it belongs to"
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_a_sweep_composes_as_a_multirun(sweep: str) -> None:
+    from labkit.tasks.multirun import jobs
+
+    plain = resolved(compose([f"sweeps={sweep}"]))
+    assert plain["name"] == sweep.rpartition("/")[2]
+    file = OmegaConf.load(CONF / "sweeps" / f"{sweep}.yaml")
+    params = {str(key): str(value) for key, value in file.hydra.sweeper.params.items()}
+    assert file.hydra.mode == "MULTIRUN", "no -m needed"
+    words = jobs(OmegaConf.create({"hydra": {"sweeper": {"params": params}, "overrides": {"task": []}}}))
+    assert len(words) > 1
+    for job in words:
+        plan(compose([f"sweeps={sweep}", *job]))
+
+
+def test_memberwise_keys_exist_and_are_numbers() -> None:
+    everything = {"seed"}
+    for group, option in EVERY_OPTION:
+        everything |= {f"{group}.{key}" for key in with_option(group, option)[group]}
+    assert everything >= MEMBERWISE
+
+
+PAIRS = [(data, model) for data, models in SUITABLE.items() for model in models]
+
+
+@pytest.mark.parametrize(("data", "model"), PAIRS, ids=map("-".join, PAIRS))
+def test_embedded_data_and_a_suitable_model_build(data: str, model: str) -> None:
+    words = [f"data={data}", f"model={model}", "preprocess=scale", *SMALL.get(data, [])]
+    ready = plan(compose(words), words)
+    assert ready.recipe.network.output_shape == (ready.parts.n_classes,)
+    assert ready.name == f"{data}-{model}"
+    assert min(len(ready.parts.train), len(ready.parts.validation), len(ready.parts.test)) > 0
+
+
+def test_every_embedded_set_and_every_model_is_tried() -> None:
+    assert {model for models in SUITABLE.values() for model in models} == set(OPTIONS["model"])
+    generated = {data for data in OPTIONS["data"] if "root" not in with_option("data", data)["data"]}
+    assert generated == set(SUITABLE)
+
+
+@pytest.mark.parametrize("group", ["init", "optimizer", "schedule", "preprocess", "trainer", "tracker"])
+def test_every_other_option_builds(group: str) -> None:
+    for option in OPTIONS[group]:
+        plan(compose([f"{group}={option}"]))
+
+
+def test_the_lists_of_a_model_follow_its_keys() -> None:
+    deep = plan(compose(["model.hidden=[9,8,7]"])).recipe.network
+    wide = plan(compose(["model.hidden=5"])).recipe.network
+    assert (deep.hidden_units, wide.hidden_units) == (24, 5)

@@ -1,0 +1,96 @@
+"""What several files of tests need: the command line without a process of its own, and in one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command left behind: exit code, both outputs, and the files in the folder it ran in."""
+
+    code: int
+    out: str
+    err: str
+    files: list[str]
+
+
+Command = Callable[..., Answer]
+
+
+def files_in(folder: Path) -> list[str]:
+    """Every file and folder below, as relative paths."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.fixture
+def labkit(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Command]:
+    """`labkit(*words)` in this process, in an empty folder: the command line without its two seconds of imports."""
+    from hydra._internal.hydra import Hydra
+    from hydra.core.global_hydra import GlobalHydra
+
+    from labkit import cli
+    from labkit.tasks import session
+
+    folder = tmp_path_factory.mktemp("empty")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(session, "start_writer", lambda config: None)  # a process each time, for nothing
+    for name in ("LABKIT_DATA", "MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR", session.PARENT_RUN):
+        monkeypatch.setenv(name, "")  # so that what a command sets is undone
+        monkeypatch.delenv(name)
+
+    def command(*words: str) -> Answer:
+        if not any(word.startswith("sweeps=") for word in words):  # Hydra composes all only to find its mode, else null
+            monkeypatch.setattr(Hydra, "get_mode", lambda *args, **kwargs: None)
+        GlobalHydra.instance().clear()
+        os.environ.pop("HYDRA_FULL_ERROR", None)
+        monkeypatch.setattr(sys, "argv", ["labkit", *words])
+        capsys.readouterr()
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as left:
+            code = left.code or 0
+        said = capsys.readouterr()
+        assert isinstance(code, int)
+        return Answer(code, said.out, said.err, files_in(folder))
+
+    yield command
+    session.close()
+    GlobalHydra.instance().clear()
+
+
+@pytest.fixture(scope="session")
+def clean_environment() -> dict[str, str]:
+    """For processes: one thread, a wide terminal, and nothing of the caller's settings of labkit and its libraries."""
+    settings = ("LABKIT_", "MLFLOW_", "HYDRA_", "COMP_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(settings)}
+    return {**kept, "OMP_NUM_THREADS": "1", "COLUMNS": "140"}
+
+
+@pytest.fixture(scope="session")
+def process(clean_environment: dict[str, str]) -> Command:
+    """`process(*words, cwd=folder, seconds=90, **variables)`: the command line in a process of its own."""
+
+    def command(*words: str, cwd: Path, seconds: float = 90, **variables: str) -> Answer:
+        done = subprocess.run(
+            [sys.executable, "-m", "labkit", *words],
+            cwd=cwd,
+            env={**clean_environment, **variables},
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr, files_in(cwd))
+
+    return command

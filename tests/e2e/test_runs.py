@@ -1,0 +1,283 @@
+"""Whole runs as users start them: what is in the store afterwards, however they end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labkit.tracking.reading import RunRow, artifact, history, runs
+from labkit.tracking.store import default_store
+
+KINDS = ("loss", "cost", "accuracy", "precision", "recall")
+LONG = ("trainer.steps=100000000", "trainer.eval_every=1000", "model.hidden=16")
+OWN_MODULE = """
+from labkit.models.network import Model
+from labkit.optim.rules import Rule
+
+def broken(*, lr: float) -> Rule:
+    def update(theta, gradient, slots, numbers, t):
+        raise ArithmeticError("the loss is negative")
+    return Rule(update, (), {"lr": lr, "weight_decay": 0.0})
+
+def tiny(*, units: int) -> Model:
+    return Model("tanh", [{"linear": {"units": units}}, {"linear": {"units": "classes"}}], [])
+"""
+OWN_CONFIGS = {
+    "experiment/mine.yaml": "# @package _global_\n# Mine.\ndefaults:\n  - override /model: tiny\nname: mine\n"
+    "targets: [own_parts.tiny]\ntrainer:\n  epochs: 1\n",
+    "model/tiny.yaml": "# Two layers.\n_target_: own_parts.tiny\nunits: 6\n",
+    "optimizer/broken.yaml": "# Fails.\n_target_: own_parts.broken\nlr: 0.1\n",
+}
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder: configs, and a module with constructors."""
+    folder = tmp_path_factory.mktemp("own")
+    for name, text in OWN_CONFIGS.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / "own_parts.py").write_text(OWN_MODULE)
+    return folder
+
+
+def rows_in(folder: Path) -> list[RunRow]:
+    return runs(default_store(folder)[0])
+
+
+# --- the default run
+
+
+@pytest.fixture(scope="module")
+def default(process: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    folder = tmp_path_factory.mktemp("default")
+    return process(cwd=folder), folder
+
+
+def test_no_arguments_train_in_seconds_and_say_what_came_out(default: tuple[Any, Path]) -> None:
+    answer, folder = default
+    assert answer.code == 0, answer.err
+    (row,) = rows_in(folder)
+    assert row["status"] == "FINISHED"
+    for word in ("accuracy", "precision", "recall", "train", "validation", "test", row["run_id"], "reproduce  labkit"):
+        assert word in answer.out
+    assert "360/360" in answer.err
+    assert {Path(name).parts[0] for name in answer.files} == {"mlruns"}
+
+
+def test_params_are_override_paths(default: tuple[Any, Path]) -> None:
+    (row,) = rows_in(default[1])
+    wanted = {"optimizer.lr": "0.1", "seed": "0", "data.split_seed": "0", "model.activation": "relu", "loss.l2": "0.0"}
+    assert wanted.items() <= row["params"].items()
+    assert row["params"]["model.hidden"] == "[64, 32]"
+
+
+def test_tags_are_those_of_the_contract(default: tuple[Any, Path]) -> None:
+    tags = rows_in(default[1])[0]["tags"]
+    names = "experiment lab purpose config_hash data_sha256 data_verified reproduce versions git_dirty group"
+    assert {f"labkit.{name}" for name in names.split()} <= set(tags)
+    assert (tags["labkit.purpose"], tags["labkit.reproduce"]) == ("comparison", "labkit")
+    assert len(tags["labkit.config_hash"]) == len(tags["labkit.data_sha256"]) == 64
+    assert "mlflow.parentRunId" not in tags
+
+
+def test_metrics_begin_before_training_and_end_with_the_test_set(default: tuple[Any, Path]) -> None:
+    (row,) = rows_in(default[1])
+    curves = history(default_store(default[1])[0], row["run_id"])
+    for part in ("train", "val"):
+        for kind in KINDS:
+            steps = [step for step, _ in curves[f"{part}/{kind}"]]
+            assert steps == list(range(0, 361, 36)), (part, kind)
+    for kind in KINDS:
+        assert [step for step, _ in curves[f"test/{kind}"]] == [360], "opened once, at the end"
+    assert {"lr", "time/seconds", "grad_l1/total", "grad_l1/mean", "grad_l1/linear_1"} <= set(curves)
+    assert 0.9 < row["metrics"]["test/accuracy"] <= 1
+
+
+def test_artifacts_and_the_dataset_are_kept(default: tuple[Any, Path]) -> None:
+    (row,) = rows_in(default[1])
+    uri, root = default_store(default[1])
+    folder = next(root.rglob(row["run_id"]))
+    names = {str(path.relative_to(folder / "artifacts")) for path in folder.rglob("*") if path.is_file()}
+    figures = {f"figures/{name}.png" for name in ("learning_curves", "confusion_matrix", "gradient_norms")}
+    assert {"config.yaml", "weights.npz", *figures} <= names
+    assert b"lr: 0.1" in artifact(uri, row["run_id"], "config.yaml")
+    with sqlite3.connect(default[1] / "mlruns" / "mlflow.db") as store:
+        ((name, digest),) = store.execute("select name, digest from datasets").fetchall()
+    assert (name, digest) == ("digits", row["tags"]["labkit.data_sha256"][:36])
+
+
+def test_a_script_gets_the_same_numbers(default: tuple[Any, Path], capfd: pytest.CaptureFixture[str]) -> None:
+    from labkit import run
+
+    (row,) = rows_in(default[1])
+    result = run("tracker=none", quiet=True)
+    assert capfd.readouterr() == ("", "")
+    stored = {key: value for key, value in row["metrics"].items() if not key.startswith("time/")}
+    again = {key: value for key, value in result.metrics.items() if not key.startswith("time/")}
+    assert again == stored
+    assert result.run_id == ""
+    assert [step for step, _ in result.history] == [*range(0, 361, 36), 360], "the last row is the test set's"
+    assert set(result.history[-1][1]) == {f"test/{kind}" for kind in KINDS}
+    assert result.parameters["linear_1.weight"].shape == (64, 64)
+    assert result.config["optimizer"]["lr"] == 0.1
+
+
+# --- a multirun
+
+
+@pytest.fixture(scope="module")
+def multirun(process: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    folder = tmp_path_factory.mktemp("multirun")
+    return process("-m", "optimizer.lr=0.1,0.01", "trainer.epochs=2", "purpose=search", cwd=folder), folder
+
+
+def test_a_multirun_is_a_parent_with_children(multirun: tuple[Any, Path]) -> None:
+    answer, folder = multirun
+    assert answer.code == 0, answer.err
+    found = rows_in(folder)
+    (parent,) = [row for row in found if row["parent"] is None]
+    children = [row for row in found if row["parent"] == parent["run_id"]]
+    assert [row["params"]["optimizer.lr"] for row in children] == ["0.1", "0.01"]
+    assert {row["status"] for row in found} == {"FINISHED"}
+    assert children[0]["tags"]["labkit.reproduce"] == "labkit optimizer.lr=0.1 trainer.epochs=2 purpose=search"
+    assert parent["tags"]["labkit.reproduce"] == "labkit -m optimizer.lr=0.1,0.01 trainer.epochs=2 purpose=search"
+
+
+def test_a_multirun_ends_with_a_leaderboard(multirun: tuple[Any, Path]) -> None:
+    answer, folder = multirun
+    children = [row for row in rows_in(folder) if row["parent"]]
+    board = answer.out[answer.out.rindex("rank") :]
+    best = max(children, key=lambda row: row["metrics"]["val/accuracy"])
+    assert "optimizer.lr" in board
+    assert all(row["run_id"][:8] in board for row in children)
+    assert board.index(best["run_id"][:8]) == min(board.index(row["run_id"][:8]) for row in children)
+    parent = str(children[0]["parent"])
+    assert "optimizer.lr" in artifact(default_store(folder)[0], parent, "leaderboard.md").decode()
+
+
+def test_a_search_never_opens_the_test_set(multirun: tuple[Any, Path]) -> None:
+    for row in rows_in(multirun[1]):
+        assert not [key for key in row["metrics"] if key.startswith("test/")]
+    assert "test/" not in multirun[0].out
+
+
+def test_compare_shows_the_store(multirun: tuple[Any, Path], labkit: Any) -> None:
+    answer = labkit("task=compare", f"paths.root={multirun[1]}")
+    assert answer.code == 0, answer.err
+    assert all(row["run_id"][:8] in answer.out for row in rows_in(multirun[1]) if row["parent"])
+    assert answer.files == [], "looking writes nothing"
+
+
+# --- runs that do not end well: started together, since each spends its time importing
+
+
+@pytest.fixture(scope="module")
+def ended(
+    own: Path, clean_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, tuple[int, str, Path]]]:
+    """Ending -> exit code, stderr and folder, of a run that was killed, interrupted, or raised."""
+    words = {
+        "kill": LONG,
+        "interrupt": LONG,
+        "raise": ("-cd", str(own), "-m", "optimizer=broken,sgd", "targets=[own_parts.broken]", "trainer.epochs=1"),
+    }
+    started = {ending: _start(ending, words[ending], own, clean_environment, tmp_path_factory) for ending in words}
+    left = {}
+    try:
+        for ending, (running, folder) in started.items():
+            if ending != "raise":
+                _wait(lambda folder=folder: _statuses(folder) == ["RUNNING"])  # type: ignore[misc]
+                running.send_signal(signal.SIGKILL if ending == "kill" else signal.SIGINT)
+            _, err = running.communicate(timeout=60)
+            left[ending] = (running.returncode, err, folder)
+            _wait(lambda folder=folder: "RUNNING" not in _statuses(folder))  # type: ignore[misc]
+        yield left
+    finally:
+        for running, _ in started.values():
+            running.kill()
+            running.wait()
+
+
+def _start(
+    name: str, words: tuple[str, ...], own: Path, environment: dict[str, str], factory: pytest.TempPathFactory
+) -> tuple[subprocess.Popen[str], Path]:
+    folder = factory.mktemp(name)
+    variables = {**environment, "PYTHONPATH": str(own)}
+    command = [sys.executable, "-m", "labkit", *words]
+    with open(os.devnull, "w") as nothing:
+        return (
+            subprocess.Popen(command, cwd=folder, env=variables, stdout=nothing, stderr=subprocess.PIPE, text=True),
+            folder,
+        )
+
+
+def _statuses(folder: Path) -> list[str]:
+    file = folder / "mlruns" / "mlflow.db"
+    if not file.exists():
+        return []
+    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as store:
+        return [status for (status,) in store.execute("select status from runs")]
+
+
+def _wait(condition: Any, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+
+
+def test_a_killed_run_is_killed(ended: dict[str, tuple[int, str, Path]]) -> None:
+    code, _, folder = ended["kill"]
+    assert (code, _statuses(folder)) == (-signal.SIGKILL, ["KILLED"])
+
+
+def test_an_interrupted_run_is_killed_and_says_nothing_more(ended: dict[str, tuple[int, str, Path]]) -> None:
+    code, err, folder = ended["interrupt"]
+    assert (code, _statuses(folder)) == (130, ["KILLED"])
+    assert "Traceback" not in err
+    assert "KeyboardInterrupt" in rows_in(folder)[0]["tags"]["mlflow.note.content"]
+
+
+def test_a_run_that_raises_failed(ended: dict[str, tuple[int, str, Path]]) -> None:
+    code, err, folder = ended["raise"]
+    parent, broken, fine = rows_in(folder)
+    assert code == 1
+    assert (parent["status"], broken["status"], fine["status"]) == ("FAILED", "FAILED", "FINISHED")
+    assert "ArithmeticError: the loss is negative" in err
+    assert "the loss is negative" in broken["tags"]["mlflow.note.content"]
+
+
+# --- a user's own folder
+
+
+def test_a_folder_of_ones_own(own: Path, labkit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(own))
+    answer = labkit("-cd", str(own), "experiment=mine", "model.units=5", "tracker=none")
+    assert answer.code == 0, answer.err
+    assert "mine" in answer.out
+
+
+def test_a_target_of_ones_own_needs_to_be_listed(own: Path, labkit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(own))
+    answer = labkit("-cd", str(own), "model=tiny", "tracker=none")
+    assert answer.code == 2
+    assert "'own_parts.tiny' is not on the list of allowed constructors" in answer.err
+    assert "targets" in answer.err
+
+
+@pytest.mark.slow
+def test_a_store_that_cannot_be_used_is_said_in_a_sentence(process: Any, tmp_path: Path) -> None:
+    answer = process(cwd=tmp_path, MLFLOW_TRACKING_URI="sqlite:////dev/null/mlflow.db")
+    assert answer.code == 1
+    assert "Traceback" not in answer.err
+    assert "labkit: tracking store" in answer.err

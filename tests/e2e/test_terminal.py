@@ -1,0 +1,89 @@
+"""What the terminal shows without training: help, the composed configuration, completion, facts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(sys.executable).parent / "labkit"
+
+
+def test_help_is_our_own_text(labkit: Any) -> None:
+    answer = labkit("--help")
+    assert answer.code == 0, answer.err
+    assert answer.out.startswith("labkit: study how deep networks train.")
+    for words in (
+        "Examples",
+        "labkit -m optimizer.lr=0.1,0.01",
+        "experiment/kth: ex3, ex4",
+        'eval "$(labkit -sc install',
+    ):
+        assert words in answer.out
+    assert answer.files == []
+
+
+def test_the_composed_configuration_is_shown(labkit: Any) -> None:
+    answer = labkit("--cfg", "job", "optimizer=adam", "optimizer.lr=0.5")
+    assert answer.code == 0, answer.err
+    assert "_target_: labkit.optim.rules.adam\n  lr: 0.5" in answer.out
+    assert answer.files == []
+
+
+def complete(line: str, environment: dict[str, str]) -> list[str]:
+    variables = {**environment, "COMP_LINE": line, "COMP_POINT": str(len(line))}
+    command = [str(SCRIPT), "-sc", "query=bash"]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True, timeout=30)
+    assert done.stderr == ""
+    return sorted(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("labkit optim", ["optimizer.", "optimizer="]),
+        ("labkit model=c", ["model=char_rnn", "model=cnn"]),
+        ("labkit optimizer=adam optimizer.b", ["optimizer.beta1=", "optimizer.beta2="]),
+        ("labkit experiment/kth=", ["experiment/kth=ex3", "experiment/kth=ex4", "experiment/kth=overfit100"]),
+    ],
+)
+def test_a_tab_offers_groups_options_and_keys(line: str, offered: list[str], clean_environment: dict[str, str]) -> None:
+    assert complete(line, clean_environment) == offered
+
+
+@pytest.mark.slow
+def test_a_tab_is_quick(clean_environment: dict[str, str]) -> None:
+    def once() -> float:
+        start = time.perf_counter()
+        complete("labkit data=", clean_environment)
+        return time.perf_counter() - start
+
+    assert min(once() for _ in range(5)) < 0.5, "0.3 s on a quiet machine"
+
+
+INFO = {
+    "digits": ("model=cnn", ["(1797, 1, 8, 8) uint8", "conv2d_1", "classes", "multiply-adds"]),
+    "tones": ("model=audio_cnn data.samples=200", ["(200, 1, 2000) int16", "conv1d_1", "global_average_pool"]),
+    "syllables": ("model=char_rnn data.samples=300", ["embedding_1", "rnn_2", "uint8"]),
+    "spirals": ("model=mlp", ["(3000, 2) float32", "linear_1", "hidden units"]),
+}
+
+
+@pytest.mark.parametrize("data", INFO)
+def test_info_tells_the_facts_and_draws(data: str, labkit: Any) -> None:
+    words, facts = INFO[data]
+    answer = labkit("task=info", f"data={data}", *words.split())
+    assert answer.code == 0, answer.err
+    for fact in [*facts, "torch", "cores", "sha256", "train", "validation", "test", "parameters", "config hash"]:
+        assert fact in answer.out
+    assert [name for name in answer.files if not name.startswith("mlruns/hydra")] == ["mlruns", "mlruns/samples.png"]
+    assert Path("mlruns/samples.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_info_draws_augmented_samples(labkit: Any) -> None:
+    answer = labkit("task=info", "model=cnn", "preprocess.shift=2", "preprocess.noise=0.1", "task.samples=3")
+    assert answer.code == 0, answer.err
