@@ -86,6 +86,8 @@ class ConfigError(ValueError):
 def nearest(name: str, valid: Iterable[str]) -> str:
     """The clause that ends an error sentence: the nearest valid name, or all of them when none is near."""
     names = sorted(valid)
+    if not names:
+        return "none is valid here."
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else f"valid: {', '.join(names)}."
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 
 from labkit.config import ConfigError, Count, Flag, Positive
 from labkit.optim.schedules import Length, Schedule
@@ -41,7 +42,7 @@ class Trainer:
     batch_size: Count = 100
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["float32", "bfloat16", "float64"] = "float32"
-    threads: Literal["auto"] | Count = "auto"
+    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=256, strict=True)] = "auto"
     eval_every: str | Count | None = None
     eval_train: Flag = True
     gradient: Literal["auto", "analytic", "autograd"] = "auto"

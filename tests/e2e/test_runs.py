@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,36 +12,6 @@ from labkit.tracking.reading import RunRow, artifact, history, runs
 from labkit.tracking.store import default_store
 
 KINDS = ("loss", "cost", "accuracy", "precision", "recall")
-LONG = ("trainer.steps=100000000", "trainer.eval_every=1000", "model.hidden=16")
-OWN_MODULE = """
-from labkit.models.network import Model
-from labkit.optim.rules import Rule
-
-def broken(*, lr: float) -> Rule:
-    def update(theta, gradient, slots, numbers, t):
-        raise ArithmeticError("the loss is negative")
-    return Rule(update, (), {"lr": lr, "weight_decay": 0.0})
-
-def tiny(*, units: int) -> Model:
-    return Model("tanh", [{"linear": {"units": units}}, {"linear": {"units": "classes"}}], [])
-"""
-OWN_CONFIGS = {
-    "experiment/mine.yaml": "# @package _global_\n# Mine.\ndefaults:\n  - override /model: tiny\nname: mine\n"
-    "targets: [own_parts.tiny]\ntrainer:\n  epochs: 1\n",
-    "model/tiny.yaml": "# Two layers.\n_target_: own_parts.tiny\nunits: 6\n",
-    "optimizer/broken.yaml": "# Fails.\n_target_: own_parts.broken\nlr: 0.1\n",
-}
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's folder: configs, and a module with constructors."""
-    folder = tmp_path_factory.mktemp("own")
-    for name, text in OWN_CONFIGS.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text)
-    (folder / "own_parts.py").write_text(OWN_MODULE)
-    return folder
 
 
 def rows_in(folder: Path) -> list[RunRow]:
@@ -176,108 +140,3 @@ def test_compare_shows_the_store(multirun: tuple[Any, Path], labkit: Any) -> Non
     assert answer.code == 0, answer.err
     assert all(row["run_id"][:8] in answer.out for row in rows_in(multirun[1]) if row["parent"])
     assert answer.files == [], "looking writes nothing"
-
-
-# --- runs that do not end well: started together, since each spends its time importing
-
-
-@pytest.fixture(scope="module")
-def ended(
-    own: Path, clean_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, tuple[int, str, Path]]]:
-    """Ending -> exit code, stderr and folder, of a run that was killed, interrupted, or raised."""
-    words = {
-        "kill": LONG,
-        "interrupt": LONG,
-        "raise": ("-cd", str(own), "-m", "optimizer=broken,sgd", "targets=[own_parts.broken]", "trainer.epochs=1"),
-    }
-    started = {ending: _start(ending, words[ending], own, clean_environment, tmp_path_factory) for ending in words}
-    left = {}
-    try:
-        for ending, (running, folder) in started.items():
-            if ending != "raise":
-                _wait(lambda folder=folder: _statuses(folder) == ["RUNNING"])  # type: ignore[misc]
-                running.send_signal(signal.SIGKILL if ending == "kill" else signal.SIGINT)
-            _, err = running.communicate(timeout=60)
-            left[ending] = (running.returncode, err, folder)
-            _wait(lambda folder=folder: "RUNNING" not in _statuses(folder))  # type: ignore[misc]
-        yield left
-    finally:
-        for running, _ in started.values():
-            running.kill()
-            running.wait()
-
-
-def _start(
-    name: str, words: tuple[str, ...], own: Path, environment: dict[str, str], factory: pytest.TempPathFactory
-) -> tuple[subprocess.Popen[str], Path]:
-    folder = factory.mktemp(name)
-    variables = {**environment, "PYTHONPATH": str(own)}
-    command = [sys.executable, "-m", "labkit", *words]
-    with open(os.devnull, "w") as nothing:
-        return (
-            subprocess.Popen(command, cwd=folder, env=variables, stdout=nothing, stderr=subprocess.PIPE, text=True),
-            folder,
-        )
-
-
-def _statuses(folder: Path) -> list[str]:
-    file = folder / "mlruns" / "mlflow.db"
-    if not file.exists():
-        return []
-    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as store:
-        return [status for (status,) in store.execute("select status from runs")]
-
-
-def _wait(condition: Any, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
-
-
-def test_a_killed_run_is_killed(ended: dict[str, tuple[int, str, Path]]) -> None:
-    code, _, folder = ended["kill"]
-    assert (code, _statuses(folder)) == (-signal.SIGKILL, ["KILLED"])
-
-
-def test_an_interrupted_run_is_killed_and_says_nothing_more(ended: dict[str, tuple[int, str, Path]]) -> None:
-    code, err, folder = ended["interrupt"]
-    assert (code, _statuses(folder)) == (130, ["KILLED"])
-    assert "Traceback" not in err
-    assert "KeyboardInterrupt" in rows_in(folder)[0]["tags"]["mlflow.note.content"]
-
-
-def test_a_run_that_raises_failed(ended: dict[str, tuple[int, str, Path]]) -> None:
-    code, err, folder = ended["raise"]
-    parent, broken, fine = rows_in(folder)
-    assert code == 1
-    assert (parent["status"], broken["status"], fine["status"]) == ("FAILED", "FAILED", "FINISHED")
-    assert "ArithmeticError: the loss is negative" in err
-    assert "the loss is negative" in broken["tags"]["mlflow.note.content"]
-
-
-# --- a user's own folder
-
-
-def test_a_folder_of_ones_own(own: Path, labkit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(own))
-    answer = labkit("-cd", str(own), "experiment=mine", "model.units=5", "tracker=none")
-    assert answer.code == 0, answer.err
-    assert "mine" in answer.out
-
-
-def test_a_target_of_ones_own_needs_to_be_listed(own: Path, labkit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(own))
-    answer = labkit("-cd", str(own), "model=tiny", "tracker=none")
-    assert answer.code == 2
-    assert "'own_parts.tiny' is not on the list of allowed constructors" in answer.err
-    assert "targets" in answer.err
-
-
-@pytest.mark.slow
-def test_a_store_that_cannot_be_used_is_said_in_a_sentence(process: Any, tmp_path: Path) -> None:
-    answer = process(cwd=tmp_path, MLFLOW_TRACKING_URI="sqlite:////dev/null/mlflow.db")
-    assert answer.code == 1
-    assert "Traceback" not in answer.err
-    assert "labkit: tracking store" in answer.err
