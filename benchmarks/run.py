@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import labkit  # noqa: F401  (first: it says how threads wait, which libgomp reads when torch is imported)
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 ROUNDS = 7
@@ -58,15 +60,14 @@ def steps() -> None:
 
 def threads() -> None:
     """The table behind `threads=auto`: time of a step against the multiply-adds in it, on one and two threads."""
-    from workloads import THREAD_SIZES, thread_run
+    from workloads import THREAD_SIZES, THREAD_STEPS, thread_run
 
     print(f"{'multiply-adds a step':>22}{'1 thread':>12}{'2 threads':>12}{'gain':>8}")
     for width, batch in THREAD_SIZES:
         work, one, two = thread_run(width, batch)
-        medians = alternate(one, {"two": two})
-        print(
-            f"{work:>22,}{1e6 * medians[0]:>9.0f} us{1e6 * medians[1]['two']:>9.0f} us{medians[2]:>7.2f}x", flush=True
-        )
+        slow, fast, gain = alternate(one, {"two": two})
+        cells = [f"{1e6 * seconds / THREAD_STEPS:.0f} us" for seconds in (slow, fast["two"])]
+        print(f"{work:>22,}{cells[0]:>12}{cells[1]:>12}{gain:>7.2f}x", flush=True)
 
 
 def startup() -> None:
@@ -137,18 +138,16 @@ def memory() -> None:
 
 
 def _peak(words: list[str]) -> None:
-    from matplotlib.backends import backend_agg  # noqa: F401
-
-    import labkit.report.canvas
-    import labkit.report.figures
+    """Print by how many MiB a run grows the process at its largest, everything it imports being there before."""
     from labkit import run
+    from labkit.compose import compose
 
-    labkit.report.figures.render(labkit.report.figures.gradient_norms({"a": 1.0, "total": 1.0, "mean": 1.0}))
-    import torch
+    run("trainer.steps=1", "tracker=none", quiet=True)
+    import labkit.report.figures as figures
 
-    torch.ones(64, 64) @ torch.ones(64, 64)
-    page = resource.getpagesize()
-    before = int(Path("/proc/self/statm").read_text().split()[1]) * page
+    figures.render(figures.gradient_norms({"a": 1.0, "total": 1.0, "mean": 1.0}))
+    compose(words)
+    before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     run(*words, quiet=True)
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before) / 2**20)
 

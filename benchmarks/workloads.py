@@ -26,7 +26,7 @@ Work = Callable[[], None]
 
 @dataclass(frozen=True)
 class Workload:
-    """One training: `steps` updates on `samples` training samples, evaluated before, in the middle and at the end."""
+    """One training of ten epochs: `steps` updates, evaluated before, in the middle and at the end."""
 
     name: str
     activation: str
@@ -67,10 +67,10 @@ _NARROW: list[Any] = [{"linear": {"units": [16, 16, 16, 16]}}, {"linear": {"unit
 _IMAGE = (3, 32, 32)
 
 WORKLOADS = (
-    Workload("KTH, batch 100", "relu", _KTH, _kth, _IMAGE, 10, 100, 400, samples=10_000, l2=0.01),
-    Workload("5-layer conv, batch 1", "sigmoid", _CONVOLUTIONAL, _convolutional, _IMAGE, 10, 1, 2000, samples=500),
-    Workload("5-layer conv, batch 32", "sigmoid", _CONVOLUTIONAL, _convolutional, _IMAGE, 10, 32, 150),
-    Workload("2-16-16-16-16-5, b. 32", "tanh", _NARROW, _narrow, (2,), 5, 32, 1500),
+    Workload("KTH, batch 100", "relu", _KTH, _kth, _IMAGE, 10, 100, 1000, samples=10_000, l2=0.01),
+    Workload("5-layer conv, batch 1", "sigmoid", _CONVOLUTIONAL, _convolutional, _IMAGE, 10, 1, 2000, samples=200),
+    Workload("5-layer conv, batch 32", "sigmoid", _CONVOLUTIONAL, _convolutional, _IMAGE, 10, 32, 320, samples=1000),
+    Workload("2-16-16-16-16-5, b. 32", "tanh", _NARROW, _narrow, (2,), 5, 32, 1500, samples=4800),
 )
 
 
@@ -149,11 +149,12 @@ def _evaluate(model: nn.Module, *parts: Part) -> list[tuple[float, float]]:
     return results
 
 
+THREAD_STEPS = 20
 THREAD_SIZES = ((16, 32), (50, 32), (200, 32), (50, 100), (200, 100), (1000, 100))
 
 
 def thread_run(width: int, batch: int) -> tuple[int, Work, Work]:
-    """Multiply-adds in a step of a 784-`width`-10 network, and 20 steps of it on one and on two threads, per step."""
+    """Multiply-adds in a step of a 784-`width`-10 network, and `THREAD_STEPS` steps of it on one and on two threads."""
     workload = Workload("", "relu", [{"linear": {"units": width}}, *_KTH[1:]], _kth, (784,), 10, batch, 10_000)
     parts, _, _ = _data(workload)
     population = Population([_recipe(workload)], parts)
@@ -163,7 +164,7 @@ def thread_run(width: int, batch: int) -> tuple[int, Work, Work]:
     def run(threads: int) -> Work:
         def work() -> None:
             torch.set_num_threads(threads)
-            for _ in range(20):
+            for _ in range(THREAD_STEPS):
                 stepper.step(state)
 
         return work

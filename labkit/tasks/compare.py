@@ -41,7 +41,7 @@ def compare(
 def children_board(root: Path, parent_id: str, metric: str = "val/accuracy") -> Leaderboard:
     """The leaderboard of a parent run's children."""
     uri, _ = default_store(root)
-    return rank(runs(uri, where=f"tags.`mlflow.parentRunId` = '{parent_id}'"), metric)
+    return rank(runs(uri, where=f"tags.`mlflow.parentRunId` = '{parent_id}'"), metric, extra=_EXTRA[:1])
 
 
 def show(board: Leaderboard) -> None:
