@@ -70,7 +70,7 @@ def rank(
             of its own) is no contestant.
         objective: a metric.
         maximise: unless given, everything but losses, costs and times is better the higher it is.
-        extra: further metrics to show.
+        extra: further metrics to show; one that no row has is left out.
         ignore: beginnings of parameter names that make no difference.
     """
     parents = {row.get("parent") for row in rows}
@@ -78,6 +78,7 @@ def rank(
     if maximise is None:
         maximise = not objective.startswith("time/") and not objective.endswith(("/loss", "/cost"))
     keys = _differing([row["params"] for row in rows], tuple(ignore))
+    extra = [name for name in extra if any(name in row["metrics"] for row in rows)]
     groups: dict[tuple[str | None, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row["params"].get(key) for key in keys), []).append(row)
