@@ -161,7 +161,7 @@ def tracking() -> None:
             command = [sys.executable, "-m", "labkit", *words, *more]
             return lambda: subprocess.run(command, cwd=folder, check=True, capture_output=True) and None
 
-        with_it, without, ratio = alternate(run("tracker.figures=false"), {"none": run("tracker=none")})
+        with_it, without, ratio = alternate(run(), {"none": run("tracker=none")})
         print(f"with tracking {with_it:.2f} s, without {without['none']:.2f} s: {ratio:.3f}x")
 
 

@@ -32,21 +32,33 @@ _wants_traces = False
 
 
 def main() -> None:
-    """Run the command line; exit code 0, 2 after the user's mistake (one sentence on stderr), 1 after any other."""
+    """Run the command line; exit code 0, 2 after the user's mistake (one sentence on stderr), 1 after any other.
+
+    A reader that leaves early, as `head` does, ends it with 1 and without a word.
+    """
     global _wants_traces
     _wants_traces = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and this is where a mistake becomes one sentence
     try:
         _entry()
+        sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError as error:
+        _abandon(error)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush when Python ends
+        sys.exit(1)
     except Exception as error:
-        from labkit.tasks import session
-
-        session.abandon(error)
+        _abandon(error)
         if not _wants_traces:
             _refuse(error)
         raise
+
+
+def _abandon(error: Exception) -> None:
+    from labkit.tasks import session
+
+    session.abandon(error)
 
 
 def _refuse(error: Exception) -> None:

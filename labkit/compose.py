@@ -27,7 +27,7 @@ def _cache() -> Path:
 
 
 def compose(overrides: Sequence[str]) -> DictConfig:
-    """The configuration of one run from override words; raises ConfigError."""
+    """The configuration of one run from override words, Hydra's own node included; raises ConfigError."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -38,7 +38,7 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(config_dir=str(CONF), version_base="1.3", job_name="labkit"):
-            return hydra_compose("config", overrides=list(overrides))
+            return hydra_compose("config", overrides=list(overrides), return_hydra_config=True)
     except Exception as error:
         if not is_complaint(error):
             raise
@@ -116,16 +116,14 @@ def _missing_option(where: str, wanted: str, text: str) -> str:
     depth = 2 if wanted.startswith("hydra/") else 1
     group, option = "/".join(wanted.split("/")[:depth]), "/".join(wanted.split("/")[depth:])
     listed = re.findall(r"^\t([\w-]+)$", text, re.M)
-    known = [name for name in {*_options(group, folders), *listed} if not name.startswith("_")]
     inside = "" if where in ("config", "hydra/config") else f"{where}.yaml: "
-    return f"{inside}{group}: there is no option {option!r}, {nearest(option, known)}"
+    return f"{inside}{group}: there is no option {option!r}, {nearest(option, {*_options(group, folders), *listed})}"
 
 
 def _options(group: str, folders: Iterable[Path]) -> list[str]:
     """Every option of a group, with its folders: `kth/ex3`."""
     files = [(file, folder / group) for folder in folders for file in (folder / group).rglob("*.yaml")]
-    names = {str(file.relative_to(folder).with_suffix("")) for file, folder in files}
-    return sorted(name for name in names if not name.startswith("_"))
+    return sorted({str(file.relative_to(folder).with_suffix("")) for file, folder in files})
 
 
 def _unknown_key(key: str) -> str:
@@ -135,9 +133,11 @@ def _unknown_key(key: str) -> str:
     group, _, name = key.partition(".")
     if group == "hydra":
         return f"unknown key {key!r}, valid ones: labkit --cfg hydra."
-    options = {option: _keys(CONF / group / f"{option}.yaml") for option in _options(group, [CONF])} if name else {}
+    if group == "split" and name:
+        return f"unknown key {key!r}, {nearest(f'data.{name}', {f'data.{valid}' for valid in keys_of('data')})}"
+    options = _keys_of_options(group) if name else {}
     if owners := [option for option, keys in options.items() if name in keys]:
-        return f"unknown key {key!r}: it exists only with {' or '.join(f'{group}={option}' for option in owners)}."
+        return f"unknown key {key!r}: it exists only with {' or '.join(owners)}."
     holder, _, part = name.rpartition(".")
     if any(holder in keys for keys in options.values()):
         holder = f"{group}.{holder}"
@@ -149,7 +149,14 @@ def _unknown_key(key: str) -> str:
 
 def keys_of(group: str) -> set[str]:
     """The keys that some option of a group has."""
-    return set().union(*(_keys(CONF / group / f"{option}.yaml") for option in _options(group, [CONF])))
+    return set().union(*_keys_of_options(group).values())
+
+
+def _keys_of_options(group: str) -> dict[str, set[str]]:
+    """`model=mlp` and the keys it has, for every option of a group; what `split` has are keys of `data`."""
+    groups = ("data", "split") if group == "data" else (group,)
+    files = [(name, option) for name in groups for option in _options(name, [CONF])]
+    return {f"{name}={option}": _keys(CONF / name / f"{option}.yaml") for name, option in files}
 
 
 def _keys(path: Path) -> set[str]:

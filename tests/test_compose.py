@@ -46,6 +46,21 @@ def test_keys_of_a_group_include_inherited_ones() -> None:
     assert {"split_seed", "split", "download"} <= keys_of("data")
 
 
+def test_a_data_set_may_have_a_default_of_its_own_for_a_key_of_the_split(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine.yaml").write_text("_target_: labkit.data.planar.spirals\nvalidation: 0.2\n")
+    search = f"hydra.searchpath=[{tmp_path}]"
+    data = resolved(compose([search, "data=mine", "data.test=0.1"]))["data"]
+    assert data == {
+        "_target_": "labkit.data.planar.spirals",
+        "split_seed": 0,
+        "validation": 0.2,
+        "test": 0.1,
+        "train_size": None,
+    }
+    assert resolved(compose([search, "data=mine", "data.validation=0.3"]))["data"]["validation"] == 0.3
+
+
 def test_what_is_not_the_users_mistake_is_not_explained() -> None:
     assert not is_complaint(ValueError("the loss is negative"))
     assert not is_complaint(KeyError("x"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ class Outcome:
         diverged: whether a loss was not finite.
         range_curve: rates and batch losses of a range test, else None.
         suggested_range: its lowest and highest rate.
+        steps: updates it trained for.
+        threads: that its steps ran on.
     """
 
     history: list[Row]
@@ -77,7 +80,9 @@ def train(
     previous = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        return _Run(population, observe, threads).outcomes()
+        # On a GPU: products in full float32, and the same kernels every time.
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            return _Run(population, observe, threads).outcomes()
     finally:
         torch.set_num_threads(previous)
 
@@ -128,7 +133,7 @@ class _Run:
                 population.length.total,
                 rows or (),
                 lambda: float(state.losses[step - 1, 0]) if step else float("nan"),
-                lambda: float(population.rates[max(step, 1) - 1, 0, 0]),
+                lambda: float(population.learning_rates[max(step, 1) - 1, 0, 0]),
             )
         )
 
@@ -152,7 +157,7 @@ class _Run:
         if len(population.parts.validation.features):
             validation = self._measure(population.parts.validation)
             _merge(rows, validation.metrics("val", penalty))
-        rates = population.rates[max(state.step, 1) - 1, :, 0].tolist()
+        rates = population.learning_rates[max(state.step, 1) - 1, :, 0].tolist()
         frozen = state.frozen.tolist()
         appended: list[Row | None] = []
         for m, row in enumerate(rows):
@@ -189,12 +194,12 @@ class _Run:
     def _close(self) -> list[Outcome]:
         """Last evaluations and the outcomes."""
         population = self.population
-        curves = self._range_curves() if self.range_test else None
         open_test = population.recipes[0].open_test and len(population.parts.test.features) > 0
         part = "test" if open_test else "validation" if len(population.parts.validation.features) else "train"
         final = self._measure(getattr(population.parts, part))
         penalty = population.penalty(self.stepper.parameters)
         test_rows = final.metrics("test", penalty) if open_test else [{} for _ in population.recipes]
+        curves = self._range_curves() if self.range_test else None
         sizes = population.layout.views(self.state.gradient_sizes)
         norms = gradient_l1(sizes, population.layers, self.state.gradient_steps)
         return [self._outcome(m, final, part, test_rows[m], norms[m], curves) for m in range(len(population))]
@@ -212,24 +217,28 @@ class _Run:
         history = state.histories[m]
         stopped = int(state.stopped_at[m])
         steps = stopped if stopped >= 0 else state.step
-        metrics = {**history[-1][1], **test_row, **{f"grad_l1/{name}": value for name, value in norms.items()}}
-        metrics["time/seconds"] = state.seconds / len(population)
-        losses = [value for key, value in metrics.items() if key.endswith("/loss")]  # the last update may ruin it
-        if test_row:
+        measured = {**history[-1][1], **test_row}
+        losses = [value for key, value in measured.items() if key.endswith("/loss")]  # the last update may ruin it
+        diverged = not self.range_test and (bool(state.diverged[m]) or not np.isfinite(losses).all())
+        if diverged:  # what was measured before says nothing about the network that is left
+            measured = {key: value if key == "lr" else math.nan for key, value in measured.items()}
+            history.append((steps, measured))
+        elif test_row:
             history.append((steps, test_row))
         names = [name for name, _ in population.network.parameters] + [name for name, *_ in population.network.buffers]
         tensors = [*self.stepper.parameters, *self.stepper.buffers]
+        by_layer = {f"grad_l1/{name}": value for name, value in norms.items()}
         return Outcome(
             history=history,
-            metrics=metrics,
+            metrics={**measured, **by_layer, "time/seconds": state.seconds / len(population)},
             gradient_l1=norms,
             confusion=final.confusion[m].cpu().numpy(),
             confusion_part=part,
             parameters={name: t[m].detach().cpu().clone() for name, t in zip(names, tensors, strict=True)},
             steps=steps,
             threads=self.threads,
-            stopped_at=stopped if stopped >= 0 else None,
-            diverged=bool(state.diverged[m]) or not np.isfinite(losses).all(),
+            stopped_at=steps if diverged or stopped >= 0 else None,
+            diverged=diverged,
             range_curve=curves[m] if curves else None,
             suggested_range=suggest(*curves[m]) if curves else None,
         )
@@ -237,7 +246,7 @@ class _Run:
     def _range_curves(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Rates and losses of every member; the weights and statistics are as before the test again."""
         state, population = self.state, self.population
-        rates = population.rates[: state.step, :, 0].cpu().double().numpy()
+        rates = population.learning_rates[: state.step, :, 0].cpu().double().numpy()
         losses = state.losses[: state.step].cpu().double().numpy()
         assert self.before is not None
         state.parameters.copy_(self.before["parameters"])

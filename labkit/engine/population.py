@@ -21,7 +21,7 @@ from labkit.preprocess.prepare import Parts
 
 
 class Population:
-    """Members stacked along a leading axis, with their numbers as `(M,)` tensors, and the step that trains them.
+    """Members stacked along a leading axis, with their numbers as `(M,)` tensors; `Stepper` trains them.
 
     Members never influence each other: losses are averaged over the batch and nothing is added up across members.
     """
@@ -59,7 +59,7 @@ class Population:
         bounds = {name: column([r.schedule.numbers[name] for r in recipes]) for name in recipes[0].schedule.numbers}
         t = torch.arange(1, self.length.total + 1, dtype=torch.float64, device=self.device).unsqueeze(1)
         rates = recipes[0].schedule.rates(t, {**rule, **bounds}, self.length)
-        self.rates = rates.expand(len(t), len(recipes)).unsqueeze(2).to(dtype)  # (total, M, 1)
+        self.learning_rates = rates.expand(len(t), len(recipes)).unsqueeze(2).to(dtype)  # (total, M, 1)
         self._numbers = {name: value.unsqueeze(1).to(dtype) for name, value in rule.items() if name != "lr"}
         self.l2 = torch.tensor([r.l2 for r in recipes], dtype=dtype, device=self.device)  # (M, weights)
         self._dropout = torch.tensor([r.network.rates for r in recipes], dtype=dtype, device=self.device)
@@ -193,13 +193,13 @@ class Stepper:
                 target.copy_(gradient)
             return loss.detach()
         scores, tape = network.forward(x, self._tensors, self._context)
-        loss, logs = cross_entropy(scores, labels)
-        network.backward(cross_entropy_backward(logs, labels), tape, self._tensors, self._targets)
+        loss, saved = cross_entropy(scores, labels)
+        network.backward(cross_entropy_backward(saved, labels), tape, self._tensors, self._targets)
         return loss
 
     def _update(self, state: RunState) -> None:
         population = self._population
-        numbers = {**population._numbers, "lr": population.rates[state.step]}
+        numbers = {**population._numbers, "lr": population.learning_rates[state.step]}
         state.step += 1
         for i, block in enumerate(self._blocks):
             gradient = self._gradient_blocks[i]

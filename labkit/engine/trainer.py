@@ -14,6 +14,7 @@ from labkit.config import ConfigError, Count, Flag, Positive
 from labkit.optim.schedules import Length, Schedule
 
 DEFAULT_EPOCHS = 10
+_MOST_UPDATES = 100_000_000  # the rate and the loss of every update are kept in memory
 _EVERY = re.compile(r"(\d+)/(epoch|cycle|run)")
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.float32, "float64": torch.float64}
 # Two threads start to pay at about this many multiply-adds in a step; `make bench` prints the table behind it.
@@ -39,7 +40,7 @@ class Trainer:
 
     epochs: Positive | None = None
     steps: Count | None = None
-    batch_size: Count = 100
+    batch_size: Count = 32
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["float32", "bfloat16", "float64"] = "float32"
     threads: Literal["auto"] | Annotated[int, Field(ge=1, le=256, strict=True)] = "auto"
@@ -95,6 +96,8 @@ class Trainer:
             total = self.steps
         else:
             total = max(1, round((self.epochs if self.epochs is not None else DEFAULT_EPOCHS) * per_epoch))
+        if total > _MOST_UPDATES:
+            raise ConfigError(f"trainer: the run would take {total:,} updates, expected at most {_MOST_UPDATES:,}.")
         return Length(per_epoch, samples, self.batch_size, total)
 
     def evaluations(self, length: Length, schedule: Schedule) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -42,8 +41,3 @@ class Layout:
         if self.members == 1:
             return [flat.view(1, -1)]
         return [view.flatten(1) for view in self.views(flat)]
-
-
-def member(views: Sequence[Tensor], index: int) -> list[Tensor]:
-    """Copies of one member's tensors."""
-    return [view[index].clone() for view in views]

@@ -51,8 +51,8 @@ class _Weights:
         """The layer with its norm and activation as one unit, then its dropout."""
         norm = (BatchNorm(),) if self.batch_norm else ()
         name = self.activation or activation
-        curve = () if name == "identity" else (Activation(_activation(name)),)
-        yield Unit((layer, *norm, *curve), weights=True)
+        nonlinearity = () if name == "identity" else (Activation(_activation(name)),)
+        yield Unit((layer, *norm, *nonlinearity), weights=True)
         if self.dropout is not None:
             yield Unit((), dropout=self.dropout)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -112,8 +112,5 @@ class Layer(ABC):
         """
 
 
-@dataclass(frozen=True)
 class WeightLayer(Layer):
     """A layer with weights: it counts as a point of the network and is followed by its activation."""
-
-    name: str = field(default="", compare=False, kw_only=True)

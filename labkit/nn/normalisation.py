@@ -50,14 +50,14 @@ class BatchNorm(Layer):
         else:
             centred = x - _per_channel(buffers[0], x)
             variance = _per_channel(buffers[1], x)
-        scale = (variance + EPSILON).sqrt().reciprocal()
-        standard = centred * scale
-        return standard * gamma + beta, (standard, scale, axes if by_batch else None)
+        inverse_deviation = (variance + EPSILON).sqrt().reciprocal()
+        standard = centred * inverse_deviation
+        return standard * gamma + beta, (standard, inverse_deviation, axes if by_batch else None)
 
     def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
         """With z the standardised input: `dgamma = sum dy z`, `dbeta = sum dy`,
-        `dx = gamma scale (dy - mean dy - z mean(dy z))`; the means vanish where running statistics were used."""
-        standard, scale, axes = saved
+        `dx = gamma / deviation (dy - mean dy - z mean(dy z))`; the means vanish where running statistics were used."""
+        standard, inverse_deviation, axes = saved
         places = [1, *range(3, dy.dim())]
         torch.sum(dy * standard, places, out=gradients[0])
         torch.sum(dy, places, out=gradients[1])
@@ -66,7 +66,7 @@ class BatchNorm(Layer):
         dz = dy * _per_channel(parameters[0], dy)
         if axes is not None:
             dz = dz - dz.mean(axes, keepdim=True) - standard * (dz * standard).mean(axes, keepdim=True)
-        dx: Tensor = dz * scale
+        dx: Tensor = dz * inverse_deviation
         return dx
 
 

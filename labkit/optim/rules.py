@@ -58,9 +58,8 @@ def _rmsprop(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t:
     decay = numbers["decay"]
     square = slots["square"].mul_(decay).addcmul_(gradient * gradient, 1 - decay)
     step = gradient.div_(square.sqrt().add_(numbers["epsilon"]))
-    if "velocity" in slots:
-        step = slots["velocity"].mul_(numbers["momentum"]).add_(step)
-    theta.addcmul_(step, numbers["lr"], value=-1)
+    velocity = slots["velocity"].mul_(numbers["momentum"]).add_(step)
+    theta.addcmul_(velocity, numbers["lr"], value=-1)
 
 
 def sgd(*, lr: NonNegative, weight_decay: NonNegative = 0.0) -> Rule:
@@ -99,9 +98,9 @@ def rmsprop(
     momentum: Fraction = 0.0,
     weight_decay: NonNegative = 0.0,
 ) -> Rule:
-    """`theta <- theta - lr g / (sqrt(mean of g^2) + epsilon)` (Hinton 2012), with momentum on the step if it is > 0."""
+    """`theta <- theta - lr g / (sqrt(mean of g^2) + epsilon)` (Hinton 2012), with momentum on the step."""
     numbers = {"lr": lr, "decay": decay, "epsilon": epsilon, "momentum": momentum, "weight_decay": weight_decay}
-    return Rule(_rmsprop, ("square", "velocity") if momentum else ("square",), numbers)
+    return Rule(_rmsprop, ("square", "velocity"), numbers)
 
 
 def decay_gradient(theta: Tensor, gradient: Tensor, decay: Tensor) -> None:

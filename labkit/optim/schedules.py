@@ -74,8 +74,14 @@ def cyclic(
         raise ConfigError(f"schedule.step_size: {step_size} updates is not a whole number.")
 
     def half(length: Length) -> int:
-        per_epoch = length.samples // length.batch_size if step_unit == "epochs" else 1
-        return max(1, round(step_size * per_epoch))
+        if step_unit == "updates":
+            return int(step_size)
+        if length.batch_size > length.samples:
+            raise ConfigError(
+                f"trainer.batch_size: {length.batch_size} is more than the {length.samples} training samples, "
+                "and schedule.step_unit=epochs counts full batches."
+            )
+        return max(1, round(step_size * (length.samples // length.batch_size)))
 
     def rates(t: Tensor, numbers: Numbers, length: Length) -> Tensor:
         n = half(length)

@@ -68,9 +68,9 @@ class Preprocess:
                 f"preprocess.normalise: found 'channel', but the vectors of data={dataset.name} have none; "
                 "expected 'feature' or 'none'."
             )
-        if kind == "image" and self.shift >= max(shape[-2:]):
+        if kind == "image" and self.shift >= min(shape[-2:]):
             raise ConfigError(
-                f"preprocess.shift: found {self.shift}, expected less than the image's {max(shape[-2:])}."
+                f"preprocess.shift: found {self.shift}, expected less than the image's {min(shape[-2:])}."
             )
 
 

@@ -97,6 +97,8 @@ def rank(
 def _status(row: Row, objective: str) -> str:
     if row["status"] != "FINISHED":
         return str(row["status"])
+    if "labkit.diverged_at" in (row.get("tags") or {}):
+        return "DIVERGED"
     if objective not in row["metrics"]:
         return "NO VALUE"
     return "FINISHED" if math.isfinite(row["metrics"][objective]) else "DIVERGED"

@@ -32,6 +32,7 @@ class RunSummary:
         open_command: the command or address that shows it.
         never_predicted: names of classes the network never chose.
         notes: one sentence each, see `diagnose`.
+        suggested: what a learning-rate range test suggests, as override words.
     """
 
     name: str
@@ -43,6 +44,7 @@ class RunSummary:
     open_command: str
     never_predicted: Sequence[str] = field(default=())
     notes: Sequence[str] = field(default=())
+    suggested: str = ""
 
 
 def diagnose(history: Sequence[tuple[int, Mapping[str, float]]], n_classes: int) -> list[str]:
@@ -90,7 +92,8 @@ def _warnings(summary: RunSummary) -> list[str]:
 
 
 def _facts(summary: RunSummary) -> list[tuple[str, str]]:
-    facts = [("time", _seconds(summary.seconds)), ("run id", summary.run_id)]
+    facts = [("suggested", summary.suggested)] if summary.suggested else []
+    facts += [("time", _seconds(summary.seconds)), ("run id", summary.run_id)]
     return [*facts, ("reproduce", summary.reproduce), ("open", summary.open_command)]
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from labkit.preprocess.augment import augment
 from omegaconf import DictConfig
 
 from labkit.config import Count
 from labkit.data.dataset import Dataset
 from labkit.engine.population import Population
 from labkit.engine.streams import generator
+from labkit.preprocess.augment import augment
 from labkit.tasks import provenance
 from labkit.tasks.plan import Plan, dataset, plan, resolved
 
@@ -94,30 +94,31 @@ def _run_facts(ready: Plan) -> Iterator[tuple[str, object]]:
     yield "updates", f"{length.total:,} ({length.per_epoch:,} per epoch)"
     evaluations = ready.recipe.trainer.evaluations(length, ready.recipe.schedule)
     yield "evaluations", len(evaluations)
-    yield "learning rate", f"{float(population.rates.min()):.3g} to {float(population.rates.max()):.3g}"
+    yield (
+        "learning rate",
+        f"{float(population.learning_rates.min()):.3g} to {float(population.learning_rates.max()):.3g}",
+    )
     yield "config hash", ready.config_hash
 
 
 def picture(stored: Dataset, ready: Plan, count: int) -> bytes:
     """A PNG of training samples before and after preprocessing and augmentation."""
-    from labkit.preprocess.split import split
 
     from labkit.report.canvas import render
     from labkit.report.samples import samples
-    from labkit.tasks.plan import SPLIT_KEYS
 
-    node = ready.config["data"]
-    train = split(stored, **{key: node[key] for key in SPLIT_KEYS if key in node})["train"]
+    train = ready.parts.kept
+    assert train is not None
     index = train[:count] if ready.parts.kind != "vector" else train
     before: Any = stored.features[index]
-    after = ready.parts.train.features[: len(index)]
+    after = ready.parts.train.features[: len(index)].cpu()
     if stored.kind == "text":
         before = ["".join(stored.vocabulary[i] for i in row if i) for row in before]
     strengths = ready.recipe.augmentation
     if strengths.active:
         numbers = [torch.tensor([float(s)]) for s in (strengths.mirror, strengths.noise)]
         stream = torch.zeros(1, dtype=torch.int64)
-        source = [generator(ready.recipe.seed, "augmentation", after.device)]
+        source = [generator(ready.recipe.seed, "augmentation")]
         shift = torch.tensor([strengths.shift])
         after = augment(after.unsqueeze(0), numbers[0], shift, numbers[1], source, stream)[0]
-    return render(samples(before, after.cpu().numpy(), stored.labels[index], stored.class_names))
+    return render(samples(before, after.numpy(), stored.labels[index], stored.class_names))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -65,17 +64,17 @@ def check(config: DictConfig) -> list[list[str]]:
 
 def open_parent(config: DictConfig, all_words: list[list[str]]) -> Any:
     """The parent run of a multirun's children; None where nothing is recorded."""
-    from labkit.tasks import session
+    from labkit.tasks import provenance, session
 
     if task_name(config) != "train" or config.tracker.enabled is not True:
         return None
     words = list(config.hydra.overrides.task)
-    tags = {"labkit.reproduce": shlex.join(["labkit", "-m", *words]), "labkit.jobs": str(len(all_words))}
+    tags = provenance.tags(config, words, parent=config)
     return session.tracker(Path(config.paths.root)).start_run(
         experiment=config.lab,
         name=config.name or "multirun",
         params=sweep_params(config),
-        tags={**tags, "labkit.lab": config.lab, "labkit.purpose": config.purpose},
+        tags={**tags, "labkit.jobs": str(len(all_words))},
     )
 
 

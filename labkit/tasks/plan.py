@@ -40,7 +40,6 @@ class DataFacts:
     source: str
     sha256: str
     verified: bool
-    kind: str
     tokens: int
 
 
@@ -55,6 +54,8 @@ class Plan:
         parts: the data, prepared.
         data: facts about it.
         config_hash: equal for runs that must give equal results.
+        seed_group: equal for runs that differ in their seed at most.
+        choices: the option chosen in each config group.
     """
 
     config: dict[str, Any]
@@ -65,10 +66,13 @@ class Plan:
     tracking: Tracking
     paths: Paths
     config_hash: str
+    seed_group: str
+    choices: Mapping[str, str]
 
     @property
     def name(self) -> str:
-        return self.config["name"] or f"{self.data.name}-{_model_name(self.config, self.overrides)}"
+        """The run's: `name`, else data and model."""
+        return self.config["name"] or f"{self.data.name}-{self.choices.get('model', 'model')}"
 
 
 def resolved(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
@@ -93,7 +97,7 @@ def plan(config: DictConfig | Mapping[str, Any], overrides: Sequence[str] = ()) 
     trainer: Trainer = parts_of["trainer"]
     facts, parts = _data(plain, parts_of["preprocess"], trainer)
     network = parts_of["model"].build(parts.shape, Sizing(parts.n_classes, facts.tokens))
-    _check_numbers(plain, trainer)
+    _check_validation(plain, trainer, parts)
     strengths: Preprocess = parts_of["preprocess"]
     recipe = Recipe(
         network=network,
@@ -108,9 +112,32 @@ def plan(config: DictConfig | Mapping[str, Any], overrides: Sequence[str] = ()) 
     )
     length = trainer.length(len(parts.train.features), recipe.schedule)
     trainer.evaluations(length, recipe.schedule)
-    digest = config_hash(plain, facts.sha256)
     paths = Paths(_writable(Path(parts_of["paths"].root).absolute()), parts_of["paths"].data)
-    return Plan(plain, tuple(overrides), recipe, parts, facts, parts_of["tracker"], paths, digest)
+    return Plan(
+        config=plain,
+        overrides=tuple(overrides),
+        recipe=recipe,
+        parts=parts,
+        data=facts,
+        tracking=parts_of["tracker"],
+        paths=paths,
+        config_hash=config_hash(plain, facts.sha256),
+        seed_group=config_hash({**plain, "seed": None}, facts.sha256),
+        choices=choices(config),
+    )
+
+
+def choices(config: DictConfig | Mapping[str, Any]) -> dict[str, str]:
+    """The option chosen in each config group, from the composed configuration or from Hydra's own memory of it."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if "hydra" in config:
+        made = config["hydra"].runtime.choices
+    elif HydraConfig.initialized():
+        made = HydraConfig.get().runtime.choices
+    else:
+        return {}
+    return {str(group): str(option) for group, option in made.items() if option is not None}
 
 
 def dataset(plain: Mapping[str, Any]) -> Dataset:
@@ -124,19 +151,32 @@ def dataset(plain: Mapping[str, Any]) -> Dataset:
 def config_hash(plain: Mapping[str, Any], data_sha256: str) -> str:
     """SHA-256 of the configuration without paths, tracking and device, the data's hash and the numerics version."""
     kept = {key: value for key, value in plain.items() if key not in _LEFT_OUT_OF_HASH}
-    kept["trainer"] = {key: value for key, value in kept["trainer"].items() if key != "device"}
-    kept["data"] = {key: value for key, value in kept["data"].items() if key != "root"}
-    text = json.dumps([kept, data_sha256, NUMERICS_VERSION], sort_keys=True)
+    trainer = {key: value for key, value in kept.pop("trainer").items() if key != "device"}
+    data = {key: value for key, value in kept.pop("data").items() if key not in ("root", "mirror", "download")}
+    # In data a count and a share differ by their spelling (validation: 1 and 1.0), nowhere else.
+    text = json.dumps(
+        [_one_spelling(kept), _one_spelling(trainer), data, data_sha256, NUMERICS_VERSION], sort_keys=True
+    )
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _one_spelling(value: Any) -> Any:
+    """1 and 1.0 as one value."""
+    if isinstance(value, Mapping):
+        return {key: _one_spelling(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_one_spelling(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 _last_prepared: dict[str, tuple[DataFacts, Parts]] = {}  # at most one: the jobs of a multirun prepare it once
 
 
 def _data(plain: Mapping[str, Any], preprocess: Preprocess, trainer: Trainer) -> tuple[DataFacts, Parts]:
-    """The prepared data, from the last call if it asked for the same."""
+    """The prepared data, from the last call if it asked for the same; strengths of the augmentation change nothing."""
     node, device = plain["data"], trainer.chosen_device()
-    key = json.dumps([node, plain["preprocess"], str(trainer.dtype), str(device)])
+    fitted = {**plain["preprocess"], "mirror": preprocess.mirror > 0, "noise": preprocess.noise > 0}
+    key = json.dumps([node, fitted, str(trainer.dtype), str(device)])
     if key not in _last_prepared:
         _last_prepared.clear()
         stored = dataset(plain)
@@ -144,9 +184,14 @@ def _data(plain: Mapping[str, Any], preprocess: Preprocess, trainer: Trainer) ->
         indices = split(**checked("data", split, {"dataset": stored, **keys_of_split}))
         parts = prepare(stored, indices, preprocess, trainer.dtype).to(device)
         tokens = len(stored.vocabulary)
-        facts = DataFacts(stored.name, stored.source, stored.sha256, stored.verified, stored.kind, tokens)
+        facts = DataFacts(stored.name, stored.source, stored.sha256, stored.verified, tokens)
         _last_prepared[key] = facts, parts
     return _last_prepared[key]
+
+
+def forget_data() -> None:
+    """Let go of the prepared data: the files may be others next time."""
+    _last_prepared.clear()
 
 
 def _writable(root: Path) -> Path:
@@ -197,12 +242,10 @@ def _check_names(model: Mapping[str, Any]) -> None:
             raise ConfigError(f"model: unknown key {key!r}, {nearest(key, known)}")
 
 
-def _check_numbers(plain: Mapping[str, Any], trainer: Trainer) -> None:
-    """Combinations that cannot mean anything."""
-    if trainer.patience is not None and plain["data"].get("validation") in (0, 0.0):
-        raise ConfigError("trainer.patience: it watches val/loss, and data.validation leaves no validation part.")
-
-
-def _model_name(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
-    chosen = [word.removeprefix("model=") for word in overrides if word.startswith("model=")]
-    return chosen[-1] if chosen else "mlp"
+def _check_validation(plain: Mapping[str, Any], trainer: Trainer, parts: Parts) -> None:
+    """What watches the validation part needs one."""
+    if len(parts.validation):
+        return
+    for key, wanted in (("trainer.patience", trainer.patience), ("purpose=search", plain["purpose"] == "search")):
+        if wanted:
+            raise ConfigError(f"{key}: it watches the validation part, and data.validation leaves none.")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from labkit.compose import compose
-from labkit.tasks.plan import plan
+from labkit.config import ConfigError
+from labkit.tasks.multirun import task_name
+from labkit.tasks.plan import forget_data, plan
 from labkit.tasks.result import Result
 from labkit.tasks.train import execute
 
@@ -17,6 +19,13 @@ def run(*overrides: str, quiet: bool = False) -> Result:
 
     Raises:
         ConfigError: where the command would exit with code 2; nothing is written then.
-        TrackingError: the store could not be written.
+        TrackingError: the store could not be written. The last values are written after the return, at the latest when
+            Python ends; what is lost then is said on stderr.
     """
-    return execute(plan(compose(overrides), overrides), quiet=quiet)
+    config = compose(overrides)
+    if task_name(config) != "train" or str(config.hydra.mode).endswith("MULTIRUN"):
+        raise ConfigError("run: it trains one configuration; other tasks and sweeps are for the command line.")
+    try:
+        return execute(plan(config, overrides), quiet=quiet)
+    finally:
+        forget_data()

@@ -76,6 +76,7 @@ class _Observer:
             self._accuracy = row[1].get("val/accuracy")
             if self._run is not None:
                 self._run.log(*row)
+                self._run.check()
         if row is not None or self._line.due():
             loss = step.loss() if step.step else None
             self._line.update(step.step, loss=loss, val_accuracy=self._accuracy, lr=step.lr())
@@ -94,27 +95,18 @@ def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 def _start(ready: Plan) -> Run:
     config = ready.config
-    commit, dirty = provenance.git()
     tags = {
-        "labkit.experiment": ready.name,
-        "labkit.lab": config["lab"],
-        "labkit.part": config["part"] or "",
-        "labkit.purpose": config["purpose"],
+        "labkit.experiment": ready.choices.get("experiment", ready.name),
         "labkit.config_hash": ready.config_hash,
+        "labkit.seed_group": ready.seed_group,
         "labkit.data_sha256": ready.data.sha256,
         "labkit.data_verified": str(ready.data.verified).lower(),
-        "labkit.reproduce": provenance.reproduce(ready.overrides),
-        "labkit.versions": " ".join(f"{k}={v}" for k, v in provenance.versions().items()),
-        "labkit.hardware": provenance.hardware(),
-        "labkit.git_dirty": str(dirty).lower(),
-        "mlflow.source.git.commit": commit,
-        "mlflow.source.name": "labkit",
     }
     return session.tracker(ready.paths.root).start_run(
         experiment=config["lab"],
         name=ready.name,
         params=flattened({k: v for k, v in config.items() if k not in ("experiment", "sweeps")}),
-        tags={key: value for key, value in tags.items() if value},
+        tags={**provenance.tags(config, ready.overrides), **tags},
         dataset={"name": ready.data.name, "digest": ready.data.sha256, "source": ready.data.source},
         parent_run_id=os.environ.get(session.PARENT_RUN),
     )
@@ -122,16 +114,18 @@ def _start(ready: Plan) -> Run:
 
 def _record(ready: Plan, run: Run, outcome: Outcome) -> None:
     """What is known only at the end: last metrics, tags, figures, weights."""
-    run.log(outcome.steps, {k: v for k, v in outcome.metrics.items() if k.startswith(("test/", "grad_l1/", "time/"))})
-    threads = f"members=1 order=0 dtype={ready.config['trainer']['precision']} threads={outcome.threads}"
-    run.set_tag("labkit.group", threads)
+    run.log(outcome.steps, outcome.metrics)
+    trainer = ready.recipe.trainer
+    run.set_tag(
+        "labkit.group",
+        f"members=1 order=0 dtype={trainer.precision} threads={outcome.threads} device={trainer.chosen_device()}",
+    )
     if outcome.diverged:
         run.set_tag("labkit.diverged_at", str(outcome.stopped_at))
     if outcome.suggested_range is not None:
         run.set_tag("labkit.suggested_range", "{:.3g} {:.3g}".format(*outcome.suggested_range))
     run.artifact_text("config.yaml", OmegaConf.to_yaml(OmegaConf.create(ready.config)))
-    names, rows = ready.parts.class_names, outcome.confusion.tolist()
-    run.artifact_text("confusion.csv", "\n".join([",".join(names), *(",".join(map(str, row)) for row in rows)]) + "\n")
+    run.artifact_text(f"confusion_{outcome.confusion_part}.csv", _csv(ready.parts.class_names, outcome.confusion))
     if ready.tracking.figures:
         for name, content in _drawn(ready, outcome).items():
             run.artifact_bytes(f"figures/{name}.png", content)
@@ -142,7 +136,9 @@ def _record(ready: Plan, run: Run, outcome: Outcome) -> None:
 def _drawn(ready: Plan, outcome: Outcome) -> dict[str, bytes]:
     drawn = {
         "learning_curves": figures.learning_curves(outcome.history, ready.name),
-        "confusion_matrix": figures.confusion_matrix(outcome.confusion, ready.parts.class_names),
+        f"confusion_matrix_{outcome.confusion_part}": figures.confusion_matrix(
+            outcome.confusion, ready.parts.class_names
+        ),
         "gradient_norms": figures.gradient_norms(outcome.gradient_l1),
     }
     if outcome.range_curve is not None and outcome.suggested_range is not None:
@@ -150,6 +146,11 @@ def _drawn(ready: Plan, outcome: Outcome) -> dict[str, bytes]:
         accuracy = [(row["lr"], row["val/accuracy"]) for _, row in outcome.history if "val/accuracy" in row]
         drawn["range_test"] = figures.range_test(lr, loss, accuracy, outcome.suggested_range)
     return {name: figures.render(figure) for name, figure in drawn.items()}
+
+
+def _csv(class_names: Sequence[str], confusion: np.ndarray) -> str:
+    """A confusion matrix with its class names as first line."""
+    return "\n".join([",".join(class_names), *(",".join(map(str, row)) for row in confusion.tolist())]) + "\n"
 
 
 def _npz(parameters: Mapping[str, Any]) -> bytes:
@@ -160,14 +161,15 @@ def _npz(parameters: Mapping[str, Any]) -> bytes:
 
 def summary(ready: Plan, run_id: str, outcome: Outcome) -> RunSummary:
     """The record of a finished run as its end-of-run table shows it."""
-    notes = diagnose(outcome.history, ready.parts.n_classes)
-    if outcome.diverged and outcome.stopped_at is not None:
+    notes = [] if outcome.suggested_range else diagnose(outcome.history, ready.parts.n_classes)
+    if outcome.diverged:
         notes = [f"diverged: the loss of update {outcome.stopped_at} is not finite; try a smaller learning rate"]
     elif outcome.stopped_at is not None:
         notes.append(f"stopped early after {outcome.stopped_at} updates: val/loss no longer fell")
+    unseen = never_predicted(torch.from_numpy(outcome.confusion), ready.parts.class_names)
+    suggested = ""
     if outcome.suggested_range is not None:
-        low, high = outcome.suggested_range
-        notes.append(f"suggested range: schedule.lr_min={low:.3g} schedule.lr_max={high:.3g}; the weights are restored")
+        suggested = "schedule.lr_min={:.3g} schedule.lr_max={:.3g}".format(*outcome.suggested_range)
     open_command = f"make ui   # or: mlflow ui --backend-store-uri {Path(ready.paths.root) / 'mlruns' / 'mlflow.db'}"
     return RunSummary(
         name=ready.name,
@@ -177,6 +179,7 @@ def summary(ready: Plan, run_id: str, outcome: Outcome) -> RunSummary:
         seconds=outcome.metrics["time/seconds"],
         reproduce=provenance.reproduce(ready.overrides),
         open_command=open_command,
-        never_predicted=never_predicted(torch.from_numpy(outcome.confusion), ready.parts.class_names),
+        never_predicted=[] if outcome.diverged else unseen,
         notes=notes,
+        suggested=suggested,
     )

@@ -41,6 +41,10 @@ class Run:
         numbers = {metric_name(key): finite(float(value)) for key, value in values.items()}
         self._send("log", step=int(step), time=now(), values=numbers)
 
+    def check(self) -> None:
+        """Raise TrackingError if something is already known to be lost; cheap enough for every evaluation."""
+        self._tracker.check()
+
     def set_tag(self, key: str, value: str) -> None:
         """Set or replace a tag."""
         self._send("tag", key=metric_name(key), value=cut(str(value), TAG_CHARACTERS))

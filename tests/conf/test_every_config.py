@@ -15,10 +15,7 @@ from labkit.config import CONSTRUCTORS, MEMBERWISE, checked
 from labkit.tasks.plan import SPLIT_KEYS, plan, resolved
 
 FILES = sorted({*CONF.rglob("*.yaml"), *(CONF / "sweeps").glob("**/*.yaml")})  # sweeps/ is a link in a checkout
-OPTIONS = {
-    group: sorted(path.stem for path in (CONF / group).glob("*.yaml") if not path.stem.startswith("_"))
-    for group in CONSTRUCTORS
-}
+OPTIONS = {group: sorted(path.stem for path in (CONF / group).glob("*.yaml")) for group in CONSTRUCTORS}
 EVERY_OPTION = [(group, option) for group, options in OPTIONS.items() for option in options]
 EXPERIMENTS = sorted(str(p.relative_to(CONF / "experiment").with_suffix("")) for p in CONF.glob("experiment/*/*.yaml"))
 SWEEPS = sorted(str(p.relative_to(CONF / "sweeps").with_suffix("")) for p in (CONF / "sweeps").glob("**/*.yaml"))
@@ -125,6 +122,40 @@ def test_memberwise_keys_exist_and_are_numbers() -> None:
     for group, option in EVERY_OPTION:
         everything |= {f"{group}.{key}" for key in with_option(group, option)[group]}
     assert everything >= MEMBERWISE
+
+
+# Both ends of what a key may be, where the constructor could be tempted to treat one of them apart.
+TWO_VALUES = {
+    "seed": (0, 1),
+    "init.gain": (0.0, 2.0),
+    "loss.l2": (0.0, 0.1),
+    "model.dropout": (0.1, 0.2),  # null is another network: it has no dropout layers
+    "optimizer.lr": (0.0, 0.1),
+    "optimizer.momentum": (0.0, 0.9),
+    "optimizer.weight_decay": (0.0, 0.1),
+    "optimizer.beta1": (0.0, 0.9),
+    "optimizer.beta2": (0.0, 0.9),
+    "optimizer.epsilon": (1e-8, 1.0),
+    "optimizer.decay": (0.0, 0.9),
+    "preprocess.mirror": (0.0, 0.5),
+    "preprocess.shift": (0, 2),
+    "preprocess.noise": (0.0, 0.1),
+    "schedule.lr_min": (1e-5, 1e-4),
+    "schedule.lr_max": (0.1, 1.0),
+    "schedule.lr_end": (0.0, 0.1),
+    "schedule.peak_decay": (0.5, 1.0),
+}
+
+
+@pytest.mark.parametrize("key", sorted(MEMBERWISE))
+def test_members_that_differ_in_a_memberwise_key_share_a_structure(key: str) -> None:
+    group, _, name = key.rpartition(".")
+    options = OPTIONS[group] if group in ("init", "optimizer", "schedule") else []  # each a constructor of its own
+    owners = [option for option in options if name in with_option(group, option)[group]]
+    for words in [[f"{group}={option}"] for option in owners] or [[]]:
+        one, other = (plan(compose([*words, f"{key}={value}"])).recipe for value in TWO_VALUES[key])
+        assert one != other, words
+        assert one.structure == other.structure, words
 
 
 PAIRS = [(data, model) for data, models in SUITABLE.items() for model in models]

@@ -51,7 +51,6 @@ def constructor(name: str) -> tuple[Callable[..., Dataset], dict[Any, Any]]:
     """The constructor and its keywords from the option's file."""
     node = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"))
     assert isinstance(node, dict)
-    assert node.pop("defaults") == ["_split", "_self_"]
     module, function = node.pop("_target_").rsplit(".", 1)
     return getattr(importlib.import_module(module), function), node
 

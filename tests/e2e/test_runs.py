@@ -72,7 +72,7 @@ def test_artifacts_and_the_dataset_are_kept(default: tuple[Any, Path]) -> None:
     uri, root = default_store(default[1])
     folder = next(root.rglob(row["run_id"]))
     names = {str(path.relative_to(folder / "artifacts")) for path in folder.rglob("*") if path.is_file()}
-    figures = {f"figures/{name}.png" for name in ("learning_curves", "confusion_matrix", "gradient_norms")}
+    figures = {f"figures/{name}.png" for name in ("learning_curves", "confusion_matrix_test", "gradient_norms")}
     assert {"config.yaml", "weights.npz", *figures} <= names
     assert b"lr: 0.1" in artifact(uri, row["run_id"], "config.yaml")
     with sqlite3.connect(default[1] / "mlruns" / "mlflow.db") as store:

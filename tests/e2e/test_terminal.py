@@ -27,6 +27,17 @@ def test_help_is_our_own_text(labkit: Any) -> None:
     assert answer.files == []
 
 
+def test_a_reader_that_leaves_early_is_no_error(clean_environment: dict[str, str], tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [str(SCRIPT), "--help"], cwd=tmp_path, env=clean_environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as help_:
+        assert help_.stdout is not None
+        help_.stdout.close()  # long before the first line
+        assert help_.stderr is not None
+        assert help_.stderr.read() == b""
+    assert help_.returncode == 1
+
+
 def test_the_composed_configuration_is_shown(labkit: Any) -> None:
     answer = labkit("--cfg", "job", "optimizer=adam", "optimizer.lr=0.5")
     assert answer.code == 0, answer.err
@@ -46,6 +57,9 @@ def complete(line: str, environment: dict[str, str]) -> list[str]:
     ("line", "offered"),
     [
         ("labkit optim", ["optimizer.", "optimizer="]),
+        ("labkit data=s", ["data=spirals", "data=swissroll", "data=swissroll_generated", "data=syllables"]),
+        ("labkit data=_", []),
+        ("labkit data.sp", ["data.split_seed="]),
         ("labkit model=c", ["model=char_rnn", "model=cnn"]),
         ("labkit optimizer=adam optimizer.b", ["optimizer.beta1=", "optimizer.beta2="]),
         ("labkit experiment/kth=", ["experiment/kth=ex3", "experiment/kth=ex4", "experiment/kth=overfit100"]),

@@ -77,7 +77,7 @@ RULES: dict[str, tuple[str, Peer, dict[str, list[float]]]] = {
     "rmsprop with momentum": (
         "rmsprop",
         torch_rmsprop,
-        {"lr": [0.003, 0.001, 0.002], "decay": [0.99, 0.9, 0.5], "epsilon": [1e-8] * 3, "momentum": [0.9, 0.5, 0.1]},
+        {"lr": [0.003, 0.001, 0.002], "decay": [0.99, 0.9, 0.5], "epsilon": [1e-8] * 3, "momentum": [0.9, 0.5, 0.0]},
     ),
 }
 

@@ -78,7 +78,7 @@ EPOCHS = [
     (2, 50, 8, 12),
     (5, 45_000, 100, 2250),
     (1.5, 50, 8, 9),
-    (1, 5, 8, 1),
+    (0.01, 50, 8, 1),
 ]
 
 
@@ -90,6 +90,13 @@ def test_step_size_in_epochs(step_size: float, samples: int, batch: int, half: i
     assert made.cycle is not None
     assert made.updates(length) == 4 * half
     assert made.cycle(length) == 2 * half
+
+
+def test_epochs_of_less_than_a_batch_are_refused() -> None:
+    made = schedule("cyclic", step_size=1, step_unit="epochs")
+    assert made.updates is not None
+    with pytest.raises(ConfigError, match=r"trainer\.batch_size: 8 is more than the 5 training samples"):
+        made.updates(Length(1, 5, 8, 0))
 
 
 def test_constant() -> None:

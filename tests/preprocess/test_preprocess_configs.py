@@ -1,32 +1,37 @@
-"""The files of the `preprocess` group name every key of their constructor."""
+"""The options of the `preprocess` group have every key of their constructor."""
 
 from __future__ import annotations
 
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 
+from labkit.compose import CONF, compose
 from labkit.preprocess.prepare import Preprocess
+from labkit.tasks.plan import resolved
 
-FILES = sorted((Path(__file__).parents[2] / "conf" / "preprocess").glob("*.yaml"))
+OPTIONS = sorted(path.stem for path in (CONF / "preprocess").glob("*.yaml"))
 
 
-def keys(path: Path) -> dict[Any, Any]:
-    node = OmegaConf.to_container(OmegaConf.load(path))
-    assert isinstance(node, dict)
+def keys(option: str) -> dict[str, Any]:
+    node = dict(resolved(compose([f"preprocess={option}"]))["preprocess"])
     assert node.pop("_target_") == "labkit.preprocess.prepare.Preprocess"
     return node
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_all_keys_are_listed_and_accepted(path: Path) -> None:
-    node = keys(path)
+@pytest.mark.parametrize("option", OPTIONS)
+def test_all_keys_are_listed_and_accepted(option: str) -> None:
+    node = keys(option)
     assert list(node) == [field.name for field in fields(Preprocess)]
     Preprocess(**node)
 
 
 def test_the_default_of_the_constructor_is_the_default_file() -> None:
-    assert Preprocess(**keys(next(path for path in FILES if path.stem == "normalise"))) == Preprocess()
+    assert Preprocess(**keys("normalise")) == Preprocess()
+
+
+def test_the_others_differ_from_it_in_what_their_first_lines_say() -> None:
+    assert Preprocess(**keys("none")) == Preprocess(scale=False, normalise="none")
+    assert Preprocess(**keys("scale")) == Preprocess(normalise="none")
+    assert Preprocess(**keys("pca")) == Preprocess(pca=30)
