@@ -10,6 +10,8 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
@@ -116,6 +118,8 @@ def _constructor(group: str, target: Any, targets: Iterable[str]) -> Callable[..
             f"(one of your own also needs the key 'targets'), {nearest(str(target), own)}"
         )
     module, _, name = str(target).rpartition(".")
+    if target not in own and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # a user's own module is found in the folder the command runs in
     try:
         return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
     except (ImportError, AttributeError) as error:

@@ -76,7 +76,7 @@ class Population:
         weight = 0
         for view, (_, parameter) in zip(self.layout.views(flat), self.network.parameters, strict=True):
             rows = view.flatten(1)
-            rows += self._numbers["weight_decay"]
+            rows += self._numbers.get("weight_decay", 0.0)
             if parameter.role == "weight":
                 rows += 2 * self.l2[:, weight : weight + 1]
                 weight += 1

@@ -24,7 +24,7 @@ class Rule:
             slot are `(M, n)`, each number `(M, 1)`, among them `lr`, the rate of this very update; t = 1, 2, ...
             The gradient is scratch space of the update.
         slots: names of the tensors the rule remembers; they start at 0.
-        numbers: hyper-parameters, each a member's own.
+        numbers: hyper-parameters, each a member's own; `lr` must be there, `weight_decay` may be.
     """
 
     update: Update

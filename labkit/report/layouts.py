@@ -13,7 +13,7 @@ from labkit.report.leaderboard import Entry, Leaderboard
 if TYPE_CHECKING:
     from rich.table import Table
 
-RICH_KEYS = 8  # parameters that fit on a screen
+RICH_KEYS = 5  # parameters that fit on a screen
 _PERCENT = ("accuracy", "precision", "recall")
 
 
@@ -30,6 +30,8 @@ def _unit(metric: str) -> str:
 def _parameter(value: str | None) -> str:
     if value is None:
         return "-"
+    if value.startswith("labkit."):  # a constructor: its own name says which option it is
+        return value.rpartition(".")[2]
     try:
         return value if len(value) <= 8 else f"{float(value):.4g}"
     except ValueError:

@@ -12,7 +12,7 @@ Row = Mapping[str, Any]  # {run_id, name, status, params: {str: str}, metrics: {
 
 SEED = "seed"
 # What the config hash leaves out as well: where things lie and run, not what was computed.
-IGNORED = ("paths.", "tracker.", "hydra.", "trainer.device")
+IGNORED = ("paths.", "tracker.", "hydra.", "trainer.device", "task.", "model.layers")
 
 
 @dataclass(frozen=True)
