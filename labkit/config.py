@@ -90,7 +90,8 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     names = sorted(valid)
     if not names:
         return "none is valid here."
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    ends = [path for path in names if path.endswith(f".{name}")]  # epochs is at home in trainer.epochs
+    close = ends or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else f"valid: {', '.join(names)}."
 
 

@@ -17,7 +17,7 @@ DEFAULT_EPOCHS = 10
 _MOST_UPDATES = 100_000_000  # the rate and the loss of every update are kept in memory
 _EVERY = re.compile(r"(\d+)/(epoch|cycle|run)")
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.float32, "float64": torch.float64}
-# Two threads start to pay at about this many multiply-adds in a step; `make bench` prints the table behind it.
+# A thread pays from about this many multiply-adds of its own in a step; `make bench` prints the table behind it.
 _WORK_PER_THREAD = 20_000_000
 
 
