@@ -144,7 +144,9 @@ def _unknown_key(key: str) -> str:
         return f"unknown key {key!r}: {holder!r} is one value; a mapping is written '{holder}={{{part}: ...}}'."
     valid = {f"{group}.{name}" for keys in options.values() for name in keys}
     groups = {folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name != "hydra"}
-    return f"unknown key {key!r}, {nearest(key, valid or groups | _keys(CONF / 'config.yaml'))}"
+    homes = set() if name else groups - {"experiment", "sweeps"}
+    inside = {f"{home}.{key}" for home in homes if key in keys_of(home)}
+    return f"unknown key {key!r}, {nearest(key, valid or inside or groups | _keys(CONF / 'config.yaml'))}"
 
 
 def keys_of(group: str) -> set[str]:
