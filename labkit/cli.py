@@ -14,8 +14,8 @@ from labkit.compose import CONF, explain, is_complaint, register_resolvers
 register_resolvers()
 
 
-@hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
 def _entry(config: DictConfig) -> Any:
+    """What Hydra calls for every job."""
     from hydra.core.hydra_config import HydraConfig
 
     from labkit.tasks.dispatch import dispatch
@@ -28,6 +28,8 @@ def _entry(config: DictConfig) -> Any:
         raise
 
 
+_entry.trains_populations = True  # type: ignore[attr-defined]  # hydra/launcher=population asks
+_start = hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(_entry)
 _wants_traces = False
 
 
@@ -40,7 +42,7 @@ def main() -> None:
     _wants_traces = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and this is where a mistake becomes one sentence
     try:
-        _entry()
+        _start()
         sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(130)

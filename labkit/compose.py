@@ -16,10 +16,11 @@ CONF = next(folder for folder in (_PACKAGE / "conf", _PACKAGE.parent / "conf") i
 
 
 def register_resolvers() -> None:
-    """The three facts of a process that conf/ interpolates."""
+    """What conf/ interpolates: three facts of the process, and the mode that `seeds` asks for."""
     OmegaConf.register_new_resolver("process", lambda: str(os.getpid()), replace=True)
     OmegaConf.register_new_resolver("folder", lambda: os.getcwd(), replace=True)
     OmegaConf.register_new_resolver("cache", lambda: str(_cache()), replace=True)
+    OmegaConf.register_new_resolver("run_or_multirun", lambda n: None if n is None else "MULTIRUN", replace=True)
 
 
 def _cache() -> Path:

@@ -13,9 +13,10 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 Count = Annotated[int, Field(ge=1, strict=True)]
 Natural = Annotated[int, Field(ge=0, strict=True)]
@@ -129,6 +130,18 @@ def _constructor(group: str, target: Any, targets: Iterable[str]) -> Callable[..
 
 def checked(group: str, constructor: Callable[..., Any], keys: Mapping[str, Any]) -> dict[str, Any]:
     """The keywords with the types of the constructor's signature; raises ConfigError."""
+    schema, fields = _schema(group, constructor)
+    try:
+        value = schema.model_validate(dict(keys))
+    except ValidationError as error:
+        raise ConfigError(first_problem(error, group, fields)) from None
+    given = {name: getattr(value, name) for name in fields}
+    return {**given, **(value.model_extra or {})}
+
+
+@cache
+def _schema(group: str, constructor: Callable[..., Any]) -> tuple[type[BaseModel], dict[str, Any]]:
+    """The constructor's signature as a model of pydantic's, and its fields; made once, it costs a millisecond."""
     fields: dict[str, Any] = {}
     extra: Literal["forbid", "allow"] = "forbid"
     for name, parameter in inspect.signature(constructor, eval_str=True).parameters.items():
@@ -137,13 +150,7 @@ def checked(group: str, constructor: Callable[..., Any], keys: Mapping[str, Any]
         else:
             default = ... if parameter.default is inspect.Parameter.empty else parameter.default
             fields[name] = (parameter.annotation, default)
-    schema = create_model(group, __config__=ConfigDict(extra=extra, arbitrary_types_allowed=True), **fields)
-    try:
-        value = schema.model_validate(dict(keys))
-    except ValidationError as error:
-        raise ConfigError(first_problem(error, group, fields)) from None
-    given = {name: getattr(value, name) for name in fields}
-    return {**given, **(value.model_extra or {})}
+    return create_model(group, __config__=ConfigDict(extra=extra, arbitrary_types_allowed=True), **fields), fields
 
 
 def first_problem(error: ValidationError, where: str, valid: Any) -> str:

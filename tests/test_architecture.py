@@ -30,12 +30,14 @@ ORDER = (
     "compose",
     "tasks",
     "cli",
+    "plugins",
 )
 
 # Of torch itself: where from (a namespace is never allowed as a whole).
 PLUMBING = (
     "Tensor Generator device dtype float32 float64 bfloat16 int64 bool inf nan no_grad enable_grad "
-    "get_num_threads set_num_threads backends.cudnn.flags cuda.is_available cuda.get_device_name cuda.synchronize"
+    "get_num_threads set_num_threads backends.cudnn.flags cuda.is_available cuda.get_device_name cuda.synchronize "
+    "cuda.mem_get_info"
 )
 CREATION = "tensor from_numpy zeros zeros_like ones ones_like full full_like empty empty_like arange stack cat"
 DRAWS = "rand randn randint randperm bernoulli normal"

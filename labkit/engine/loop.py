@@ -34,6 +34,9 @@ class Progress:
     lr: Callable[[], float]
 
 
+Observer = Callable[[Progress], Sequence[int] | None]
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How one member's run ended.
@@ -67,10 +70,11 @@ class Outcome:
     suggested_range: tuple[float, float] | None = None
 
 
-def train(
-    recipes: Sequence[Recipe], parts: Parts, observe: Callable[[Progress], None] = lambda progress: None
-) -> list[Outcome]:
+def train(recipes: Sequence[Recipe], parts: Parts, observe: Observer = lambda progress: None) -> list[Outcome]:
     """Train a population of `recipes` on `parts`; one outcome per recipe, in order.
+
+    `observe` is called after every step and evaluation; after an evaluation it may answer with the positions of members
+    that are to stop there.
 
     Raises:
         ConfigError: the recipes do not share one structure, or trainer and schedule contradict each other.
@@ -95,7 +99,7 @@ def work_per_step(population: Population) -> int:
 class _Run:
     """One population on its way through the loop."""
 
-    def __init__(self, population: Population, observe: Callable[[Progress], None], threads: int) -> None:
+    def __init__(self, population: Population, observe: Observer, threads: int) -> None:
         self.population = population
         self.observe = observe
         self.threads = threads
@@ -124,10 +128,10 @@ class _Run:
         state.seconds += time.perf_counter() - started
         return self._close()
 
-    def _tell(self, rows: Sequence[Row | None] | None) -> None:
+    def _tell(self, rows: Sequence[Row | None] | None) -> Sequence[int] | None:
         state, population = self.state, self.population
         step = state.step
-        self.observe(
+        return self.observe(
             Progress(
                 step,
                 population.length.total,
@@ -167,7 +171,10 @@ class _Run:
                 state.histories[m].append((state.step, row))
         if validation is not None and population.trainer.patience is not None:
             self._stop_early(validation.loss, population.trainer.patience)
-        self._tell(appended)
+        if stopped := self._tell(appended):
+            which = torch.zeros_like(state.frozen)
+            which[list(stopped)] = True
+            self._freeze(which & ~state.frozen, torch.full_like(state.stopped_at, state.step))
 
     def _stop_early(self, loss: Tensor, patience: int) -> None:
         state = self.state

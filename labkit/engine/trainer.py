@@ -21,6 +21,14 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.float32, "float64": torch
 _WORK_PER_THREAD = 20_000_000
 
 
+def cores() -> int:
+    """Cores this process may use; a parent that starts several says how many each by LABKIT_CORES."""
+    told = os.environ.get("LABKIT_CORES", "")
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class Trainer:
     """Keys of `trainer`.
@@ -80,8 +88,7 @@ class Trainer:
         """Threads for a step of that many multiply-adds, all members and both passes together."""
         if self.threads != "auto":
             return self.threads
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return max(1, min(cores, multiply_adds // _WORK_PER_THREAD))
+        return max(1, min(cores(), multiply_adds // _WORK_PER_THREAD))
 
     def length(self, samples: int, schedule: Schedule) -> Length:
         """The run in updates; raises ConfigError where trainer and schedule both claim to say."""

@@ -185,9 +185,10 @@ class Network:
     @property
     def multiply_adds(self) -> int:
         """Of one sample's forward pass: each weight once for every place it is applied at."""
-        return sum(self._multiply_adds(stage) for stage in self.stages)
+        return sum(self.multiply_adds_of(stage) for stage in self.stages)
 
-    def _multiply_adds(self, stage: Stage) -> int:
+    def multiply_adds_of(self, stage: Stage) -> int:
+        """The share of one stage."""
         own = self.parameters[stage.first_parameter : stage.last_parameter]
         weights = sum(prod(p.shape) for _, p in own if p.role == "weight")
         places = prod(stage.output_shape[1:]) if isinstance(stage.layer, Convolution) else 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -52,20 +52,19 @@ class Preprocess:
                     f"preprocess.{key} acts on images, but preprocess.pca={self.pca} makes vectors of them."
                 )
 
-    def refuse_impossible(self, dataset: Dataset) -> None:
-        """Raise ConfigError where a key means nothing for this kind of sample."""
-        kind, shape = dataset.kind, dataset.features.shape[1:]
+    def refuse_impossible(self, name: str, kind: str, shape: Sequence[int]) -> None:
+        """Raise ConfigError where a key means nothing for samples of this kind and shape, those of data set `name`."""
         if kind != "image":
             for key in ("mirror", "shift"):
                 if getattr(self, key):
-                    raise ConfigError(f"preprocess.{key} acts on images, but data={dataset.name} holds {kind}s.")
+                    raise ConfigError(f"preprocess.{key} acts on images, but data={name} holds {kind}s.")
         if kind == "text":
             for key in ("pca", "outliers", "noise"):
                 if getattr(self, key):
-                    raise ConfigError(f"preprocess.{key} acts on numbers, but data={dataset.name} holds texts.")
+                    raise ConfigError(f"preprocess.{key} acts on numbers, but data={name} holds texts.")
         if kind == "vector" and self.normalise == "channel":
             raise ConfigError(
-                f"preprocess.normalise: found 'channel', but the vectors of data={dataset.name} have none; "
+                f"preprocess.normalise: found 'channel', but the vectors of data={name} have none; "
                 "expected 'feature' or 'none'."
             )
         if kind == "image" and self.shift >= min(shape[-2:]):
@@ -147,7 +146,7 @@ def prepare(
     Raises:
         ConfigError: a key of `preprocess` means nothing for this set, or asks for more than the training part has.
     """
-    preprocess.refuse_impossible(dataset)
+    preprocess.refuse_impossible(dataset.name, dataset.kind, dataset.features.shape[1:])
     train = indices["train"]
     if preprocess.outliers:
         train = without_outliers(dataset.features, dataset.labels, train, preprocess.outliers)

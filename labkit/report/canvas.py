@@ -10,9 +10,9 @@ import io
 import math
 import textwrap
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
@@ -101,7 +101,7 @@ def plain_numbers(axis: Axis, ticks: int = 5, integer: bool = False) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
     if axis.get_scale() == "linear":
-        axis.set_major_locator(MaxNLocator(ticks, integer=integer))
+        axis.set_major_locator(MaxNLocator(ticks, integer=integer, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
     axis.set_minor_formatter(NullFormatter())
 
@@ -115,3 +115,32 @@ def wide(values: Iterable[float], ratio: float) -> bool:
     """Whether positive values span more than `ratio`, so that a linear axis would hide the small ones."""
     known = finite(values)
     return bool(known) and min(known) > 0 and max(known) / min(known) > ratio
+
+
+def legend_below(figure: Figure, handles: Mapping[str, Any], bottom: float = 0.06) -> float:
+    """A legend at the foot of a figure, in as many rows as its width asks for; returns its height in inches.
+
+    Args:
+        figure: with its final width.
+        handles: label -> what it stands for, in order.
+        bottom: inches below the legend.
+    """
+    if not handles:
+        return 0.0
+    width, height = figure.get_size_inches()
+    columns = min(len(handles), max(1, int((width - 0.4) / (0.55 + 0.078 * max(map(len, handles))))))
+    if sum(0.62 + 0.078 * len(label) for label in handles) < width - 0.3:
+        columns = len(handles)
+    rows = -(-len(handles) // columns)
+    rowwise = [i for column in range(columns) for i in range(column, len(handles), columns)]  # matplotlib fills columns
+    items = [list(handles.items())[i] for i in rowwise]
+    figure.legend(
+        [handle for _, handle in items],
+        [label for label, _ in items],
+        loc="lower center",
+        bbox_to_anchor=(0.5, bottom / height),
+        ncols=columns,
+        columnspacing=1.4,
+        borderaxespad=0,
+    )
+    return 0.2 * rows + bottom

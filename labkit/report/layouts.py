@@ -5,111 +5,79 @@ from __future__ import annotations
 import csv
 import io
 import math
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from labkit.report import cells as write
+from labkit.report.board_cells import apart, cells, reading
 from labkit.report.leaderboard import Entry, Leaderboard
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-RICH_KEYS = 5  # parameters that fit on a screen
-_PERCENT = ("accuracy", "precision", "recall")
+    from rich.console import Group
 
 
-def _number(metric: str, value: float, digits: int = 2) -> str:
-    if not math.isfinite(value):
-        return "-"
-    return f"{100 * value:.{digits}f}" if metric.endswith(_PERCENT) else f"{value:.4g}"
+def to_rich(board: Leaderboard, limit: int | None = None) -> Group:
+    """Tables for a terminal; what does not fit is left out, and named below."""
+    from labkit.report.screen import tables
 
-
-def _unit(metric: str) -> str:
-    return f"{metric} (%)" if metric.endswith(_PERCENT) else metric
-
-
-def _parameter(value: str | None) -> str:
-    if value is None:
-        return "-"
-    if value.startswith("labkit."):  # a constructor: its own name says which option it is
-        return value.rpartition(".")[2]
-    try:
-        return value if len(value) <= 8 else f"{float(value):.4g}"
-    except ValueError:
-        return value if len(value) <= 40 else f"{value[:37]}..."
-
-
-def cells(board: Leaderboard, limit: int | None = None) -> tuple[list[str], list[list[str]]]:
-    """Heads and cells as people read them: rates in per cent, four digits, run ids cut to eight characters."""
-    troubled = any(entry.rank is None for entry in board.entries)
-    seeded = any(entry.tried > 1 for entry in board.entries)
-    heads = ["rank", _unit(board.objective), *["seeds"] * seeded, *map(_unit, board.extra), *board.keys]
-    heads += ["status"] * troubled + ["runs"]
-    lines = []
-    for entry in board.entries[:limit]:
-        line = [str(entry.rank or "-"), _value(board.objective, entry), *[_seeds(entry)] * seeded]
-        line += [_number(name, entry.extra[name]) for name in board.extra]
-        line += [_parameter(entry.params.get(key)) for key in board.keys]
-        line += [entry.status] * troubled + [" ".join(run_id[:8] for run_id in entry.run_ids)]
-        lines.append(line)
-    return heads, lines
-
-
-def _value(objective: str, entry: Entry) -> str:
-    value = _number(objective, entry.mean)
-    return value if entry.deviation is None else f"{value} ± {_number(objective, entry.deviation)}"
-
-
-def _seeds(entry: Entry) -> str:
-    if entry.rank is None:
-        return f"seed {entry.seeds[0]}" if entry.seeds[0] else "-"
-    n = len(entry.seeds)
-    return str(n) if n == entry.tried else f"{n} of {entry.tried}"
-
-
-def to_rich(board: Leaderboard, limit: int | None = None) -> Table:
-    """A table for a terminal; with many differing parameters only the first ones, as many as a screen can hold."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    hidden = board.keys[RICH_KEYS:]
-    heads, lines = cells(replace(board, keys=board.keys[:RICH_KEYS]), limit)
-    left_out = max(len(board.entries) - len(lines), 0)
-    notes = [f"{left_out} more rows"] * bool(left_out)
-    notes += [f"{len(hidden)} more parameters differ: {', '.join(hidden)}"] * bool(hidden)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=Text("; ".join(notes)) if notes else None)
-    for place, head in enumerate(heads):
-        table.add_column(Text(head), justify="right" if place < 2 else "left", overflow="fold", no_wrap=place < 2)
-    for line, entry in zip(lines, board.entries, strict=False):
-        style = "dim" if entry.rank is None else "bold" if entry.rank == 1 else ""
-        table.add_row(*(Text(cell) for cell in line), style=style)
-    return table
+    return tables(board, limit)
 
 
 def to_markdown(board: Leaderboard, limit: int | None = None) -> str:
-    """A Markdown table; a line below says how values and ties are to be read."""
-    heads, lines = cells(board, limit)
-    rows = [heads, ["---:", "---:", *["---"] * (len(heads) - 2)], *lines]
-    text = "".join("| " + " | ".join(_escape(cell) for cell in row) + " |\n" for row in rows)
-    if any(entry.deviation is not None for entry in board.entries):
-        text += "\nMean ± sample standard deviation over seeds.\n"
+    """Markdown tables; lines below say how values and ties are to be read."""
+    text = f"{apart(board)}\n" if apart(board) else ""
+    for section in board.sections:
+        heads, lines = cells(board, section, limit)
+        text += f"\n## {write.escape(section.data)}\n\n" if len(board.sections) > 1 else ""
+        text += write.markdown_table(heads, lines, right=heads[:2])
+        text += "".join(f"\n{note}\n" for note in reading(board, section))
     return text
-
-
-def _escape(cell: str) -> str:
-    return " ".join(cell.replace("\\", "\\\\").replace("|", "\\|").split())
 
 
 def to_csv(board: Leaderboard) -> str:
     """Every entry with full precision and whole run ids; lists are separated by spaces."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    heads = ["rank", "status", board.objective, "standard_deviation", "n_seeds", "seeds_tried", "seeds"]
-    writer.writerow([*heads, *board.extra, *board.keys, "name", "run_ids"])
-    for entry in board.entries:
-        n_seeds = 0 if entry.rank is None else len(entry.seeds)
-        values = [entry.rank, entry.status, entry.mean, entry.deviation, n_seeds, entry.tried]
-        lists = [" ".join(entry.seeds), *(entry.extra[name] for name in board.extra)]
-        params = [entry.params.get(key) for key in board.keys]
-        writer.writerow([*values, *lists, *params, entry.name, " ".join(entry.run_ids)])
+    spread = ["standard_deviation", "interval_low", "interval_high", "n_seeds", "seeds_tried", "seeds"]
+    gain = ["difference", "difference_low", "difference_high", "difference_n", "p_value"] if board.baseline else []
+    extra = [head for name in board.extra for head in (name, f"{name} standard_deviation")]
+    writer.writerow(["data", "rank", "status", board.objective, *spread, *gain, *extra, *board.keys, "name", "run_ids"])
+    for section in board.sections:
+        for entry in section.entries:
+            values = [section.data, entry.rank, entry.status, known(entry.mean), *spread_values(entry)]
+            values += difference_values(entry) if board.baseline else []
+            values += extra_values(entry, board.extra)
+            values += [entry.params.get(key) for key in board.keys]
+            writer.writerow([*values, entry.name, " ".join(entry.run_ids)])
     return buffer.getvalue()
+
+
+def known(value: float | None) -> float | None:
+    """A number that is one; None, an empty cell, for NaN."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def extra_values(entry: Entry, metrics: Sequence[str]) -> list[object]:
+    """The cells of two columns for each further metric: its mean and its standard deviation."""
+    return [known(value) for name in metrics for value in (entry.extra[name].mean, entry.extra[name].deviation)]
+
+
+def ends(middle: float | None, half_width: float | None) -> tuple[float | None, float | None]:
+    """Low and high end of an interval; None without one."""
+    if middle is None or half_width is None:
+        return None, None
+    return middle - half_width, middle + half_width
+
+
+def spread_values(entry: Entry) -> list[object]:
+    """The cells of the columns standard_deviation, interval_low, interval_high, n_seeds, seeds_tried, seeds."""
+    n_seeds = 0 if entry.rank is None else len(entry.seeds)
+    return [entry.deviation, *ends(entry.mean, entry.half_width), n_seeds, entry.tried, " ".join(entry.seeds)]
+
+
+def difference_values(entry: Entry) -> list[object]:
+    """The cells of the columns difference, difference_low, difference_high, difference_n, p_value."""
+    gain = entry.difference
+    if gain is None:
+        return [None] * 5
+    return [gain.difference, *ends(gain.difference, gain.half_width), gain.n, gain.p_value]

@@ -2,57 +2,58 @@
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-Row = Mapping[str, Any]  # {run_id, name, status, params: {str: str}, metrics: {str: float}, tags, parent}
+from labkit.report import baseline as _baseline
+from labkit.report.datasets import by_data
+from labkit.report.entries import IGNORED, Entry, Row, contestants, differing, entries, is_maximised
 
-SEED = "seed"
-# What the config hash leaves out as well: where things lie and run, not what was computed.
-IGNORED = ("paths.", "tracker.", "hydra.", "trainer.device", "task.", "model.layers")
+__all__ = ["IGNORED", "Entry", "Leaderboard", "Row", "Section", "rank"]
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One line: all finished runs that are equal but for their seed, or one run that has no result.
+class Section:
+    """The entries of one data set, best first and those without a result last; ranks count within it.
 
     Attributes:
-        rank: 1 for the best, equal for ties (1, 2, 2, 4); None without a result.
-        status: FINISHED, or why there is no result: FAILED, KILLED, RUNNING ..., DIVERGED, or NO VALUE where the
-            objective was never logged.
-        mean: of the objective over seeds; NaN without a result.
-        deviation: the sample standard deviation over seeds (n - 1); None for fewer than two seeds.
-        seeds: with a result, in order of appearance; several runs of one seed count once, by their mean.
-        tried: how many seeds were tried; more than `seeds` if some failed or diverged.
-        params: the parameters that differ between the rows.
-        extra: mean over seeds of each further metric; NaN where it is missing.
-        run_ids: the runs behind this line.
-        name: of the first of them.
+        data: name of the data set.
+        keys: the parameters that differ between its rows.
+        entries: its lines.
+        note: why its entries have no difference to the baseline; "" if they have.
     """
 
-    rank: int | None
-    status: str
-    mean: float
-    deviation: float | None
-    seeds: tuple[str, ...]
-    tried: int
-    params: Mapping[str, str]
-    extra: Mapping[str, float]
-    run_ids: tuple[str, ...]
-    name: str
+    data: str
+    keys: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Entries, best first and those without a result last; `keys` are the parameters that differ."""
+    """Ranked entries, a section for each data set.
+
+    Attributes:
+        objective: the metric that ranks them.
+        extra: further metrics to show.
+        sections: at least one, in order of their first run.
+        baseline: what the user called the entry that others are compared with; "" for none.
+    """
 
     objective: str
-    keys: tuple[str, ...]
     extra: tuple[str, ...]
-    entries: tuple[Entry, ...]
+    sections: tuple[Section, ...]
+    baseline: str = ""
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Those of all sections."""
+        return tuple(entry for section in self.sections for entry in section.entries)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The parameters that differ in any section."""
+        return tuple(dict.fromkeys(key for section in self.sections for key in section.keys))
 
 
 def rank(
@@ -62,87 +63,40 @@ def rank(
     maximise: bool | None = None,
     extra: Sequence[str] = (),
     ignore: Sequence[str] = IGNORED,
+    baseline: str | None = None,
 ) -> Leaderboard:
-    """Rank runs by the last value of `objective`.
+    """Rank runs by the last value of `objective`, those of different data sets apart.
 
     Args:
-        rows: as read from the store. A run that only holds others together (it is some row's parent and has no value
-            of its own) is no contestant.
+        rows: as read from the store. A run that only holds others together, or speaks for their seeds, is no
+            contestant.
         objective: a metric.
         maximise: unless given, everything but losses, costs and times is better the higher it is.
         extra: further metrics to show; one that no row has is left out.
         ignore: beginnings of parameter names that make no difference.
+        baseline: what to compare every entry with, seed by seed: a run's name, its id (or at least eight letters of
+            its beginning), or the parameters that pick it, `key=value,key=value`.
+
+    Raises:
+        ConfigError: the baseline fits no entry, or several of one data set.
     """
-    parents = {row.get("parent") for row in rows}
-    rows = [row for row in rows if objective in row["metrics"] or row["run_id"] not in parents]
-    if maximise is None:
-        maximise = not objective.startswith("time/") and not objective.endswith(("/loss", "/cost"))
-    keys = _differing([row["params"] for row in rows], tuple(ignore))
-    extra = [name for name in extra if any(name in row["metrics"] for row in rows)]
-    groups: dict[tuple[str | None, ...], list[Row]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row["params"].get(key) for key in keys), []).append(row)
-    ranked, rest = [], []
-    for members in groups.values():
-        good = [row for row in members if _status(row, objective) == "FINISHED"]
-        if good:
-            ranked.append(_entry(good, members, "FINISHED", objective, keys, extra))
-        bad = [row for row in members if _status(row, objective) != "FINISHED"]
-        rest += [_entry([row], members, _status(row, objective), objective, keys, extra) for row in bad]
-    ranked.sort(key=lambda entry: -entry.mean if maximise else entry.mean)
-    rest.sort(key=lambda entry: entry.status)
-    return Leaderboard(objective, keys, tuple(extra), (*_with_ranks(ranked), *rest))
+    rows = contestants(rows, objective)
+    up = is_maximised(objective) if maximise is None else maximise
+    known = tuple(name for name in extra if any(name in row["metrics"] for row in rows))
+    sections = []
+    for data, members in (by_data(rows) or {"": []}).items():
+        keys = differing(members, ignore)
+        ranked = entries(members, objective, maximise=up, keys=keys, extra=known)
+        sections.append(Section(data, keys, ranked))
+    board = Leaderboard(objective, known, tuple(sections), baseline or "")
+    return _compared(board, rows) if baseline else board
 
 
-def _status(row: Row, objective: str) -> str:
-    if row["status"] != "FINISHED":
-        return str(row["status"])
-    if "labkit.diverged_at" in (row.get("tags") or {}):
-        return "DIVERGED"
-    if objective not in row["metrics"]:
-        return "NO VALUE"
-    return "FINISHED" if math.isfinite(row["metrics"][objective]) else "DIVERGED"
-
-
-def _differing(params: Sequence[Mapping[str, str]], ignore: tuple[str, ...]) -> tuple[str, ...]:
-    names = dict.fromkeys(name for mapping in params for name in mapping)
-    wanted = (name for name in names if name != SEED and not name.startswith(ignore))
-    return tuple(name for name in wanted if len({mapping.get(name) for mapping in params}) > 1)
-
-
-def _entry(
-    rows: Sequence[Row], group: Sequence[Row], status: str, objective: str, keys: Sequence[str], extra: Sequence[str]
-) -> Entry:
-    seeds = tuple(dict.fromkeys(_seed(row) for row in rows))
-    values = _by_seed(rows, seeds, objective)
-    return Entry(
-        rank=None,
-        status=status,
-        mean=statistics.fmean(values) if status == "FINISHED" else math.nan,
-        deviation=statistics.stdev(values) if status == "FINISHED" and len(values) > 1 else None,
-        seeds=seeds,
-        tried=len({_seed(row) for row in group}) if status == "FINISHED" else 1,
-        params={key: rows[0]["params"][key] for key in keys if key in rows[0]["params"]},
-        extra={name: statistics.fmean(_by_seed(rows, seeds, name)) for name in extra},
-        run_ids=tuple(row["run_id"] for row in rows),
-        name=rows[0]["name"],
-    )
-
-
-def _seed(row: Row) -> str:
-    return str(row["params"].get(SEED, ""))
-
-
-def _by_seed(rows: Sequence[Row], seeds: Sequence[str], metric: str) -> list[float]:
-    found: dict[str, list[float]] = {seed: [] for seed in seeds}
-    for row in rows:
-        found[_seed(row)].append(row["metrics"].get(metric, math.nan))
-    return [statistics.fmean(values) for values in found.values()]
-
-
-def _with_ranks(entries: Sequence[Entry]) -> list[Entry]:
-    ranked: list[Entry] = []
-    for place, entry in enumerate(entries, start=1):
-        tie = bool(ranked) and ranked[-1].mean == entry.mean
-        ranked.append(replace(entry, rank=ranked[-1].rank if tie else place))
-    return ranked
+def _compared(board: Leaderboard, rows: Sequence[Row]) -> Leaderboard:
+    params = {row["run_id"]: row["params"] for row in rows}
+    _baseline.check(board.baseline, board.entries, params)
+    sections = []
+    for section in board.sections:
+        found, note = _baseline.with_differences(board.baseline, section.entries, params, section.keys)
+        sections.append(replace(section, entries=found, note=note))
+    return replace(board, sections=tuple(sections))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 
 
 class Hooks(Callback):
@@ -22,7 +22,7 @@ class Hooks(Callback):
         _or_exit(lambda: _check_single(config))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Check and build every job before the first starts, then open the parent run."""
+        """Open the parent run of a sweeper that is not ours; ours do so themselves."""
         _or_exit(lambda: self._open(config))
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
@@ -34,19 +34,15 @@ class Hooks(Callback):
         _or_exit(_close_session)
 
     def _open(self, config: DictConfig) -> None:
-        from labkit.tasks import multirun
+        from labkit.tasks import foreign_sweep
 
-        self._parent = multirun.open_parent(config, multirun.check(config))
-        if self._parent is not None:
-            with open_dict(config):
-                words = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
-                config.hydra.overrides.hydra = [*words, multirun.parent_override(self._parent)]  # type: ignore[misc]
+        self._parent = foreign_sweep.begin(config)
 
     def _close(self, config: DictConfig) -> None:
-        from labkit.tasks import multirun
+        from labkit.tasks import foreign_sweep
 
         if self._parent is not None:
-            multirun.close_parent(config, self._parent)
+            foreign_sweep.end(config, self._parent)
         _close_session()
 
 

@@ -1,7 +1,12 @@
-"""A multirun: every job checked first, one parent run, a leaderboard at the end."""
+"""What every multirun of labkit shares: jobs checked before the first starts, what is finished, one parent run."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +14,26 @@ from omegaconf import DictConfig, OmegaConf
 
 from labkit.compose import explain
 from labkit.config import ConfigError
+from labkit.tasks.jobs import Composer, Words, speaking_for
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A job that can run.
+
+    Attributes:
+        words: its override words.
+        config_hash, seed_group, shape: as in `labkit.tasks.plan.Plan`.
+        seed: of its random streams.
+        config: resolved.
+    """
+
+    words: Words
+    config_hash: str
+    seed_group: str
+    shape: str
+    seed: int
+    config: Mapping[str, Any]
 
 
 def task_name(config: DictConfig) -> str:
@@ -20,82 +45,128 @@ def sweep_params(config: DictConfig) -> dict[str, str]:
     """What a sweep file gives the sweeper: override path -> values."""
     params = config.hydra.sweeper.get("params")
     plain: Any = OmegaConf.to_container(params, resolve=False) if params else {}
-    return {str(key): str(value) for key, value in plain.items()}
+    return {str(key): _text(value) for key, value in plain.items()}
 
 
-def jobs(config: DictConfig) -> list[list[str]]:
-    """The override words of every job of a grid, in the order Hydra runs them."""
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    params = sweep_params(config)
-    words = [f"{key}={value}" for key, value in params.items()] + list(config.hydra.overrides.task)
-    overrides = OverridesParser.create().parse_overrides(words)
-    return [list(job) for job in BasicSweeper.split_arguments(overrides, None)[0]]
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(_text(inner) for inner in value)
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def check(config: DictConfig) -> list[list[str]]:
-    """Compose, check and build every job; returns their override words. Raises ConfigError naming the job."""
-    from hydra.core.global_hydra import GlobalHydra
+def check(composer: Composer, rows: Sequence[Words]) -> list[Checked]:
+    """Compose, check and build every job; raises ConfigError naming the first that is wrong."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from labkit.tasks import session
+    from labkit.tasks.plan import data_key, plan, resolved
 
-    if task_name(config) != "train":
-        return []
-    session.start_writer(config)
-    from labkit.tasks.plan import plan
-
-    loader = GlobalHydra.instance().config_loader()
+    checked: dict[int, Checked] = {}
+    number = 0
     try:
-        all_words = jobs(config)
-    except HydraException as error:
-        raise ConfigError(explain(error)) from None
-    for number, words in enumerate(all_words):
-        try:
-            plan(loader.load_sweep_config(config, words), words)
-        except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(f"job {number} ({' '.join(words)}): {explain(error)}") from None
-        except ConfigError as error:
-            raise ConfigError(f"job {number} ({' '.join(words)}): {error}") from None
-    return all_words
+        known = []
+        for number, words in enumerate(rows):
+            config = composer.numbered(words, number)
+            with speaking_for(config):
+                known.append((config, resolved(config)))
+        for number in sorted(range(len(rows)), key=lambda i: data_key(known[i][1])):  # each data set is prepared once
+            config, plain = known[number]
+            ready = plan(config, rows[number], plain)
+            facts = (ready.config_hash, ready.seed_group, ready.shape, ready.recipe.seed, ready.config)
+            checked[number] = Checked(rows[number], *facts)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(f"job {number} ({' '.join(rows[number])}): {explain(error)}") from None
+    except ConfigError as error:
+        raise ConfigError(f"job {number} ({' '.join(rows[number])}): {error}") from None
+    return [checked[number] for number in range(len(rows))]
 
 
-def open_parent(config: DictConfig, all_words: list[list[str]]) -> Any:
-    """The parent run of a multirun's children; None where nothing is recorded."""
-    from labkit.tasks import provenance, session
+def identity(name: str, jobs: Iterable[Checked]) -> str:
+    """The name of a set of jobs, the same whenever they are asked for again."""
+    text = json.dumps(sorted({job.config_hash for job in jobs}))
+    return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
-    if task_name(config) != "train" or config.tracker.enabled is not True:
-        return None
+
+def adopt(tracker: Any) -> int:
+    """End the runs that a dead process left RUNNING: KILLED. Returns how many there were."""
+    from labkit.tasks.provenance import dead
+
+    left = [
+        row
+        for row in tracker.find("attributes.status = 'RUNNING'")
+        if dead(row["tags"].get("labkit.process", "")) and "labkit.sweep" not in row["tags"]
+    ]
+    for row in left:
+        tracker.resume(row["run_id"]).finish("KILLED", "The process that trained it ended without a word.")
+    return len(left)
+
+
+def finished(tracker: Any, jobs: Sequence[Checked]) -> dict[str, Any]:
+    """The newest finished run of each job that has one, by config hash."""
+    rows = [row for shape in sorted({job.shape for job in jobs}) for row in past(tracker, shape)]
+    wanted = {job.config_hash for job in jobs}
+    return {row["tags"]["labkit.config_hash"]: row for row in rows if row["tags"]["labkit.config_hash"] in wanted}
+
+
+def past(tracker: Any, shape: str) -> list[Any]:
+    """Finished runs of one shape, oldest first."""
+    found: list[Any] = tracker.find(f"tags.`labkit.shape` = '{shape}' and attributes.status = 'FINISHED'")
+    return found
+
+
+def open_parent(config: DictConfig, tracker: Any, sweep: str, jobs: int) -> Any:
+    """The parent run of a sweep: the one of an earlier call of the same sweep, else a new one."""
+    from labkit.tasks import provenance
+
+    earlier = tracker.find(f"tags.`labkit.sweep` = '{sweep}'")
+    if earlier:
+        parent = tracker.resume(earlier[-1]["run_id"], reopen=True)
+        parent.set_tag("labkit.process", provenance.process())
+        return parent
     words = list(config.hydra.overrides.task)
     tags = provenance.tags(config, words, parent=config)
-    return session.tracker(Path(config.paths.root)).start_run(
+    return tracker.start_run(
         experiment=config.lab,
         name=config.name or "multirun",
         params=sweep_params(config),
-        tags={**tags, "labkit.jobs": str(len(all_words))},
+        tags={**tags, "labkit.sweep": sweep, "labkit.jobs": str(jobs), "labkit.process": provenance.process()},
     )
 
 
-def parent_override(parent: Any) -> str:
-    """The Hydra override that tells every job, under any launcher, its parent's id."""
+@contextmanager
+def held(config: DictConfig, sweep: str) -> Iterator[None]:
+    """Hold a sweep while it runs; raises ConfigError saying who holds it where somebody else does."""
+    from labkit.search.holding import hold
+
+    with hold(None, sweep, Path(config.paths.root) / "mlruns" / "studies"):
+        yield
+
+
+def write_down(config: DictConfig) -> None:
+    """The multirun's configuration as `multirun.yaml` in its folder, as Hydra's own sweeper leaves it."""
+    folder = Path(str(config.hydra.sweep.dir))
+    folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(config, folder / "multirun.yaml")
+
+
+def told(**variables: str) -> list[str]:
+    """Hydra's override words that set environment variables for a job, under any launcher."""
+    from labkit.tasks.jobs import word
+
+    return [word(f"+hydra.job.env_set.{name}", value) for name, value in variables.items()]
+
+
+def hand_down(config: DictConfig, **variables: str) -> None:
+    """The same for all jobs of a multirun."""
+    from omegaconf import open_dict
+
+    with open_dict(config):
+        words: Any = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
+        config.hydra.overrides.hydra = [*words, *told(**variables)]
+
+
+def store(config: DictConfig) -> Any:
+    """The tracker of a multirun's own process; None where nothing is recorded."""
     from labkit.tasks import session
 
-    return f"+hydra.job.env_set.{session.PARENT_RUN}={parent.id}"
-
-
-def close_parent(config: DictConfig, parent: Any) -> None:
-    """End the parent and print the leaderboard of its children, which is also kept as its artifact."""
-    from labkit.tasks import session
-    from labkit.tasks.compare import children_board, files, show
-
-    root, parent_id = Path(config.paths.root), parent.id
-    session.close()  # the children's last values are in the store now
-    writer = session.tracker(root)  # imports MLflow at the same time as this process, which reads the board
-    board = children_board(root, parent_id)
-    again = writer.resume(parent_id)
-    for name, text in files(board).items():
-        again.artifact_text(name, text)
-    again.finish("FINISHED")
-    show(board)
+    return session.tracker(Path(config.paths.root)) if config.tracker.enabled is True else None

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from labkit.compose import explain, keys_of
-from labkit.config import CONSTRUCTORS, NUMERICS_VERSION, ConfigError, build, checked, nearest, shown
+from labkit.config import CONSTRUCTORS, MEMBERWISE, NUMERICS_VERSION, ConfigError, build, checked, nearest, shown
 from labkit.data.dataset import Dataset
 from labkit.engine.recipe import Augmentation, Recipe, l2_per_weight
 from labkit.engine.trainer import Trainer
@@ -28,8 +28,12 @@ from labkit.tracking.settings import Paths, Tracking
 
 SPLIT_KEYS = ("split_seed", "validation", "test", "train_size")
 _GROUPS = tuple(CONSTRUCTORS)
-_SCALARS = ("name", "lab", "part", "seed", "purpose", "targets")
-_LEFT_OUT_OF_HASH = ("paths", "tracker", "task", "targets", "experiment", "sweeps")
+METRICS = (
+    *(f"{part}/{kind}" for part in ("val", "train") for kind in ("accuracy", "loss", "cost", "precision", "recall")),
+    "time/seconds",
+)  # what a search may look at; the test set is not among them
+_SCALARS = ("name", "lab", "part", "seed", "seeds", "purpose", "objective", "targets")
+left_out_of_hash = ("paths", "tracker", "task", "targets", "experiment", "sweeps", "objective", "seeds")
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class DataFacts:
     sha256: str
     verified: bool
     tokens: int
+    kind: str
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class Plan:
         data: facts about it.
         config_hash: equal for runs that must give equal results.
         seed_group: equal for runs that differ in their seed at most.
+        shape: equal for runs that cost the same: they differ in member-wise numbers at most.
+        objectives: metrics that a search is told.
         choices: the option chosen in each config group.
     """
 
@@ -67,6 +75,8 @@ class Plan:
     paths: Paths
     config_hash: str
     seed_group: str
+    shape: str
+    objectives: tuple[str, ...]
     choices: Mapping[str, str]
 
     @property
@@ -79,19 +89,33 @@ def resolved(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
     """The configuration with every interpolation resolved, as plain values; raises ConfigError."""
     try:
         node = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
-        own = OmegaConf.masked_copy(node, [str(key) for key in node if key != "hydra"])
-        plain: Any = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+        plain = {str(key): _plain(node, str(key)) for key in node if key != "hydra"}
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error)) from None
     _check_scalars(plain)
-    model: Any = OmegaConf.to_container(own.model, resolve=False)
+    model: Any = OmegaConf.to_container(node.model, resolve=False)
     _check_names(model)
-    return dict(plain)
+    return plain
 
 
-def plan(config: DictConfig | Mapping[str, Any], overrides: Sequence[str] = ()) -> Plan:
-    """Check and build everything a run needs; raises ConfigError, writes nothing."""
-    plain = resolved(config)
+def _plain(node: DictConfig, key: str) -> Any:
+    value = node[key]
+    if not OmegaConf.is_config(value):
+        return value
+    return OmegaConf.to_container(value, resolve=True, throw_on_missing=True)
+
+
+def plan(
+    config: DictConfig | Mapping[str, Any], overrides: Sequence[str] = (), plain: dict[str, Any] | None = None
+) -> Plan:
+    """Check and build everything a run needs; raises ConfigError, writes nothing.
+
+    Args:
+        config: composed.
+        overrides: the words that made it.
+        plain: the same resolved, where that is known.
+    """
+    plain = resolved(config) if plain is None else plain
     targets = plain["targets"]
     parts_of = {group: build(group, plain[group], targets) for group in _GROUPS if group not in ("data", "task")}
     trainer: Trainer = parts_of["trainer"]
@@ -123,6 +147,8 @@ def plan(config: DictConfig | Mapping[str, Any], overrides: Sequence[str] = ()) 
         paths=paths,
         config_hash=config_hash(plain, facts.sha256),
         seed_group=config_hash({**plain, "seed": None}, facts.sha256),
+        shape=config_hash(_without_numbers(plain), facts.sha256),
+        objectives=objectives(plain["objective"]),
         choices=choices(config),
     )
 
@@ -150,7 +176,7 @@ def dataset(plain: Mapping[str, Any]) -> Dataset:
 
 def config_hash(plain: Mapping[str, Any], data_sha256: str) -> str:
     """SHA-256 of the configuration without paths, tracking and device, the data's hash and the numerics version."""
-    kept = {key: value for key, value in plain.items() if key not in _LEFT_OUT_OF_HASH}
+    kept = {key: value for key, value in plain.items() if key not in left_out_of_hash}
     trainer = {key: value for key, value in kept.pop("trainer").items() if key != "device"}
     data = {key: value for key, value in kept.pop("data").items() if key not in ("root", "mirror", "download")}
     # In data a count and a share differ by their spelling (validation: 1 and 1.0), nowhere else.
@@ -158,6 +184,22 @@ def config_hash(plain: Mapping[str, Any], data_sha256: str) -> str:
         [_one_spelling(kept), _one_spelling(trainer), data, data_sha256, NUMERICS_VERSION], sort_keys=True
     )
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _without_numbers(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration without what may differ between the members of a population, and without its names."""
+    structural: dict[str, Any] = {}
+    for group, value in plain.items():
+        if group in MEMBERWISE or group in ("name", "lab", "part", "purpose"):
+            continue
+        inner = isinstance(value, Mapping)
+        structural[group] = {k: v for k, v in value.items() if f"{group}.{k}" not in MEMBERWISE} if inner else value
+    return structural
+
+
+def objectives(value: Any) -> tuple[str, ...]:
+    """The key `objective`, one metric or several, as several."""
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _one_spelling(value: Any) -> Any:
@@ -174,19 +216,26 @@ _last_prepared: dict[str, tuple[DataFacts, Parts]] = {}  # at most one: the jobs
 
 def _data(plain: Mapping[str, Any], preprocess: Preprocess, trainer: Trainer) -> tuple[DataFacts, Parts]:
     """The prepared data, from the last call if it asked for the same; strengths of the augmentation change nothing."""
-    node, device = plain["data"], trainer.chosen_device()
-    fitted = {**plain["preprocess"], "mirror": preprocess.mirror > 0, "noise": preprocess.noise > 0}
-    key = json.dumps([node, fitted, str(trainer.dtype), str(device)])
+    node, device, key = plain["data"], trainer.chosen_device(), data_key(plain)
     if key not in _last_prepared:
         _last_prepared.clear()
         stored = dataset(plain)
         keys_of_split = {name: node[name] for name in SPLIT_KEYS if name in node}
         indices = split(**checked("data", split, {"dataset": stored, **keys_of_split}))
         parts = prepare(stored, indices, preprocess, trainer.dtype).to(device)
-        tokens = len(stored.vocabulary)
-        facts = DataFacts(stored.name, stored.source, stored.sha256, stored.verified, tokens)
+        tokens, kind, shape = len(stored.vocabulary), stored.kind, tuple(stored.features.shape[1:])
+        facts = DataFacts(stored.name, stored.source, stored.sha256, stored.verified, tokens, kind, shape)
         _last_prepared[key] = facts, parts
-    return _last_prepared[key]
+    facts, parts = _last_prepared[key]
+    preprocess.refuse_impossible(facts.name, facts.kind, facts.shape)  # strengths may differ from the last call's
+    return facts, parts
+
+
+def data_key(plain: Mapping[str, Any]) -> str:
+    """Equal for configurations that train on the same prepared data."""
+    strengths = ("mirror", "shift", "noise")  # of the augmentation, which happens while training
+    fitted = {key: value for key, value in plain["preprocess"].items() if key not in strengths}
+    return json.dumps([plain["data"], fitted, plain["trainer"].get("precision"), plain["trainer"].get("device")])
 
 
 def forget_data() -> None:
@@ -225,9 +274,20 @@ def _check_scalars(plain: Mapping[str, Any]) -> None:
     for key in ("name", "lab", "part"):
         if (not isinstance(plain[key], str) and (plain[key] is not None or key == "lab")) or plain[key] == "":
             raise ConfigError(f"{key}: expected a text, got {shown(plain[key])}.")
+    _check_objective(plain["objective"])
+    seeds = plain["seeds"]
+    if seeds is not None and (isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1):
+        raise ConfigError(f"seeds: expected how many seeds, a whole number of at least 1, got {shown(seeds)}.")
     targets = plain["targets"]
     if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
         raise ConfigError(f"targets: expected a list such as '[my_module.my_network]', got {shown(targets)}.")
+
+
+def _check_objective(value: Any) -> None:
+    names = value if isinstance(value, list) else [value]
+    for name in names or [None]:
+        if name not in METRICS:
+            raise ConfigError(f"objective: {shown(name)} is no metric, {nearest(str(name), METRICS)}")
 
 
 def _check_names(model: Mapping[str, Any]) -> None:

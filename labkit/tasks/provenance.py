@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shlex
+import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -52,6 +53,26 @@ def hardware() -> str:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
     return f"{platform.machine()}, {cores} cores{gpu}"
+
+
+def process() -> str:
+    """Host, id and start of this process: enough to tell later whether it still lives."""
+    return f"{socket.gethostname()} {os.getpid()} {_begun(os.getpid())}"
+
+
+def dead(told: str) -> bool:
+    """Whether the process that `process` described is known to have ended; of another machine nothing is known."""
+    host, _, rest = told.partition(" ")
+    number, _, begun = rest.partition(" ")
+    return host == socket.gethostname() and number.isdecimal() and _begun(int(number)) != begun
+
+
+def _begun(number: int) -> str:
+    """When a process started, in the kernel's clock ticks; empty if there is none of that id."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
 
 
 def reproduce(overrides: Sequence[str], parent: DictConfig | None = None) -> str:

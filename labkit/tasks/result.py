@@ -16,6 +16,7 @@ class Result:
         history: (updates done, metrics) of every evaluation; the last entry holds `test/*`.
         parameters: final tensors by name, without the member axis.
         config: the resolved configuration.
+        status: FINISHED, DIVERGED or PRUNED.
     """
 
     run_id: str
@@ -23,3 +24,21 @@ class Result:
     history: list[tuple[int, dict[str, float]]]
     parameters: dict[str, Any]
     config: dict[str, Any]
+    status: str = "FINISHED"
+
+
+class Objective(float):
+    """What a job returns to its sweeper: a number like any other, that also knows the run it came from.
+
+    Attributes:
+        run_id: of the run.
+        status: FINISHED, DIVERGED or PRUNED.
+    """
+
+    run_id: str
+    status: str
+
+    def __new__(cls, value: float, run_id: str = "", status: str = "FINISHED") -> Objective:
+        self = super().__new__(cls, value)
+        self.run_id, self.status = run_id, status
+        return self

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from labkit.compose import compose
 from labkit.config import ConfigError
 from labkit.tasks.multirun import task_name
 from labkit.tasks.plan import forget_data, plan
+from labkit.tasks.recording import Job
 from labkit.tasks.result import Result
 from labkit.tasks.train import execute
 
@@ -26,6 +29,6 @@ def run(*overrides: str, quiet: bool = False) -> Result:
     if task_name(config) != "train" or str(config.hydra.mode).endswith("MULTIRUN"):
         raise ConfigError("run: it trains one configuration; other tasks and sweeps are for the command line.")
     try:
-        return execute(plan(config, overrides), quiet=quiet)
+        return execute(Job(plan(config, overrides), dict(os.environ)), quiet=quiet)
     finally:
         forget_data()

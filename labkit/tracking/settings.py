@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from labkit.config import Flag
 
@@ -14,13 +15,13 @@ class Tracking:
 
     Attributes:
         enabled: whether the run is recorded.
-        figures: whether its figures are drawn.
-        weights: whether its final weights are kept.
+        figures: whether its figures are drawn; `auto`: unless it is one of many, a job of a multirun.
+        weights: whether its final weights are kept; `auto`: likewise.
     """
 
     enabled: Flag = True
-    figures: Flag = True
-    weights: Flag = True
+    figures: Literal["auto"] | Flag = "auto"
+    weights: Literal["auto"] | Flag = "auto"
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """Where the MLflow store is, and opening it so that many processes may do so at once.
 
-MLflow 3.17 breaks a fresh SQLite file when two processes open it together, and a process killed while it creates the
-tables leaves a half-made file behind. So a new database is made under another name and moved into place, and every
-opening happens under a file lock beside it. Servers guard themselves and pass straight through.
+MLflow 3.17 breaks a fresh database when two processes open it together: of eight that meet in an empty PostgreSQL
+database, seven fail. So every opening happens under a lock (`labkit.tracking.lock`). A process killed while it creates
+the tables would leave a half-made SQLite file behind, so that is made under another name and moved into place;
+an empty PostgreSQL database that was half filled is completed by the next opening. MLflow servers over HTTP guard
+themselves and pass straight through; an empty MySQL database must be opened once before many do.
 """
 
 from __future__ import annotations
@@ -15,19 +17,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labkit.tracking.complaints import meaning
+from labkit.tracking.lock import locked_database, locked_file
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _SQLITE = re.compile(r"sqlite(\+\w+)?:///(?P<path>[^?]*)")
-_CAUSES = (  # (words of an error message, lower case; what they mean and what to do)
-    (("database is locked",), "another process kept it locked for too long; end it, or run fewer jobs at once"),
-    (("no space left", "disk is full", "disk i/o error", "quota exceeded"), "the disk is full or failing; make room"),
-    (("not a database", "malformed"), "this is not a readable SQLite database; move it away or restore a copy"),
-    (("readonly database", "permission denied"), "no permission to write there"),
-    (("out-of-date database schema",), "it was made by another MLflow version; copy it, then run `mlflow db upgrade`"),
-    (("connection refused", "max retries exceeded", "could not connect"), "the server does not answer"),
-)
-_PASSING = ("database is locked", "no space left", "disk is full", "disk i/o error", "quota exceeded")
 
 
 class TrackingError(RuntimeError):
@@ -73,6 +69,11 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(unquote(found["path"])).absolute()
 
 
+def is_postgresql(uri: str) -> bool:
+    """Whether the store is a PostgreSQL database, with any driver."""
+    return re.match(r"postgres(ql)?(\+\w+)?://", uri) is not None
+
+
 def is_http(uri: str) -> bool:
     """Whether the store is an MLflow server, which chooses where artifacts go."""
     return uri.startswith(("http://", "https://"))
@@ -80,44 +81,34 @@ def is_http(uri: str) -> bool:
 
 def shown(uri: str) -> str:
     """The URI as it may appear in a message: without a password."""
-    return re.sub(r"://([^:/@]*):[^@/]*@", r"://\1:***@", uri)
+    return re.sub(r"(password=)[^&\s]*", r"\1***", re.sub(r"://([^:/@]*):[^@/]*@", r"://\1:***@", uri))
 
 
 def sentence(uri: str, error: BaseException) -> str:
     """One sentence for whatever MLflow, SQLAlchemy or the system raised."""
     if isinstance(error, TrackingError):
         return str(error)
-    text = str(error).lower()
-    for words, meaning in _CAUSES:
-        if any(word in text for word in words):
-            return f"tracking store {shown(uri)}: {meaning}."
+    if said := meaning(str(error)):
+        return f"tracking store {shown(uri)}: {said}."
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return f"tracking store {shown(uri)}: {shown(line)[:300].rstrip('.')}."
 
 
-def passing(error: BaseException) -> bool:
-    """Whether trying again may help: another process holds the lock, or the disk is full just now."""
-    text = f"{error} {error.__cause__}".lower()
-    return any(word in text for word in _PASSING)
-
-
 @contextmanager
 def locked(uri: str) -> Iterator[None]:
-    """Hold the lock file beside a SQLite store (left in place: removing a lock file is itself a race)."""
-    file = sqlite_file(uri)
-    if file is None:
-        yield
-        return
-    import fcntl
-
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with open(file.with_name(file.name + ".lock"), "ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """Hold the store's lock; for stores that have none of ours this does nothing."""
+    if (file := sqlite_file(uri)) is not None:
+        with locked_file(file):
+            yield
+    elif is_postgresql(uri):
+        with locked_database(uri):
+            yield
+    else:
         yield
 
 
 def open_store(uri: str, artifact_root: str | Path) -> MlflowClient:
-    """Open the store, creating a SQLite one that does not exist yet.
+    """Open the store, creating its tables, and a SQLite file, where there are none yet.
 
     Safe in any number of processes at once. Raises TrackingError in one sentence.
     """

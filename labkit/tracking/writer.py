@@ -21,9 +21,10 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
+from labkit.tracking.reading import curves, matching
 from labkit.tracking.recorder import Patience, Recorder
 from labkit.tracking.run import now
-from labkit.tracking.store import environment, experiment_id, open_store, sentence
+from labkit.tracking.store import environment, experiment_id, open_store, sentence, sqlite_file
 
 MARK = b"\x1e"  # begins every reply, so that stray output of a library is never taken for one
 FLUSH_SECONDS = 1.0
@@ -54,6 +55,8 @@ class Writer:
                 self.closed = True
             elif message["op"] in ("start", "resume"):
                 self.begin(message)
+            elif "token" in message:
+                self.answer(message)
             elif number in self.runs:  # a run that could not begin was reported once; what belongs to it is gone
                 self.record(self.runs[number], message)
         except Exception as error:
@@ -85,9 +88,32 @@ class Writer:
                 lambda: experiment_id(self.client, self.uri, self.artifact_root, name)
             )
         run = self.patience(
-            lambda: self.client.create_run(self.experiments[name], message["time"], tags, message["name"])
+            lambda: self.client.create_run(self.experiments[name], message["time"], tags, message["name"]),
+            repeatable=False,
         )
         return str(run.info.run_id)
+
+    def answer(self, message: dict[str, Any]) -> None:
+        """Read for the trainer; what was sent before the question is written first."""
+        for run in self.runs.values():
+            run.drain()
+        try:
+            reply(token=message["token"], answer=self.read(message))
+        except Exception as error:
+            reply(token=message["token"], failure=sentence(self.uri, error))
+
+    def read(self, message: dict[str, Any]) -> Any:
+        """What the store holds; nothing if there is none yet (it is not created by looking), or none is asked for."""
+        if message["op"] == "settle":
+            return []
+        file = sqlite_file(self.uri)
+        if self.client is None and file is not None and not file.exists():
+            return []
+        if self.client is None:
+            self.client = self.patience(lambda: open_store(self.uri, self.artifact_root))
+        if message["op"] == "find":
+            return matching(self.client, message["experiments"], message["where"])
+        return [curves(self.client, run_id, message["keys"]) for run_id in message["ids"]]
 
     def reopen(self, message: dict[str, Any]) -> str:
         """A run that another process created; RUNNING again if this one is to answer for it."""

@@ -104,17 +104,24 @@ def test_an_experiment_composes(experiment: str) -> None:
 
 @pytest.mark.parametrize("sweep", SWEEPS)
 def test_a_sweep_composes_as_a_multirun(sweep: str) -> None:
-    from labkit.tasks.multirun import jobs
+    from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    plain = resolved(compose([f"sweeps={sweep}"]))
-    assert plain["name"] == sweep.rpartition("/")[2]
-    file = OmegaConf.load(CONF / "sweeps" / f"{sweep}.yaml")
-    params = {str(key): str(value) for key, value in file.hydra.sweeper.params.items()}
-    assert file.hydra.mode == "MULTIRUN", "no -m needed"
-    words = jobs(OmegaConf.create({"hydra": {"sweeper": {"params": params}, "overrides": {"task": []}}}))
-    assert len(words) > 1
-    for job in words:
-        plan(compose([f"sweeps={sweep}", *job]))
+    from labkit.tasks import spaces
+    from labkit.tasks.jobs import grid
+    from labkit.tasks.multirun import sweep_params
+
+    config = compose([f"sweeps={sweep}"])
+    assert str(config.hydra.mode).endswith("MULTIRUN"), "no -m needed"
+    assert resolved(config)["name"] == sweep.rpartition("/")[2]
+    params = sweep_params(config)
+    overrides = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in params.items()])
+    stages = config.hydra.sweeper.get("stages")
+    rows = spaces.corners(spaces.space(overrides, {})) if stages is not None else grid(overrides)
+    assert len(rows) > 1
+    endings = [stage.get("overrides") or [] for stage in (stages or {"": {}}).values()]
+    for words in {*rows[:2], *rows[-2:]}:
+        for ending in endings:
+            resolved(compose([f"sweeps={sweep}", *words, *ending]))
 
 
 def test_memberwise_keys_exist_and_are_numbers() -> None:

@@ -62,7 +62,10 @@ def complete(line: str, environment: dict[str, str]) -> list[str]:
         ("labkit data.sp", ["data.split_seed="]),
         ("labkit model=c", ["model=char_rnn", "model=cnn"]),
         ("labkit optimizer=adam optimizer.b", ["optimizer.beta1=", "optimizer.beta2="]),
-        ("labkit experiment/kth=", ["experiment/kth=ex3", "experiment/kth=ex4", "experiment/kth=overfit100"]),
+        (
+            "labkit experiment/kth=",
+            [f"experiment/kth={name}" for name in ("ex3", "ex4", "overfit100", "search")],
+        ),
     ],
 )
 def test_a_tab_offers_groups_options_and_keys(line: str, offered: list[str], clean_environment: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ import math
 import statistics
 
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -102,6 +103,27 @@ def test_the_parent_of_a_multirun_is_no_contestant():
     assert ids(rank(rows)) == ["q", "p"]
 
 
+def test_rows_that_speak_for_others_are_no_contestants():
+    rows = [row("p", 0.4, seed=0), row("q", 0.6, seed=1), row("means", 0.5), row("sweep", 0.5)]
+    rows[2]["tags"] = {"labkit.seeds_of": "x"}
+    rows[3]["tags"] = {"labkit.sweep": "x"}
+    (entry,) = rank(rows).entries
+    assert entry.run_ids == ("p", "q")
+    assert entry.values == {"0": 0.4, "1": 0.6}
+
+
+def test_a_pruned_run_has_no_result_though_it_has_a_value():
+    rows = [row("p", 0.4, a=1), row("q", 0.9, a=2) | {"tags": {"labkit.pruned_at": "300"}}]
+    assert [(entry.run_ids[0], entry.status) for entry in rank(rows).entries] == [("p", "FINISHED"), ("q", "PRUNED")]
+
+
+def test_further_metrics_are_averaged_with_their_spread():
+    rows = [row("p", 0.4, extra={"test/accuracy": 0.5}, seed=0), row("q", 0.6, extra={"test/accuracy": 0.7}, seed=1)]
+    (entry,) = rank(rows, extra=("test/accuracy",)).entries
+    assert entry.extra["test/accuracy"].mean == pytest.approx(0.6)
+    assert "| 60.00 ± 14.14 |" in to_markdown(rank(rows, extra=("test/accuracy",)))
+
+
 def test_nothing_at_all():
     board = rank([])
     assert board.entries == ()
@@ -135,13 +157,13 @@ BOARD = rank(
     ],
     extra=("time/seconds",),
 )
-MARKDOWN = r"""| rank | val/accuracy (%) | seeds | time/seconds | loss.l2 | note | status | runs |
-| ---: | ---: | --- | --- | --- | --- | --- | --- |
-| 1 | 47.00 ± 1.41 | 2 | 3 | 0.0002631 | x\|y | FINISHED | aaaaaaaa bbbbbbbb |
-| 2 | 44.00 | 1 of 2 | 1 | 0.001 | [z] | FINISHED | cccccccc |
-| - | - | seed 1 | - | 0.001 | [z] | DIVERGED | dddddddd |
+MARKDOWN = r"""| rank | val/accuracy (%) | 95% interval | n | time/seconds | loss.l2 | note | status | runs |
+| ---: | ---: | --- | --- | --- | --- | --- | --- | --- |
+| 1 | 47.00 ± 1.41 | [34.29, 59.71] | 2 | 3 | 0.0002631 | x\|y | FINISHED | aaaaaaaa bbbbbbbb |
+| 2 | 44.00 | - | 1 of 2 | 1 | 0.001 | [z] | FINISHED | cccccccc |
+| - | - | - | - | - | 0.001 | [z] | DIVERGED, seed 1 | dddddddd |
 
-Mean ± sample standard deviation over seeds.
+Mean ± sample standard deviation over n seeds; 95% interval of the mean by Student's t.
 """
 
 
@@ -153,6 +175,10 @@ def test_csv_has_full_precision_and_whole_ids():
     lines = list(csv.DictReader(io.StringIO(to_csv(BOARD))))
     assert float(lines[0]["val/accuracy"]) == BOARD.entries[0].mean
     assert float(lines[0]["standard_deviation"]) == BOARD.entries[0].deviation
+    low, high = scipy.stats.t.interval(0.95, 1, loc=0.47, scale=scipy.stats.sem([0.46, 0.48]))
+    assert float(lines[0]["interval_low"]) == pytest.approx(low)
+    assert float(lines[0]["interval_high"]) == pytest.approx(high)
+    assert (lines[2]["val/accuracy"], lines[2]["interval_low"], lines[2]["time/seconds"]) == ("", "", "")
     assert lines[0]["run_ids"] == "a" * 32 + " " + "b" * 32
     assert lines[0]["loss.l2"] == "0.00026308230480"
     assert [line["rank"] for line in lines] == ["1", "2", ""]
@@ -167,8 +193,29 @@ def printed(table, width=140) -> str:
 
 def test_rich_shows_the_same_cells():
     shown = printed(to_rich(BOARD))
-    for cell in ("47.00 ± 1.41", "1 of 2", "x|y", "[z]", "DIVERGED", "aaaaaaaa bbbbbbbb"):
+    for cell in ("47.00 ± 1.41", "[34.29, 59.71]", "1 of 2", "x|y", "[z]", "DIVERGED", "aaaaaaaa +1"):
         assert cell in shown
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 100, 140])
+def test_a_narrow_terminal_leaves_columns_out_instead_of_breaking_words(width):
+    rows = [row("a" * 32, 0.46, loss__l2="0.1", seed=0), row("b" * 32, 0.48, loss__l2="0.1", seed=1)]
+    rows += [row("c" * 32, 0.44, loss__l2="0.2", seed=0), row("d" * 32, 0.47, loss__l2="0.2", seed=1)]
+    rows = [r | {"metrics": r["metrics"] | {"test/accuracy": 0.4, "time/seconds": 3.0}} for r in rows]
+    board = rank(rows, extra=("test/accuracy", "time/seconds"), baseline="loss.l2=0.1")
+    shown = printed(to_rich(board), width)
+    assert max(map(len, shown.splitlines())) <= width
+    assert "47.00 ± 1.41" in shown
+    assert "45.50 ± 2.12" in shown
+    left_out = shown.partition("too narrow for: ")[2]
+    for head, cell in (
+        ("95% interval", "[34.29, 59.71]"),
+        ("test/accuracy", "40.00"),
+        ("runs", "aaaaaaaa +1"),
+        ("loss.l2", " 0.2 "),
+    ):
+        assert (head in left_out) != (cell in shown), head
+    assert ("too narrow" in shown) == (width < 140)
 
 
 def test_many_parameters_are_named_below_and_left_out():

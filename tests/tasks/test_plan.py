@@ -8,7 +8,7 @@ from labkit.compose import compose
 from labkit.config import ConfigError
 from labkit.tasks.plan import Plan, plan
 from labkit.tasks.provenance import reproduce
-from labkit.tasks.train import flattened
+from labkit.tasks.recording import flattened
 
 
 def planned(*words: str) -> Plan:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from labkit.tracking.client import Tracker
+from labkit.tracking.complaints import passing
 from labkit.tracking.reading import runs
-from labkit.tracking.store import TrackingError, default_store, passing, sentence, shown, sqlite_file
+from labkit.tracking.store import TrackingError, default_store, sentence, shown, sqlite_file
 from labkit.tracking.ui import ui_command
 
 

@@ -1,0 +1,79 @@
+"""hydra/sweeper=optuna: a search on Optuna, coarse to fine (labkit.tasks.search and labkit.search)."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+@dataclass
+class OptunaSweeperConf:
+    """Keys of `hydra.sweeper`: those of Hydra's own Optuna sweeper, and stages.
+
+    Attributes:
+        sampler: grid, random, qmc, tpe, gp, cmaes, nsgaii, or a node with `_target_: optuna.samplers...`.
+        pruner: median, hyperband, ..., or a node with `_target_: optuna.pruners...`; null: trials run to their end.
+        direction: maximize or minimize, one or one per objective; null: as the metric's name says.
+        storage: journal, or a server's URL; null: journal.
+        study_name: null: the sweep's name and a hash of what is not searched over.
+        n_trials: in all, earlier calls included.
+        n_jobs: trials proposed at once by samplers that learn; the others propose all.
+        max_failure_rate: of a batch; more end the search with exit code 1.
+        params: override path -> range, in Hydra's sweep grammar.
+        search_space: the former name of `params`.
+        conditions: key -> {other key: values}: searched only where the other keys have these values.
+        seed: of the samplers.
+        stages: name -> sampler, n_trials, n_jobs, overrides, zoom, seeds, pruner.
+        confirm: top, seeds, overrides: the best again on fresh seeds.
+        final: seeds, overrides: the winner on the final split; it opens the test set.
+        dry_run: list the stages, what is done and the expected time, and train nothing.
+        baseline: `key=value` words that pick the row the others are compared with.
+    """
+
+    _target_: str = "hydra_plugins.labkit.optuna_sweeper.OptunaSweeper"
+    _recursive_: bool = False
+    sampler: Any = "tpe"
+    pruner: Any = None
+    direction: Any = None
+    storage: str | None = None
+    study_name: str | None = None
+    n_trials: int = 20
+    n_jobs: int | None = None
+    max_failure_rate: float = 0.0
+    params: dict[str, Any] | None = field(default_factory=dict)
+    search_space: dict[str, Any] | None = None
+    conditions: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    stages: Any = None
+    confirm: Any = None
+    final: Any = None
+    dry_run: bool = False
+    baseline: str | None = None
+
+
+ConfigStore.instance().store("optuna", OptunaSweeperConf, "hydra/sweeper", provider="labkit")
+
+
+class OptunaSweeper(Sweeper):
+    """A search, and the launcher that its trials go through."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take what Hydra gives every sweeper, and the launcher."""
+        from hydra.core.plugins import Plugins
+
+        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """The result of the search."""
+        from labkit.tasks.search import sweep
+
+        return sweep(self, arguments)

@@ -1,0 +1,78 @@
+"""A leaderboard as heads and cells, and sentences that say how to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from labkit.report import cells as write
+from labkit.report.leaderboard import Entry, Leaderboard, Section
+
+INTERVAL = "95% interval"
+
+
+def cells(board: Leaderboard, section: Section, limit: int | None = None) -> tuple[list[str], list[list[str]]]:
+    """Heads and cells as people read them: rates in per cent, four digits, run ids cut to eight characters."""
+    columns = _columns(board, section, section.entries[:limit])
+    return [head for head, _ in columns], [list(line) for line in zip(*(column for _, column in columns), strict=True)]
+
+
+def _columns(board: Leaderboard, section: Section, entries: Sequence[Entry]) -> list[tuple[str, list[str]]]:
+    objective = board.objective
+    columns = [
+        ("rank", [str(entry.rank or write.NOTHING) for entry in entries]),
+        (write.unit(objective), [write.spread(objective, entry.mean, entry.deviation) for entry in entries]),
+    ]
+    if any(entry.half_width is not None for entry in entries):
+        columns.append((INTERVAL, [write.interval(objective, entry.mean, entry.half_width) for entry in entries]))
+    if any(entry.tried > 1 for entry in entries):
+        columns.append(("n", [count(entry) for entry in entries]))
+    if board.baseline and not section.note:
+        columns.append((f"difference to {board.baseline}", [_difference(objective, entry) for entry in entries]))
+    for name in board.extra:
+        columns.append((write.unit(name), [write.summary(name, entry.extra[name]) for entry in entries]))
+    columns += [(key, [write.parameter(entry.params.get(key)) for entry in entries]) for key in section.keys]
+    if any(entry.rank is None for entry in entries):
+        columns.append(("status", [status(entry) for entry in entries]))
+    return [*columns, ("runs", [" ".join(run_id[:8] for run_id in entry.run_ids) for entry in entries])]
+
+
+def _difference(objective: str, entry: Entry) -> str:
+    if entry.is_baseline or entry.difference is None:
+        return "baseline" if entry.is_baseline else write.NOTHING
+    fewer = f" ({entry.difference.n} of {len(entry.seeds)} seeds)" if entry.difference.n < len(entry.seeds) else ""
+    return write.difference(objective, entry.difference) + fewer
+
+
+def count(entry: Entry) -> str:
+    """How many seeds are behind a mean: `5`, or `4 of 5` where one failed."""
+    if entry.rank is None:
+        return write.NOTHING
+    n = len(entry.seeds)
+    return str(n) if n == entry.tried else f"{n} of {entry.tried}"
+
+
+def status(entry: Entry) -> str:
+    """FINISHED, or why there is no result, and of which seed."""
+    return entry.status if entry.rank or not entry.seeds[0] else f"{entry.status}, seed {entry.seeds[0]}"
+
+
+def reading(board: Leaderboard, section: Section) -> list[str]:
+    """How the numbers of a section are to be read, a sentence each."""
+    notes = []
+    if any(entry.deviation is not None for entry in section.entries):
+        notes.append("Mean ± sample standard deviation over n seeds; 95% interval of the mean by Student's t.")
+    if board.baseline and section.note:
+        notes.append(f"No differences: {section.note}.")
+    elif board.baseline:
+        points = "percentage points, " if write.is_percent(board.objective) else ""
+        notes.append(
+            f"Difference to {board.baseline}: {points}paired over the seeds both have, with its 95% interval and the "
+            "p-value of the paired t test (each row by itself, not corrected for the number of rows)."
+        )
+    return notes
+
+
+def apart(board: Leaderboard) -> str:
+    """Why there are several lists; "" for one."""
+    n = len(board.sections)
+    return f"{n} data sets; results on different data do not compare, so each is ranked by itself." if n > 1 else ""

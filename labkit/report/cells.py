@@ -1,0 +1,99 @@
+"""How numbers, settings and seeds are written in tables, and Markdown's own rules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from labkit.report.statistics import Paired, Summary
+
+_PERCENT = ("accuracy", "precision", "recall")
+NOTHING = "-"
+
+
+def is_percent(metric: str) -> bool:
+    """Whether a metric is a share, shown in per cent."""
+    return metric.endswith(_PERCENT)
+
+
+def unit(metric: str) -> str:
+    """A metric with its unit, for the head of a column."""
+    return f"{metric} (%)" if is_percent(metric) else metric
+
+
+def number(metric: str, value: float, sign: str = "") -> str:
+    """A metric's value as people read it: shares in per cent with two decimals, the rest with four digits."""
+    if not math.isfinite(value):
+        return NOTHING
+    return f"{100 * value:{sign}.2f}" if is_percent(metric) else f"{value:{sign}.4g}"
+
+
+def spread(metric: str, mean: float, deviation: float | None) -> str:
+    """mean ± sample standard deviation."""
+    value = number(metric, mean)
+    return value if deviation is None else f"{value} ± {number(metric, deviation)}"
+
+
+def summary(metric: str, values: Summary) -> str:
+    """mean ± sample standard deviation, but of a time only the mean: its spread is the machine's."""
+    return spread(metric, values.mean, None if metric.startswith("time/") else values.deviation)
+
+
+def interval(metric: str, middle: float, half_width: float | None, sign: str = "") -> str:
+    """[low, high] of the 95% interval."""
+    if half_width is None or not math.isfinite(middle):
+        return NOTHING
+    return f"[{number(metric, middle - half_width, sign)}, {number(metric, middle + half_width, sign)}]"
+
+
+def difference(metric: str, value: Paired) -> str:
+    """`+1.20 [+0.30, +2.10] p=0.020`; a single common seed has neither interval nor p."""
+    if value.difference is None:
+        return NOTHING
+    text = number(metric, value.difference, "+")
+    if value.half_width is None or value.p_value is None:
+        return text
+    p = "p<0.001" if value.p_value < 0.001 else f"p={value.p_value:.3f}"
+    return f"{text} {interval(metric, value.difference, value.half_width, '+')} {p}"
+
+
+def parameter(value: str | None) -> str:
+    """A parameter in few characters: four digits, a constructor by its own name."""
+    if value is None:
+        return NOTHING
+    if value.startswith("labkit."):
+        return value.rpartition(".")[2]
+    try:
+        return value if len(value) <= 8 else f"{float(value):.4g}"
+    except ValueError:
+        return value if len(value) <= 40 else f"{value[:37]}..."
+
+
+def seeds(values: Iterable[str]) -> str:
+    """Seeds in order, runs of neighbours as `0..4`; `-` where none is recorded."""
+    known = list(dict.fromkeys(value for value in values if value))
+    if not all(value.lstrip("-").isdigit() for value in known):
+        return " ".join(known) or NOTHING
+    runs: list[list[int]] = []
+    for value in sorted(map(int, known)):
+        if runs and value == runs[-1][-1] + 1:
+            runs[-1].append(value)
+        else:
+            runs.append([value])
+    return " ".join(_run(run) for run in runs) or NOTHING
+
+
+def _run(run: Sequence[int]) -> str:
+    return f"{run[0]}..{run[-1]}" if len(run) > 2 else " ".join(map(str, run))
+
+
+def markdown_table(heads: Sequence[str], lines: Iterable[Sequence[str]], right: Iterable[str] = ()) -> str:
+    """A Markdown table; the columns whose heads are in `right` are right-aligned."""
+    aligned = set(right)
+    rows = [heads, ["---:" if head in aligned else "---" for head in heads], *lines]
+    return "".join("| " + " | ".join(escape(cell) for cell in row) + " |\n" for row in rows)
+
+
+def escape(cell: str) -> str:
+    """A cell without what Markdown would take for a table's own signs."""
+    return " ".join(cell.replace("\\", "\\\\").replace("|", "\\|").split())

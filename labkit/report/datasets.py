@@ -1,0 +1,55 @@
+"""Which rows saw the same data: results on different data are no contest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from labkit.report.entries import Row, differing
+
+_TARGET, _SHA = "data._target_", "labkit.data_sha256"
+
+
+def by_data(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Rows by data set, in order of first appearance; the name says what tells one data set from another.
+
+    Equal data have equal content (the tag `labkit.data_sha256`). A row without the tag, of a run that broke off early,
+    goes with the other rows of its constructor where those agree.
+    """
+    rows = list(rows)
+    known: dict[str, set[str]] = {}
+    for row in rows:
+        known.setdefault(_target(row), set()).update({_sha(row)} - {""})
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        candidates = known[_target(row)]
+        sha = _sha(row) or (next(iter(candidates)) if len(candidates) == 1 else "")
+        groups.setdefault((_target(row), sha), []).append(row)
+    return dict(zip(_names(groups), groups.values(), strict=True))
+
+
+def _target(row: Row) -> str:
+    return str(row["params"].get(_TARGET, ""))
+
+
+def _sha(row: Row) -> str:
+    return str((row.get("tags") or {}).get(_SHA, ""))
+
+
+def _names(groups: Mapping[tuple[str, str], list[Row]]) -> list[str]:
+    """`cifar10`; where a constructor stands for several data sets, with the keys or the hash that differ."""
+    names = []
+    for (target, _), rows in groups.items():
+        name = target.rpartition(".")[2] or "data not recorded"
+        rivals = [row for (other, _), members in groups.items() if other == target for row in members]
+        names.append(", ".join([name, *_facts(rows, rivals)]) if len(rivals) > len(rows) else name)
+    repeated = {name for name in names if names.count(name) > 1}
+    return [
+        f"{name} ({f'sha256 {sha[:8]}' if sha else 'no hash'})" if name in repeated else name
+        for name, (_, sha) in zip(names, groups, strict=True)
+    ]
+
+
+def _facts(rows: list[Row], rivals: list[Row]) -> list[str]:
+    keys = [key for key in differing(rivals) if key.startswith("data.")]
+    own = set(differing(rows))
+    return [f"{key}={rows[0]['params'].get(key, '-')}" for key in keys if key not in own]

@@ -1,0 +1,175 @@
+"""Runs that are equal but for their seed become one entry, and entries get their ranks."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from labkit.report.statistics import Paired, Summary, summarise
+
+Row = Mapping[str, Any]  # {run_id, name, status, params: {str: str}, metrics: {str: float}, tags, parent}
+
+SEED = "seed"
+# What the config hash leaves out as well: where things lie and run, not what was computed.
+IGNORED = ("paths.", "tracker.", "hydra.", "trainer.device", "task.", "model.layers")
+_SPEAKS_FOR_OTHERS = ("labkit.sweep", "labkit.seeds_of")  # tags of rows that hold runs together, or their means
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line: all finished runs that are equal but for their seed, or one run that has no result.
+
+    Attributes:
+        rank: 1 for the best, equal for ties (1, 2, 2, 4); None without a result.
+        status: FINISHED, or why there is no result: FAILED, KILLED, RUNNING ..., DIVERGED, PRUNED, or NO VALUE where
+            the objective was never logged.
+        mean: of the objective over seeds; NaN without a result.
+        deviation: the sample standard deviation over seeds (n - 1); None for fewer than two seeds.
+        seeds: with a result, in order of appearance; several runs of one seed count once, by their mean.
+        tried: how many seeds were tried; more than `seeds` if some failed or diverged.
+        params: the parameters that differ between the rows.
+        extra: each further metric over the seeds; its mean is NaN where it is missing.
+        run_ids: the runs behind this line.
+        name: of the first of them.
+        half_width: the 95% interval of the mean is mean ± half_width; None for fewer than two seeds.
+        values: seed -> objective; empty without a result.
+        difference: to the baseline, paired by seed; None without a baseline or a result.
+        is_baseline: whether this is the entry that the others are compared with.
+    """
+
+    rank: int | None
+    status: str
+    mean: float
+    deviation: float | None
+    seeds: tuple[str, ...]
+    tried: int
+    params: Mapping[str, str]
+    extra: Mapping[str, Summary]
+    run_ids: tuple[str, ...]
+    name: str
+    half_width: float | None = None
+    values: Mapping[str, float] = field(default_factory=dict)
+    difference: Paired | None = None
+    is_baseline: bool = False
+
+
+def is_maximised(objective: str) -> bool:
+    """Whether a metric is better the higher it is: all but losses, costs and times."""
+    return not objective.startswith("time/") and not objective.endswith(("/loss", "/cost"))
+
+
+def contestants(rows: Iterable[Row], objective: str) -> list[Row]:
+    """The rows that are runs of their own, without those that only hold others together or speak for their seeds."""
+    rows = list(rows)
+    parents = {row.get("parent") for row in rows}
+    alone = [row for row in rows if not speaks_for_others(row)]
+    return [row for row in alone if objective in row["metrics"] or row["run_id"] not in parents]
+
+
+def speaks_for_others(row: Row) -> bool:
+    """Whether a row is no run of its own: the parent of a multirun, or the means over some runs' seeds."""
+    return any(tag in (row.get("tags") or {}) for tag in _SPEAKS_FOR_OTHERS)
+
+
+def differing(rows: Iterable[Row], ignore: Sequence[str] = IGNORED) -> tuple[str, ...]:
+    """The parameters that differ between rows, but for the seed, in the order in which they are first met."""
+    params: list[Mapping[str, str]] = [row["params"] for row in rows]
+    names = dict.fromkeys(name for mapping in params for name in mapping)
+    wanted = (name for name in names if name != SEED and not name.startswith(tuple(ignore)))
+    return tuple(name for name in wanted if len({mapping.get(name) for mapping in params}) > 1)
+
+
+def entries(
+    rows: Iterable[Row],
+    objective: str,
+    *,
+    maximise: bool,
+    keys: Sequence[str],
+    extra: Sequence[str] = (),
+    shown: Sequence[str] | None = None,
+) -> tuple[Entry, ...]:
+    """Entries, best first and those without a result last.
+
+    Args:
+        rows: as read from the store.
+        objective: a metric, by its last value.
+        maximise: whether more is better.
+        keys: the parameters that tell one entry from another.
+        extra: further metrics to average.
+        shown: the parameters an entry names; `keys` unless given.
+    """
+    groups: dict[tuple[str | None, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row["params"].get(key) for key in keys), []).append(row)
+    shown = keys if shown is None else shown
+    ranked, rest = [], []
+    for members in groups.values():
+        good = [row for row in members if _status(row, objective) == "FINISHED"]
+        if good:
+            ranked.append(_entry(good, members, objective, shown, extra))
+        bad = [row for row in members if _status(row, objective) != "FINISHED"]
+        rest += [_without_result(row, objective, shown, extra) for row in bad]
+    ranked.sort(key=lambda entry: -entry.mean if maximise else entry.mean)
+    rest.sort(key=lambda entry: entry.status)
+    return (*_with_ranks(ranked), *rest)
+
+
+def _status(row: Row, objective: str) -> str:
+    tags = row.get("tags") or {}
+    if "labkit.pruned_at" in tags:
+        return "PRUNED"
+    if row["status"] != "FINISHED":
+        return str(row["status"])
+    if "labkit.diverged_at" in tags:
+        return "DIVERGED"
+    if objective not in row["metrics"]:
+        return "NO VALUE"
+    return "FINISHED" if math.isfinite(row["metrics"][objective]) else "DIVERGED"
+
+
+def _entry(
+    rows: Sequence[Row], tried: Sequence[Row], objective: str, shown: Sequence[str], extra: Sequence[str]
+) -> Entry:
+    values = _by_seed(rows, objective)
+    summary = summarise(values.values())
+    return Entry(
+        rank=None,
+        status="FINISHED",
+        mean=summary.mean,
+        deviation=summary.deviation,
+        half_width=summary.half_width,
+        values=values,
+        seeds=tuple(values),
+        tried=len({_seed(row) for row in tried}),
+        params={key: rows[0]["params"][key] for key in shown if key in rows[0]["params"]},
+        extra={name: summarise(_by_seed(rows, name).values()) for name in extra},
+        run_ids=tuple(row["run_id"] for row in rows),
+        name=rows[0]["name"],
+    )
+
+
+def _without_result(row: Row, objective: str, shown: Sequence[str], extra: Sequence[str]) -> Entry:
+    entry = _entry([row], [row], objective, shown, extra)
+    return replace(entry, status=_status(row, objective), mean=math.nan, values={})
+
+
+def _seed(row: Row) -> str:
+    return str(row["params"].get(SEED, ""))
+
+
+def _by_seed(rows: Iterable[Row], metric: str) -> dict[str, float]:
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        found.setdefault(_seed(row), []).append(row["metrics"].get(metric, math.nan))
+    return {seed: statistics.fmean(values) for seed, values in found.items()}
+
+
+def _with_ranks(ordered: Sequence[Entry]) -> list[Entry]:
+    ranked: list[Entry] = []
+    for place, entry in enumerate(ordered, start=1):
+        tie = bool(ranked) and ranked[-1].mean == entry.mean
+        ranked.append(replace(entry, rank=ranked[-1].rank if tie else place))
+    return ranked

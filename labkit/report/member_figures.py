@@ -1,0 +1,169 @@
+"""Figures of many runs together: their learning curves in one frame, and how their seeds spread."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from labkit.report import cells as write
+from labkit.report.canvas import blank, finite, legend_below, margins, plain_numbers, style, wide
+from labkit.report.entries import Entry
+from labkit.report.search_axes import STAGES, colours
+from labkit.report.search_table import Part, SearchTable
+from labkit.report.statistics import summarise
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Member", "member_curves", "seed_spread"]
+
+_NAMED = 5  # members with a colour of their own
+_OTHERS = "#b4b4b4"
+_BROKEN = "not finite from here"
+_ROWS = 12  # of one stage in the figure of seeds
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run among others.
+
+    Attributes:
+        label: what tells it from the others.
+        history: metric -> [(updates done, value)], in order of updates.
+    """
+
+    label: str
+    history: Mapping[str, Sequence[tuple[int, float]]]
+
+
+def member_curves(
+    members: Sequence[Member], title: str = "", metrics: tuple[str, str] = ("val/accuracy", "train/loss")
+) -> Figure:
+    """Learning curves of all members overlaid, the first few in colour and named, the rest grey behind them.
+
+    A curve that stops being finite ends in a cross, at the upper edge where the axis is cut.
+
+    Args:
+        members: best first.
+        title: what was run.
+        metrics: one for each panel.
+    """
+    with style():
+        labels = [member.label for member in members[:_NAMED]]
+        rows = 1 if sum(map(len, labels)) < 90 else math.ceil((len(labels) + 2) / 2)
+        figure = blank(10.2, 4.0 + 0.2 * rows, title or "Learning curves of the members")
+        panels = figure.subplots(1, 2)
+        for axes, metric in zip(panels, metrics, strict=True):
+            _overlaid(axes, members, metric)
+        handles: dict[str, Any] = {}
+        for axes in panels:
+            found, names = axes.get_legend_handles_labels()
+            handles = dict(zip(names, found, strict=True)) | handles
+        order = sorted(handles, key=lambda name: [*labels, _others(members), _BROKEN].index(name))
+        legend_below(figure, {name: handles[name] for name in order})
+        margins(figure, 0.7, 0.25, 0.5, 0.8 + 0.2 * rows, gap=0.8)
+    return figure
+
+
+def _others(members: Sequence[Member]) -> str:
+    n = len(members) - _NAMED
+    return "1 other" if n == 1 else f"{n} others"
+
+
+def _overlaid(axes: Axes, members: Sequence[Member], metric: str) -> None:
+    scale = 100.0 if write.is_percent(metric) else 1.0
+    drawn: list[float] = []
+    first: list[float] = []
+    broken: list[tuple[int, float]] = []
+    for place in reversed(range(len(members))):
+        curve = members[place].history.get(metric, ())
+        known = [(step, scale * value) for step, value in curve if math.isfinite(value)]
+        if not known:
+            continue
+        named, label = place < _NAMED, members[place].label
+        axes.plot(
+            *zip(*known, strict=True), color=STAGES[place] if named else _OTHERS, linewidth=1.6 if named else 0.8,
+            label=label if named else _others(members) if place == _NAMED else None, zorder=3 if named else 2,
+        )  # fmt: skip
+        broken += [known[-1]] if len(known) < len(curve) else []
+        drawn += [value for _, value in known]
+        first.append(known[0][1])
+    top = _dressed(axes, drawn, first, metric)
+    for step, value in broken:
+        axes.plot(step, min(value, top), "x", color="black", markersize=5, zorder=4, clip_on=False, label=_BROKEN)
+    axes.set(xlabel="update step")
+    plain_numbers(axes.xaxis, integer=True)
+    plain_numbers(axes.yaxis)
+
+
+def _dressed(axes: Axes, drawn: Sequence[float], first: Sequence[float], metric: str) -> float:
+    """The label, a log axis for values over decades; returns the upper end, set where one member explodes."""
+    label, top = write.unit(metric), math.inf
+    if not drawn:
+        axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center", color="#777777")
+    elif not write.is_percent(metric) and max(drawn) > 3 * max(first):
+        top = 1.5 * max(first)
+        low = min(drawn)
+        axes.set_ylim(low - 0.05 * (top - low), top)
+        label += f", cut at {top:.3g}"
+    elif wide(drawn, 1000):
+        axes.set_yscale("log")
+        label += ", log scale"
+    axes.set_ylabel(label)
+    return top
+
+
+def seed_spread(table: SearchTable, title: str = "") -> Figure | None:
+    """Every seed's value as a dot, the mean and its 95% interval as a bar, for each setting with several seeds.
+
+    A thin line joins the values of one seed in neighbouring rows of a stage: where the lines run side by side, the
+    difference between the settings is surer than their intervals say. None if no setting has two seeds.
+    """
+    parts = [(part, [e for e in part.entries if e.rank and len(e.seeds) > 1][:_ROWS]) for part in table.parts]
+    parts = [(part, own) for part, own in parts if own]
+    count = sum(len(own) for _, own in parts)
+    if not count:
+        return None
+    labels = [_label(table, part, entry) for part, own in parts for entry in own]
+    with style():
+        left = 0.45 + 0.072 * max(map(len, labels))
+        figure = blank(left + 6.0, 1.05 + 0.36 * count, title or f"{table.objective} by seed")
+        axes = figure.subplots()
+        row = 0
+        for part, own in parts:
+            _spread_of(axes, table, own, row, colours(table)[part.stage.name])
+            row += len(own)
+            if row < count:
+                axes.axhline(row - 0.5, color="#cccccc", linewidth=0.8)
+        axes.set_yticks(range(count), labels, fontsize=8.5)
+        axes.tick_params(axis="y", length=0)
+        axes.set_ylim(count - 0.45, -0.55)
+        axes.grid(False, axis="y")
+        axes.set_xlabel(f"{write.unit(table.objective)}: seeds, mean and 95% interval")
+        plain_numbers(axes.xaxis)
+        margins(figure, left, 0.3, 0.42, 0.55)
+    return figure
+
+
+def _label(table: SearchTable, part: Part, entry: Entry) -> str:
+    settings = ", ".join(f"{key.rpartition('.')[2]} {write.parameter(entry.params.get(key))}" for key in table.keys)
+    return f"{part.stage.name} {entry.rank}: {settings}".strip()[:60]
+
+
+def _spread_of(axes: Axes, table: SearchTable, own: Sequence[Entry], row: int, colour: str) -> None:
+    scale = 100.0 if write.is_percent(table.objective) else 1.0
+    for seed in dict.fromkeys(seed for entry in own for seed in entry.seeds):
+        known = [(scale * entry.values[seed], row + i) for i, entry in enumerate(own) if seed in entry.values]
+        axes.plot(*zip(*known, strict=True), color="#d9d9d9", linewidth=0.8, zorder=1)
+    for i, entry in enumerate(own):
+        about = summarise(scale * value for value in finite(entry.values.values()))
+        axes.errorbar(
+            about.mean, row + i, xerr=about.half_width, fmt="|", color="black", markersize=11, capsize=3,
+            elinewidth=1.2, markeredgewidth=1.6, zorder=2,
+        )  # fmt: skip
+        values = [scale * value for value in entry.values.values()]
+        axes.plot(values, [row + i] * len(values), "o", color=colour, markersize=5, alpha=0.75,
+                  markeredgecolor="white", markeredgewidth=0.6, zorder=3)  # fmt: skip

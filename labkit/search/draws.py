@@ -1,0 +1,57 @@
+"""Samplers that learn nothing: grid, random and quasi-random points, functions of their place in the stage alone."""
+
+from __future__ import annotations
+
+import zlib
+
+from labkit.config import ConfigError
+from labkit.search.space import Point, Space
+
+KINDS = ("grid", "random", "qmc")
+
+
+def points(kind: str, space: Space, n_trials: int, seed: int, stage: str) -> list[Point]:
+    """The points of a stage, in order.
+
+    `random` draws every point from a generator seeded by (seed, stage, place); `qmc` is Sobol's sequence, scrambled by
+    (seed, stage). A larger budget begins with the points of a smaller one. `grid` is the largest grid that the budget
+    allows, with equally many values per range, and all choices; of another budget it is another grid.
+
+    Raises:
+        ConfigError: the budget is too small for a grid over this space.
+    """
+    if kind == "grid":
+        return grid(space, n_trials)
+    key = [seed, zlib.crc32(stage.encode())]
+    return _sobol(space, n_trials, key) if kind == "qmc" else [_random(space, [*key, k]) for k in range(n_trials)]
+
+
+def grid(space: Space, n_trials: int) -> list[Point]:
+    """The largest grid of at most `n_trials` points; raises ConfigError where two values per range are too many."""
+    found = space.grid(2)
+    if len(found) > n_trials:
+        raise ConfigError(
+            f"hydra.sweeper: n_trials is {n_trials}, but the smallest grid over {', '.join(space.keys)} has "
+            f"{len(found)} points."
+        )
+    for n in range(3, n_trials + 1):
+        rows = space.grid(n)
+        if len(rows) > n_trials:
+            break
+        found = rows
+    return found
+
+
+def _random(space: Space, key: list[int]) -> Point:
+    import numpy as np
+
+    return space.at(np.random.default_rng(key).random(len(space.dimensions)).tolist())
+
+
+def _sobol(space: Space, n: int, key: list[int]) -> list[Point]:
+    import numpy as np
+    from scipy.stats import qmc
+
+    sequence = qmc.Sobol(len(space.dimensions), scramble=True, rng=np.random.default_rng(key))
+    rows = sequence.random_base2((n - 1).bit_length())
+    return [space.at(row.tolist()) for row in rows[:n]]

@@ -1,0 +1,172 @@
+"""Who goes on with a study: one process at a time, named to every other one that comes."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shlex
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from labkit.config import ConfigError
+from labkit.search.quiet import quiet
+
+BEAT_SECONDS = 60.0
+DEAD_AFTER_SECONDS = 600.0  # without a heartbeat
+_RECORD = "holder"
+
+
+def myself() -> dict[str, Any]:
+    """What others are told about this process."""
+    return {
+        "host": socket.gethostname(),
+        "process": os.getpid(),
+        "begun": _begun(os.getpid()),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "since": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+    }
+
+
+def taken(study: str, who: Mapping[str, Any]) -> ConfigError:
+    """The error that says who holds a study."""
+    by = "another process"
+    if who:
+        by = f"process {who['process']} on {who['host']} ({who['command']}) since {who['since']}"
+    return ConfigError(
+        f"study {study!r} is held by {by}; wait for it, or give this search a name of its own with "
+        "hydra.sweeper.study_name=..."
+    )
+
+
+def beside_file(file: Path, study: str) -> AbstractContextManager[None]:
+    """Hold a study by a lock on `file`, which ends with this process; raises ConfigError where it is taken."""
+    lock = _locked(file, study)
+    os.ftruncate(lock, 0)
+    os.write(lock, json.dumps(myself()).encode())
+    return _released(file, lock)
+
+
+def _locked(file: Path, study: str) -> int:
+    """The lock, open; made anew where its former holder removed the file between our opening and locking it."""
+    while True:
+        lock = os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            record = os.read(lock, 65536)
+            os.close(lock)
+            raise taken(study, _parsed(record)) from None
+        if file.exists() and os.path.samestat(os.fstat(lock), os.stat(file)):
+            return lock
+        os.close(lock)
+
+
+@contextmanager
+def _released(file: Path, lock: int) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def _parsed(record: bytes) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(record)
+    except ValueError:
+        return {}  # its holder is just about to write it
+    return found
+
+
+@contextmanager
+def on_server(storage: Any, study: str) -> Iterator[None]:
+    """Hold a study in a storage without files; raises ConfigError where it is taken.
+
+    The holder is who made the study `<study>/held/<n>` with the highest n: a server lets only one process make a study
+    of a name. It leaves its name there and a heartbeat every minute. Whoever finds it dead makes the next one.
+
+    Args:
+        storage: Optuna's.
+        study: the name of the search.
+    """
+    record = _claimed(storage, study)
+    done = threading.Event()
+    thread = threading.Thread(target=_beat, args=(record, done), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        record.set_user_attr(_RECORD, {})
+
+
+def _claimed(storage: Any, study: str) -> Any:
+    import optuna
+    from optuna.exceptions import DuplicatedStudyError
+
+    prefix = f"{study}/held/"
+    with quiet():
+        former = sorted(_numbers(storage, prefix))
+        last = former[-1] if former else 0
+        if last:
+            who = _holder(optuna.load_study(study_name=f"{prefix}{last}", storage=storage))
+            if who and not dead(who):
+                raise taken(study, who)
+        try:
+            record = optuna.create_study(study_name=f"{prefix}{last + 1}", storage=storage)
+        except DuplicatedStudyError:
+            raise taken(study, {}) from None  # of two that came at once the other was first
+        record.set_user_attr(_RECORD, {**myself(), "beat": time.time()})
+        for number in former:
+            optuna.delete_study(study_name=f"{prefix}{number}", storage=storage)
+    return record
+
+
+def _numbers(storage: Any, prefix: str) -> list[int]:
+    import optuna
+
+    names = optuna.get_all_study_names(storage)
+    return [int(name.removeprefix(prefix)) for name in names if name.startswith(prefix)]
+
+
+def _holder(record: Any) -> dict[str, Any]:
+    """Who holds it; who has only just made it gets a moment to say so. Empty: nobody any more."""
+    for _ in range(20):
+        if _RECORD in record.user_attrs:
+            break
+        time.sleep(0.1)
+    found: dict[str, Any] = record.user_attrs.get(_RECORD, {})
+    return found
+
+
+def _beat(record: Any, done: threading.Event) -> None:
+    who = record.user_attrs[_RECORD]
+    while not done.wait(BEAT_SECONDS):
+        try:
+            record.set_user_attr(_RECORD, {**who, "beat": time.time()})
+        except Exception:  # a server that is away for a minute is no reason to end: the search itself will notice
+            continue
+
+
+def dead(who: Mapping[str, Any]) -> bool:
+    """Whether a holder is known to be gone: its process on this host ended, or it has not been heard of for 10 min."""
+    if who["host"] == socket.gethostname() and _begun(int(who["process"])) != who["begun"]:
+        return True
+    return time.time() - float(who["beat"]) > DEAD_AFTER_SECONDS
+
+
+def _begun(process: int) -> str:
+    """When a process started, in the kernel's clock ticks; empty if there is none of that id."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""

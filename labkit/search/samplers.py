@@ -1,0 +1,138 @@
+"""Where the next trials lie, and when one is given up: by name, or by a node that names a constructor of Optuna's.
+
+What holds when a search is killed and goes on: `grid`, `random` and `qmc` are functions of (seed, stage, place of the
+trial), so their points are exactly those of the search that was not killed. A sampler that learns is made anew for
+every trial, from (seed, stage, place), and sees what is in the storage; its points are the same as long as that is the
+same, which holds when the kill came before or after the answers of a batch were written down. Where it came between,
+or a failed trial was run again, the former trials stand in another order, and points after it may differ.
+"""
+
+from __future__ import annotations
+
+import inspect
+import zlib
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from labkit.config import ConfigError, nearest, shown
+from labkit.search.draws import KINDS
+from labkit.search.quiet import quiet
+
+Node = str | Mapping[str, Any]
+
+LEARNING = {"tpe": "TPESampler", "gp": "GPSampler", "cmaes": "CmaEsSampler", "nsgaii": "NSGAIISampler"}
+PRUNERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "nop": ("NopPruner", {}),
+    "median": ("MedianPruner", {}),
+    "percentile": ("PercentilePruner", {"percentile": 25.0}),
+    "hyperband": ("HyperbandPruner", {}),
+    "successive_halving": ("SuccessiveHalvingPruner", {}),
+    "threshold": ("ThresholdPruner", {}),
+    "patient": ("PatientPruner", {"wrapped_pruner": {"_target_": "optuna.pruners.MedianPruner"}, "patience": 2}),
+}
+TRIALS_AT_ONCE = 4  # of a sampler that learns: more of them know less of each other
+
+_OURS = {"GridSampler": "grid", "RandomSampler": "random", "QMCSampler": "qmc"}
+_ONE_SEQUENCE = ("GridSampler", "QMCSampler")  # their seed is that of the whole sequence
+_ALONE = ("nop", "successive_halving", "threshold")  # pruners that need no finished trial to compare with
+
+
+def kind(node: Node) -> str:
+    """`grid`, `random` or `qmc` where the node is one of these; empty for a sampler of Optuna's."""
+    if isinstance(node, str):
+        return node if node in KINDS else ""
+    plain = set(node) <= {"_target_", "seed", "_partial_"}
+    return _OURS.get(str(node.get("_target_")).rpartition(".")[2], "") if plain else ""
+
+
+def seed_of(node: Node, seed: int) -> int:
+    """The seed of the sampler: its node's own, else `seed`."""
+    own = node.get("seed") if isinstance(node, Mapping) else None
+    return seed if own is None else int(own)
+
+
+def batch(sampler: Node, pruner: Node | None, n_jobs: int | None, remaining: int) -> int:
+    """How many trials are proposed before the first of them is told.
+
+    All that remain, unless the sampler learns from earlier trials, or the pruner compares with finished ones; then
+    `n_jobs`, or 4.
+    """
+    waits = not kind(sampler) or (pruner is not None and pruner not in _ALONE)
+    return min(remaining, n_jobs or (TRIALS_AT_ONCE if waits else remaining))
+
+
+def check(node: Any, where: str) -> None:
+    """Raise ConfigError for a sampler that there is not, or whose keys are wrong."""
+    if isinstance(node, str):
+        if node not in (*KINDS, *LEARNING):
+            raise ConfigError(f"{where}: there is no sampler {node!r}, {nearest(node, (*KINDS, *LEARNING))}")
+    elif not isinstance(node, Mapping):
+        raise ConfigError(f"{where}: expected the name of a sampler or a node with _target_, got {shown(node)}.")
+    own = node.get("seed") if isinstance(node, Mapping) else None
+    if own is not None and (isinstance(own, bool) or not isinstance(own, int) or own < 0):
+        raise ConfigError(f"{where}.seed: expected a whole number of at least 0, got {shown(own)}.")
+    if not kind(node):
+        sampler(node, 0, "check", 0, where)
+
+
+def check_pruner(node: Any, where: str) -> None:
+    """Raise ConfigError for a pruner that there is not, or whose keys are wrong."""
+    if isinstance(node, str) and node not in PRUNERS:
+        raise ConfigError(f"{where}: there is no pruner {node!r}, {nearest(node, PRUNERS)}")
+    if not isinstance(node, str | Mapping):
+        raise ConfigError(f"{where}: expected the name of a pruner or a node with _target_, got {shown(node)}.")
+    pruner(node, where)
+
+
+def sampler(node: Node, seed: int, stage: str, index: int, where: str = "hydra.sweeper.sampler") -> Any:
+    """Optuna's sampler for the trial at place `index` of a stage."""
+    if isinstance(node, str):
+        node = {"_target_": f"optuna.samplers.{LEARNING[node]}"}
+    name = str(node.get("_target_")).rpartition(".")[2]
+    place = "" if name in _ONE_SEQUENCE else f"/{index}"
+    derived = zlib.crc32(f"{seed_of(node, seed)}/{stage}{place}".encode())
+    return _built({**node, "seed": None}, "samplers", derived, where)
+
+
+def pruner(node: Node, where: str = "hydra.sweeper.pruner") -> Any:
+    """Optuna's pruner."""
+    if isinstance(node, str):
+        name, keys = PRUNERS[node]
+        node = {"_target_": f"optuna.pruners.{name}", **keys}
+    return _built(node, "pruners", None, where)
+
+
+def _built(node: Mapping[str, Any], family: str, seed: int | None, where: str) -> Any:
+    """The object that a node names, its inner nodes built likewise."""
+    constructor = _constructor(node.get("_target_"), family, where)
+    valid = [name for name in inspect.signature(constructor).parameters if name != "self"]
+    keys = {name: value for name, value in node.items() if name not in ("_target_", "_partial_")}
+    if seed is not None:
+        keys = {name: value for name, value in keys.items() if name != "seed"}
+        keys |= {"seed": seed} if "seed" in valid else {}
+    for name, value in keys.items():
+        if name not in valid:
+            raise ConfigError(f"{where}: {constructor.__name__} has no key {name!r}, {nearest(name, valid)}")
+        if isinstance(value, Mapping) and "_target_" in value:
+            keys[name] = _built(value, family, seed, f"{where}.{name}")
+    try:
+        with quiet():
+            return constructor(**keys)
+    except ImportError as error:
+        missing = error.name or str(error).splitlines()[0]
+        raise ConfigError(f"{where}: {constructor.__name__} needs the package {missing!r}, which is missing.") from None
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where}: {constructor.__name__}: {' '.join(str(error).split())}") from None
+
+
+def _constructor(target: Any, family: str, where: str) -> Any:
+    import optuna
+
+    home: ModuleType = getattr(optuna, family)
+    valid = {f"optuna.{family}.{name}": name for name in home.__all__ if inspect.isclass(getattr(home, name))}
+    if target not in valid:
+        raise ConfigError(
+            f"{where}._target_: {shown(target)} is not one of Optuna's {family}, {nearest(str(target), valid)}"
+        )
+    return getattr(home, valid[target])

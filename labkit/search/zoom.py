@@ -1,0 +1,114 @@
+"""From a stage's range to that of the next: around the best of what was tried."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from labkit.config import ConfigError, Count, nearest
+from labkit.search import scale
+from labkit.search.space import Dimension, Space, Value
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """How the range of a stage follows from the stage before.
+
+    Attributes:
+        around: the best k trials, which the new range holds.
+        keys: the ranges that are zoomed; None: all.
+        limits: key -> (low, high), which no new range leaves.
+    """
+
+    around: Count = 3
+    keys: tuple[str, ...] | None = None
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+def check(space: Space, rule: Zoom, where: str) -> None:
+    """Raise ConfigError where a rule does not fit a space: there is no range, a key is a choice, a limit is empty."""
+    ranges = {d.key: d for d in space.dimensions if d.choices is None}
+    if not ranges:
+        raise ConfigError(f"{where}: there is no range to zoom, all of {', '.join(space.keys)} are choices.")
+    for part, keys in (("keys", rule.keys or ()), ("limits", tuple(rule.limits))):
+        for key in keys:
+            if key not in space.keys:
+                raise ConfigError(f"{where}.{part}: {key!r} is not searched over, {nearest(key, ranges)}")
+            if key not in ranges:
+                raise ConfigError(f"{where}.{part}: {key} is a choice and has no range, {nearest(key, ranges)}")
+    for key, (low, high) in rule.limits.items():
+        start, end = ranges[key].ends
+        if not low <= start <= end <= high:
+            raise ConfigError(
+                f"{where}.limits: {key} is searched over {start:g}..{end:g}, expected limits around it, "
+                f"got {low:g}..{high:g}."
+            )
+
+
+def zoom(space: Space, rule: Zoom, tried: Sequence[Mapping[str, Value]], best: Sequence[Mapping[str, Value]]) -> Space:
+    """The space of the next stage.
+
+    For every range [L, H], in its own scale (logarithms where it is logarithmic), with the k best values b_1 (the very
+    best), ..., b_k, the distinct values tried t_1 < ... < t_m, and their mean spacing h = (t_m - t_1) / (m - 1)
+    (half the range where m = 1):
+
+        low  = min(min_i b_i - h/2, the value tried next below b_1, or b_1 - h where there is none)
+        high = max(max_i b_i + h/2, the value tried next above b_1, or b_1 + h where there is none)
+
+    cut off at L and H. So where an objective with one optimum was measured without noise, the new range holds it.
+    Where b_1 lies on an end of the former range (within h/2), the optimum may lie beyond: the new range goes on beyond
+    that end by as much as it reaches inside, within `limits`; numbers that were all at least 0 (or at most 0) stay so.
+    Whole-numbered and stepped ranges keep their values, the ends rounded outwards. Choices stay. A key that none of
+    the best has (its condition does not hold) stays.
+
+    Args:
+        space: of the stage before, with its ranges.
+        tried: all of its points.
+        best: its points with a value, best first; at least one.
+    """
+    wanted = [d for d in space.dimensions if d.choices is None and (rule.keys is None or d.key in rule.keys)]
+    zoomed: dict[str, Dimension] = {}
+    for d in wanted:
+        good = [float(v) for point in best if isinstance(v := point.get(d.key), int | float)][: rule.around]
+        if good:
+            others = [float(v) for point in tried if isinstance(v := point.get(d.key), int | float)]
+            zoomed[d.key] = _zoomed(d, others, good, rule.limits.get(d.key, (-math.inf, math.inf)))
+    return space.replaced(zoomed)
+
+
+def _zoomed(d: Dimension, tried: Sequence[float], good: Sequence[float], limits: tuple[float, float]) -> Dimension:
+    start, end = (scale.position(value, d.log) for value in d.ends)
+    best = min(max(scale.position(good[0], d.log), start), end)
+    places = sorted({scale.position(value, d.log) for value in (*tried, *good)})
+    h = (places[-1] - places[0]) / (len(places) - 1) if len(places) > 1 else (end - start) / 2
+    low = min(scale.position(min(good), d.log) - h / 2, max((p for p in places if p < best), default=best - h))
+    high = max(scale.position(max(good), d.log) + h / 2, min((p for p in places if p > best), default=best + h))
+    low, high = max(low, start), min(high, end)
+    inside = (high - start, end - low)
+    if best - start <= h / 2:
+        low = start - inside[0]
+    if end - best <= h / 2:
+        high = end + inside[1]
+    return _between(d, low, high, limits)
+
+
+def _between(d: Dimension, low: float, high: float, limits: tuple[float, float]) -> Dimension:
+    """The dimension between two places of its scale, on its own values and within what it may be."""
+    start, end = d.ends
+    bottom = max(limits[0], 0.0 if start >= 0 else -math.inf)
+    top = min(limits[1], 0.0 if end <= 0 and start < 0 else math.inf)
+    low, high = (_near(d, scale.value_at(place, d.log)) for place in (low, high))
+    low, high = max(low, bottom), min(high, top)
+    if d.gap is not None:
+        steps = [math.floor((low - start) / d.gap + 1e-9), math.ceil((high - start) / d.gap - 1e-9)]
+        low, high = (start + step * d.gap for step in steps)
+        low = low if low >= bottom else low + d.gap
+        high = high if high <= top else high - d.gap
+        low = max(low, 1) if d.log else low
+    return d.between(low, high)
+
+
+def _near(d: Dimension, value: float) -> float:
+    """The value, or the former end where it is that end but for rounding."""
+    return next((end for end in d.ends if math.isclose(value, end, rel_tol=1e-12)), value)

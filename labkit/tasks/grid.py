@@ -1,0 +1,143 @@
+"""`hydra/sweeper=grid`: Hydra's grids and random samples, with a memory of what is finished."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.utils import JobReturn
+
+from labkit.config import ConfigError
+from labkit.report.progress import duration
+from labkit.tasks import multirun, seeds, session
+from labkit.tasks.jobs import Composer, Words, grid
+from labkit.tasks.multirun import Checked
+from labkit.tasks.runner import Answer, Runner, sweep_variables
+
+
+def sweep(sweeper: Any, arguments: Sequence[str]) -> list[list[JobReturn]]:
+    """Run the jobs that are not finished; the leaderboard has all. Returns the returns of this call's jobs."""
+    config, settings = sweeper.config, sweeper.settings
+    words = [f"{key}={value}" for key, value in multirun.sweep_params(config).items()]
+    parser = OverridesParser.create(sweeper.hydra_context.config_loader)
+    rows = _rows(parser.parse_overrides([*words, *arguments]), settings)
+    if not getattr(sweeper.task_function, "trains_populations", False) or multirun.task_name(config) != "train":
+        return _plain(sweeper, rows)
+    if config.seeds is not None:
+        rows = seeds.spread(rows, config.seed, config.seeds)
+    return _remembering(sweeper, rows)
+
+
+def _rows(overrides: Sequence[Override], settings: Mapping[str, Any]) -> list[Words]:
+    if settings["samples"] is not None:
+        from labkit.tasks.spaces import sample
+
+        return sample(overrides, settings["samples"], settings["sample_seed"])
+    for override in overrides:
+        if override.is_interval_sweep():
+            raise ConfigError(
+                f"{override.key_or_group}: an interval has no grid; give hydra.sweeper.samples=20 for as many random "
+                "points, or hydra/sweeper=optuna for a search."
+            )
+    return grid(overrides)
+
+
+def _plain(sweeper: Any, rows: list[Words]) -> list[list[JobReturn]]:
+    """What Hydra's basic sweeper does: for tasks that train nothing, and for other programs."""
+    size = sweeper.settings["max_batch_size"] or len(rows)
+    loader = sweeper.hydra_context.config_loader
+    for words in rows:  # a wrong job is found before the first starts
+        loader.load_sweep_config(sweeper.config, list(words))
+    multirun.write_down(sweeper.config)
+    batches = [rows[start : start + size] for start in range(0, len(rows), size)]
+    return [
+        list(sweeper.launcher.launch([list(words) for words in batch], initial_job_idx=size * i))
+        for i, batch in enumerate(batches)
+    ]
+
+
+def _remembering(sweeper: Any, rows: list[Words]) -> list[list[JobReturn]]:
+    config, settings = sweeper.config, sweeper.settings
+    session.start_writer(config)
+    jobs = multirun.check(Composer(sweeper.hydra_context.config_loader, config), rows)
+    from labkit.tasks.plan import objectives
+
+    tracker = multirun.store(config)
+    runner = Runner(sweeper, tracker, objectives(config.objective), settings["max_batch_size"])
+    if settings["dry_run"]:
+        dry_run(tracker, jobs)
+        return []
+    multirun.write_down(config)
+    if tracker is None:
+        answers = runner(jobs, [{}] * len(jobs), rerun=True)
+    else:
+        answers = _recorded(sweeper, tracker, runner, jobs)
+    complain(jobs, answers, settings["max_failure_rate"])
+    return runner.returns
+
+
+def _recorded(sweeper: Any, tracker: Any, runner: Runner, jobs: Sequence[Checked]) -> list[Answer]:
+    """The jobs under one parent run, and the leaderboard of all."""
+    config, settings = sweeper.config, sweeper.settings
+    from labkit.tasks import board
+    from labkit.tasks.pages import board_page
+
+    study = multirun.identity(config.name or "multirun", jobs)
+    with multirun.held(config, study):
+        multirun.adopt(tracker)
+        parent = multirun.open_parent(config, tracker, study, len(jobs))
+        about = board.seed_rows(config, tracker, parent, jobs) if config.seeds is not None else {}
+        common = sweep_variables(study, parent)
+        told = [{**common, **({session.PARENT_RUN: about[j.seed_group].id} if about else {})} for j in jobs]
+        answers = runner(jobs, told, settings["rerun"])
+        before = sum(answer.before for answer in answers)
+        if before:
+            print(f"{before} of {len(jobs)} jobs were finished before; hydra.sweeper.rerun=true trains them again.")
+        found = board.rows_of(tracker, study, jobs, runner.before)
+        board.fill_seed_rows(about, found, parent)
+        ranked = board.ranking(config, found, settings["baseline"])
+        page = board_page(config, study, ranked, found, tracker)
+        failed = too_many_failed(answers, settings["max_failure_rate"])
+        board.close(parent, ranked, page, board.page_place(config, study), failed)
+    return answers
+
+
+def dry_run(tracker: Any, jobs: Sequence[Checked]) -> None:
+    """List the jobs, what is done, and the time that the others should take."""
+    past = {shape: multirun.past(tracker, shape) for shape in {job.shape for job in jobs}} if tracker else {}
+    times = {shape: [row["metrics"].get("time/seconds", 0.0) for row in rows] for shape, rows in past.items()}
+    known = {row["tags"]["labkit.config_hash"] for rows in past.values() for row in rows}
+    total, unknown = 0.0, 0
+    for number, job in enumerate(jobs):
+        if job.config_hash in known:
+            state = "finished"
+        elif times.get(job.shape):
+            total += (expected := statistics.median(times[job.shape]))
+            state = f"about {duration(expected)}"
+        else:
+            unknown += 1
+            state = "no run of this shape to tell the time from"
+        print(f"{number:4d}  {state:<12}  {' '.join(job.words)}")
+    done = sum(job.config_hash in known for job in jobs)
+    rest = f", {unknown} of unknown time" if unknown else ""
+    print(f"{len(jobs)} jobs, {done} finished, the others about {duration(total)}{rest}; nothing was trained.")
+
+
+def complain(jobs: Sequence[Checked], answers: Sequence[Answer], most: float) -> None:
+    """Name the jobs that failed; raise the first failure where they are more than `most` of all."""
+    failed = [(job, answer) for job, answer in zip(jobs, answers, strict=True) if answer.status == "FAILED"]
+    for job, answer in failed:
+        error = answer.error
+        print(f"failed: {' '.join(job.words)}: {type(error).__name__}: {error}", file=sys.stderr)
+    if too_many_failed(answers, most):
+        raise failed[0][1].error or RuntimeError("a job failed")
+
+
+def too_many_failed(answers: Sequence[Answer], most: float) -> bool:
+    """Whether more than the share `most` of the jobs failed."""
+    failed = sum(answer.status == "FAILED" for answer in answers)
+    return failed > most * len(answers)

@@ -1,0 +1,93 @@
+"""The report page of a multirun or a search, put together from the store's rows."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.figure  # noqa: F401  (half a second, at best while the store is still being written)
+from omegaconf import DictConfig
+
+from labkit import report
+from labkit.report import Leaderboard, Member, PageFigure, SearchTable, StudyPage
+from labkit.report.page import page
+from labkit.tasks import provenance
+
+_CURVES = 12  # members in the figure of learning curves; more cannot be told apart
+
+
+def search_page(config: DictConfig, study: str, table: SearchTable, rows: Sequence[Any], tracker: Any) -> str:
+    """The page of a search."""
+    figures = [("The objective against every searched key, stage by stage.", report.objective_by_parameter(table))]
+    for caption, figure in (
+        ("The searched plane.", report.parameter_map(table)),
+        ("The seeds of every candidate.", report.seed_spread(table)),
+    ):
+        if figure is not None:
+            figures.append((caption, figure))
+    last = table.parts[0].entries
+    figures += _curves([(entry.run_ids[0], _label(entry)) for entry in last if entry.run_ids], tracker)
+    facts = {"answer": report.headline(table), "stages": report.search_page_stages(table)}
+    return _page(config, study, report.search_page_table(table), rows, figures, facts)
+
+
+def board_page(config: DictConfig, study: str, board: Leaderboard, rows: Sequence[Any], tracker: Any) -> str:
+    """The page of a grid."""
+    members = [(entry.run_ids[0], _label(entry)) for entry in board.entries if entry.run_ids and entry.rank]
+    return _page(config, study, report.board_page_table(board), rows, _curves(members, tracker), {})
+
+
+def question(config: DictConfig) -> str:
+    """What a sweep's file says it is about: its first comment, without the command."""
+    name = config.hydra.runtime.choices.get("sweeps")
+    if not name:
+        return ""
+    folders = [Path(source.path) for source in config.hydra.runtime.config_sources if source.schema == "file"]
+    file = next((f for folder in folders if (f := folder / "sweeps" / f"{name}.yaml").exists()), None)
+    if file is None:
+        return ""
+    comments = []
+    for line in file.read_text().splitlines():
+        if not line.startswith("#"):
+            break
+        comments.append(line.lstrip("# "))
+    return " ".join(c for c in comments if not c.startswith(("@package", "labkit ")))
+
+
+def _label(entry: Any) -> str:
+    return " ".join(f"{key}={value}" for key, value in entry.params.items()) or entry.name
+
+
+def _curves(members: Sequence[tuple[str, str]], tracker: Any) -> list[tuple[str, Any]]:
+    shown = members[:_CURVES]
+    if not shown:
+        return []
+    histories = tracker.histories([run_id for run_id, _ in shown], ["val/accuracy", "train/loss"])
+    drawn = [Member(label, history) for (_, label), history in zip(shown, histories, strict=True)]
+    return [(f"Learning curves of the best {len(drawn)}.", report.member_curves(drawn))]
+
+
+def _page(
+    config: DictConfig,
+    study: str,
+    table: Any,
+    rows: Sequence[Any],
+    figures: Sequence[tuple[str, Any]],
+    facts: dict[str, Any],
+) -> str:
+    return page(
+        StudyPage(
+            title=study,
+            question=question(config),
+            command=provenance.reproduce(list(config.hydra.overrides.task), parent=config),
+            date=datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
+            versions=provenance.versions(),
+            table=table,
+            figures=[PageFigure(caption, report.render(figure)) for caption, figure in figures],
+            opened_test=report.opened_test(rows),
+            store_hint="make ui",
+            **facts,
+        )
+    )

@@ -1,0 +1,153 @@
+"""What the store keeps of a run: its beginning, its evaluations, its end."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from labkit.engine.loop import Outcome
+from labkit.report import figures
+from labkit.tasks import provenance, session
+from labkit.tasks.plan import Plan
+from labkit.tracking.run import Run
+
+
+@dataclass(frozen=True)
+class Job:
+    """A plan, and what it was told by whoever started it.
+
+    Attributes:
+        plan: the run.
+        environment: variables; `labkit.tasks.session` names those that count.
+    """
+
+    plan: Plan
+    environment: Mapping[str, str]
+
+    @property
+    def parent(self) -> str | None:
+        """The id of the parent run, None for a run of its own."""
+        return self.environment.get(session.PARENT_RUN) or None
+
+    @property
+    def stands_out(self) -> bool:
+        """A run of its own, or what a search ends in: its figures and weights are worth their time."""
+        return self.parent is None or self.environment.get(session.STAGE) == session.FINAL
+
+
+@dataclass(frozen=True)
+class Place:
+    """A member's place in the population it was trained in; its last bits depend on it."""
+
+    members: tuple[str, ...]  # the config hashes, in order
+    order: int
+
+
+def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """The configuration as `{"optimizer.lr": "0.1"}`: each key is its own override path."""
+    flat: dict[str, str] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            flat.update(flattened(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = "null" if value is None else str(value)
+    return flat
+
+
+def parameters(config: Mapping[str, Any]) -> dict[str, str]:
+    """What the store keeps of a configuration: all but the names of groups that are chosen as wholes."""
+    return flattened({key: value for key, value in config.items() if key not in ("experiment", "sweeps", "seeds")})
+
+
+def start(job: Job) -> Run | None:
+    """The job's run in the store, None where nothing is recorded."""
+    ready, told = job.plan, job.environment
+    if not ready.tracking.enabled:
+        return None
+    marks = {tag: told[name] for name, tag in session.TAGS.items() if told.get(name)}
+    tags = {
+        "labkit.experiment": ready.choices.get("experiment", ready.name),
+        "labkit.config_hash": ready.config_hash,
+        "labkit.seed_group": ready.seed_group,
+        "labkit.shape": ready.shape,
+        "labkit.data_sha256": ready.data.sha256,
+        "labkit.data_verified": str(ready.data.verified).lower(),
+        "labkit.process": provenance.process(),
+        **marks,
+    }
+    return session.tracker(ready.paths.root).start_run(
+        experiment=ready.config["lab"],
+        name=ready.name,
+        params=parameters(ready.config),
+        tags={**provenance.tags(ready.config, ready.overrides), **tags},
+        dataset={"name": ready.data.name, "digest": ready.data.sha256, "source": ready.data.source},
+        parent_run_id=job.parent,
+    )
+
+
+def end(job: Job, run: Run, outcome: Outcome, place: Place, pruned: bool) -> None:
+    """What is known only at the end: last metrics, tags, figures, weights; then the run's status."""
+    ready = job.plan
+    run.log(outcome.steps, outcome.metrics)
+    run.set_tag("labkit.group", _group(ready, outcome, place))
+    if outcome.diverged:
+        run.set_tag("labkit.diverged_at", str(outcome.stopped_at))
+    if outcome.suggested_range is not None:
+        run.set_tag("labkit.suggested_range", "{:.3g} {:.3g}".format(*outcome.suggested_range))
+    run.artifact_text("config.yaml", OmegaConf.to_yaml(OmegaConf.create(ready.config)))
+    run.artifact_text(f"confusion_{outcome.confusion_part}.csv", _csv(ready.parts.class_names, outcome.confusion))
+    keep = {"auto": job.stands_out, True: True, False: False}
+    if keep[ready.tracking.figures]:
+        for name, content in _drawn(ready, outcome).items():
+            run.artifact_bytes(f"figures/{name}.png", content)
+    if keep[ready.tracking.weights]:
+        run.artifact_bytes("weights.npz", _npz(outcome.parameters))
+    if pruned:
+        run.set_tag("labkit.pruned_at", str(outcome.stopped_at))
+        run.finish("KILLED", f"Pruned after {outcome.stopped_at} updates: its search expected no good end.")
+    else:
+        run.finish("FINISHED")
+
+
+def break_off(run: Run, error: BaseException) -> None:
+    """End a run with the exception that ended it: FAILED, or KILLED where somebody stopped it."""
+    run.finish("FAILED" if isinstance(error, Exception) else "KILLED", f"{type(error).__name__}: {error}")
+
+
+def _group(ready: Plan, outcome: Outcome, place: Place) -> str:
+    trainer = ready.recipe.trainer
+    facts = f"dtype={trainer.precision} threads={outcome.threads} device={trainer.chosen_device()} pid={os.getpid()}"
+    members = ",".join(member[:8] for member in place.members)
+    return f"members={len(place.members)} order={place.order} {facts} of={members}"
+
+
+def _drawn(ready: Plan, outcome: Outcome) -> dict[str, bytes]:
+    drawn = {
+        "learning_curves": figures.learning_curves(outcome.history, ready.name),
+        f"confusion_matrix_{outcome.confusion_part}": figures.confusion_matrix(
+            outcome.confusion, ready.parts.class_names
+        ),
+        "gradient_norms": figures.gradient_norms(outcome.gradient_l1),
+    }
+    if outcome.range_curve is not None and outcome.suggested_range is not None:
+        lr, loss = outcome.range_curve
+        accuracy = [(row["lr"], row["val/accuracy"]) for _, row in outcome.history if "val/accuracy" in row]
+        drawn["range_test"] = figures.range_test(lr, loss, accuracy, outcome.suggested_range)
+    return {name: figures.render(figure) for name, figure in drawn.items()}
+
+
+def _csv(class_names: Sequence[str], confusion: np.ndarray) -> str:
+    """A confusion matrix with its class names as first line."""
+    return "\n".join([",".join(class_names), *(",".join(map(str, row)) for row in confusion.tolist())]) + "\n"
+
+
+def _npz(tensors: Mapping[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **{name: tensor.numpy() for name, tensor in tensors.items()})
+    return buffer.getvalue()

@@ -1,0 +1,214 @@
+"""`hydra/sweeper=optuna`: the search of `labkit.search`, its trials run as jobs through Hydra's launcher."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from labkit.report.entries import is_maximised
+from labkit.report.progress import duration
+from labkit.search import samplers, stages
+from labkit.search.search import Answer, Definition, Proposal, SearchError, SearchResult, outlook, search
+from labkit.search.space import Space
+from labkit.tasks import multirun, runner, session, spaces
+from labkit.tasks.jobs import Composer, Words, merged
+from labkit.tasks.multirun import Checked
+from labkit.tasks.runner import Runner
+
+
+def sweep(sweeper: Any, arguments: Sequence[str]) -> SearchResult | None:
+    """Search, confirm and train the winner, as far as that is not done; then show the table of all of it."""
+    settings: dict[str, Any] = {
+        key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+        for key, value in sweeper.settings.items()
+    }
+    former = settings["search_space"] or {}
+    words = [f"{key}={value}" for key, value in {**former, **multirun.sweep_params(sweeper.config)}.items()]
+    parser = OverridesParser.create(sweeper.hydra_context.config_loader)
+    fixed, searched = spaces.divided(parser.parse_overrides([*words, *arguments]))
+    space = spaces.space(searched, settings["conditions"])
+    ours = getattr(sweeper.task_function, "trains_populations", False)
+    if ours and multirun.task_name(sweeper.config) == "train":
+        return LabSearch(sweeper, settings, fixed, space).run()
+    return _search_any(sweeper, settings, fixed, space)
+
+
+def defined(study: str, space: Space, settings: Mapping[str, Any], directions: Sequence[str], seed: int) -> Definition:
+    """The search that `hydra.sweeper`'s keys describe; raises ConfigError.
+
+    Args:
+        study: its name, unless the keys give one.
+        directions: of the objectives, unless the keys give them.
+        seed: the first of the runs.
+    """
+    common = {key: settings[key] for key in ("sampler", "n_trials", "n_jobs", "pruner")}
+    samplers.check(common["sampler"], "hydra.sweeper.sampler")
+    told = settings["direction"]
+    return Definition(
+        study=settings["study_name"] or study,
+        space=space,
+        stages=stages.read(settings["stages"], common),
+        confirm=stages.read_confirm(settings["confirm"]),
+        final=stages.read_final(settings["final"]),
+        directions=tuple(directions) if told is None else (told,) if isinstance(told, str) else tuple(told),
+        seed=settings["seed"],
+        base_seed=seed,
+        max_failure_rate=settings["max_failure_rate"],
+    )
+
+
+class LabSearch:
+    """One search on runs of labkit."""
+
+    def __init__(self, sweeper: Any, settings: Mapping[str, Any], fixed: Words, space: Space) -> None:
+        from labkit.tasks.plan import objectives
+
+        self.sweeper, self.config, self.settings = sweeper, sweeper.config, settings
+        self.fixed, self.space = fixed, space
+        session.start_writer(self.config)
+        self.composer = Composer(sweeper.hydra_context.config_loader, self.config)
+        self.objectives = objectives(self.config.objective)
+        self.corners = multirun.check(self.composer, [self._words(corner) for corner in spaces.corners(space)])
+        name = self.config.hydra.runtime.choices.get("sweeps") or self.config.name or "search"
+        directions = ["maximize" if is_maximised(name) else "minimize" for name in self.objectives]
+        study = f"{name}-{fingerprint(self.corners[0], space)}"
+        self.definition = defined(study, space, settings, directions, self.config.seed)
+        self.folder = Path(self.config.paths.root) / "mlruns" / "studies"
+        self.tracker = multirun.store(self.config)
+
+    def run(self) -> SearchResult | None:
+        """What is missing of the search, and its table."""
+        if self.settings["dry_run"]:
+            self.dry_run()
+            return None
+        from labkit.tasks import search_board
+
+        try:
+            result = search(self.definition, self.evaluate, self.settings["storage"], self.folder, _say)
+        except SearchError:
+            if "parent" in self.__dict__ and self.parent is not None:
+                search_board.close(self.config, self.definition, self.tracker, self.parent, None)
+            raise
+        if self.tracker is not None:
+            parent = self.parent if result.evaluated else None
+            search_board.close(self.config, self.definition, self.tracker, parent, result)
+        return result
+
+    @cached_property
+    def runner(self) -> Runner:
+        """Made for the first trial, when the search is held and certain to have something to do."""
+        multirun.write_down(self.config)
+        return Runner(self.sweeper, self.tracker, self.objectives)
+
+    @cached_property
+    def parent(self) -> Any:
+        """The parent run, opened for the first trial likewise."""
+        if self.tracker is None:
+            return None
+        multirun.adopt(self.tracker)
+        return multirun.open_parent(self.config, self.tracker, self.definition.study, 0)
+
+    def evaluate(
+        self, stage: str, overrides: tuple[str, ...], proposals: Sequence[Proposal], purpose: str
+    ) -> list[Answer]:
+        """Run a batch of trials, each on its seeds."""
+        rows: list[Words] = []
+        owners: list[int] = []
+        for i, proposal in enumerate(proposals):
+            point = self._words(spaces.words(proposal.params, self.space), *overrides, f"purpose={purpose}")
+            own = [merged(point, [f"seed={seed}", "seeds=null"]) for seed in self._seeds(proposal)] or [point]
+            rows += own
+            owners += [i] * len(own)
+        jobs = multirun.check(self.composer, rows)
+        answers = self.runner(jobs, [self._told(stage, proposals[owner]) for owner in owners])
+        trials: list[list[runner.Answer]] = [[] for _ in proposals]
+        for owner, answer in zip(owners, answers, strict=True):
+            trials[owner].append(answer)
+        return [folded(trial) for trial in trials]
+
+    def _seeds(self, proposal: Proposal) -> Sequence[int]:
+        """Those of the proposal, else those of `seeds=5`, else none: the configuration's own."""
+        count: int = self.config.seeds or 0
+        return proposal.seeds or range(self.config.seed, self.config.seed + count)
+
+    def _told(self, stage: str, proposal: Proposal) -> dict[str, str]:
+        common = runner.sweep_variables(self.definition.study, self.parent)
+        own = {session.STAGE: stage, session.TRIAL: str(proposal.number)}
+        if any(one.name == stage and one.pruner is not None for one in self.definition.stages):
+            own |= {session.PRUNED_BY: proposal.trial[0], session.STUDY_OF_TRIAL: proposal.trial[1]}
+        return {**common, **own}
+
+    def _words(self, point: Sequence[str], *more: str) -> Words:
+        return merged(self.fixed, point, more)
+
+    def dry_run(self) -> None:
+        """Print the stages, what is done of them, and the time that the rest should take."""
+        print(f"study {self.definition.study}")
+        for stage in outlook(self.definition, self.settings["storage"], self.folder):
+            middle = multirun.check(self.composer, [merged(self.corners[0].words, stage.overrides)])[0]
+            past = multirun.past(self.tracker, middle.shape) if self.tracker is not None else []
+            each = statistics.median(r["metrics"].get("time/seconds", 0.0) for r in past) if past else None
+            runs = (stage.trials - stage.done) * max(stage.seeds or self.config.seeds or 1, 1)
+            time = "no run of this shape to tell the time from" if each is None else f"about {duration(each * runs)}"
+            print(f"  {stage.stage:<10} {stage.trials:4d} trials, {stage.done} finished, {runs} runs to go: {time}")
+        print("nothing was trained.")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def folded(answers: Sequence[runner.Answer]) -> Answer:
+    """The jobs of a trial as one answer: the mean over its seeds, unless one of them failed or had no value."""
+    run_ids = tuple(answer.run_id for answer in answers if answer.run_id)
+    for status, state in (("FAILED", "failed"), ("DIVERGED", "diverged"), ("PRUNED", "pruned")):
+        worst = [answer for answer in answers if answer.status == status]
+        if worst:
+            return Answer(None, state, run_ids=run_ids, note=str(worst[0].error or ""))
+    rows = [answer.values for answer in answers if answer.values is not None]
+    if len(rows) < len(answers):
+        return Answer(None, "failed", run_ids=run_ids, note="the job measured no objective")
+    values = tuple(statistics.fmean(column) for column in zip(*rows, strict=True))
+    spread = statistics.stdev(row[0] for row in rows) if len(rows) > 1 else None
+    return Answer(values, "complete", spread, run_ids)
+
+
+def fingerprint(job: Checked, space: Space) -> str:
+    """Six digits of a hash of what a search holds fixed: another of it is another search."""
+    from labkit.tasks.plan import left_out_of_hash
+
+    searched = {d.key for d in space.dimensions}
+    fixed = {
+        group: {k: v for k, v in value.items() if f"{group}.{k}" not in searched}
+        if isinstance(value, Mapping)
+        else value
+        for group, value in job.config.items()
+        if group not in searched and group not in left_out_of_hash
+    }
+    if isinstance(fixed.get("data"), Mapping):
+        fixed["data"] = {key: value for key, value in fixed["data"].items() if key != "root"}
+    return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:6]
+
+
+def _search_any(sweeper: Any, settings: Mapping[str, Any], fixed: Words, space: Space) -> SearchResult:
+    """A search on the jobs of any Hydra program, each returning its objective; remembered only under a study's name."""
+    launcher = Runner(sweeper, None, ())
+    folder = Path(str(sweeper.config.hydra.sweep.dir)).absolute()
+    multirun.write_down(sweeper.config)
+
+    def evaluate(_: str, overrides: tuple[str, ...], proposals: Sequence[Proposal], purpose: str) -> list[Answer]:
+        rows = [merged(fixed, spaces.words(p.params, space), overrides) for p in proposals]
+        answers = launcher([Checked(words, "", "", "", 0, {}) for words in rows], [{}] * len(rows))
+        return [folded([answer]) for answer in answers]
+
+    definition = defined("search", space, settings, ("minimize",), 0)  # as in Hydra's own Optuna sweeper
+    return search(definition, evaluate, settings["storage"], folder)

@@ -1,0 +1,65 @@
+"""What a search leaves: one sorted table as CSV and Markdown, and a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import DictConfig
+
+from labkit.report.search_layouts import search_csv, search_markdown
+from labkit.report.search_table import StageFacts, search_table
+from labkit.search.search import Definition, SearchResult
+from labkit.tasks.board import keep_page, nearby, page_place
+from labkit.tasks.pages import search_page
+from labkit.tasks.plan import objectives
+
+
+def close(
+    config: DictConfig,
+    definition: Definition,
+    tracker: Any,
+    parent: Any,
+    result: SearchResult | None,
+) -> None:
+    """Keep table and page with the parent run, end it, and print the table; a search that failed has no page."""
+    rows = newest(tracker.find(f"tags.`labkit.study` = '{definition.study}'"))
+    first = objectives(config.objective)[0]
+    table = search_table(rows, facts(definition, result), first, maximise=definition.directions[0] == "maximize")
+    if table.parts:
+        print(search_markdown(table))
+    if parent is None:
+        return
+    parent.artifact_text("search.csv", search_csv(table))
+    parent.artifact_text("search.md", search_markdown(table))
+    if result is None:
+        parent.finish("FAILED", "The search could not be finished.")
+        return
+    place = page_place(config, definition.study)
+    keep_page(parent, search_page(config, definition.study, table, rows, tracker), place)
+    parent.finish("FINISHED")
+    print(f"report     {nearby(place)}")
+
+
+def facts(definition: Definition, result: SearchResult | None) -> list[StageFacts]:
+    """The stages as the table wants to know them."""
+    if result is None:
+        return [
+            StageFacts(stage.name, str(stage.sampler), tuple(stage.overrides), definition.space.range_text())
+            for stage in definition.stages
+        ]
+    own = {stage.name: stage for stage in definition.stages}
+    found = [
+        StageFacts(one.name, str(own[one.name].sampler), one.overrides, one.space.range_text(), one.space.plain())
+        for one in result.stages
+        if one.space is not None
+    ]
+    return [*found, *(StageFacts(name) for name in ("confirm", "final"))]
+
+
+def newest(rows: Sequence[Any]) -> list[Any]:
+    """Of the runs of one job in one stage only the newest, or the newest that finished: a killed one was run again."""
+    found: dict[tuple[str, str], Any] = {}
+    for row in sorted(rows, key=lambda row: row["status"] == "FINISHED"):
+        found[row["tags"].get("labkit.stage", ""), row["tags"].get("labkit.config_hash", row["run_id"])] = row
+    return sorted(found.values(), key=lambda row: row["start_time"])

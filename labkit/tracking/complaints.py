@@ -1,0 +1,48 @@
+"""What the stores' errors mean: MLflow hands on the words of SQLite, PostgreSQL or the system."""
+
+from __future__ import annotations
+
+_CAUSES = (  # (words of an error message, lower case; what they mean and what to do)
+    (("database is locked",), "another process kept it locked for too long; end it, or run fewer jobs at once"),
+    (("no space left", "disk is full", "disk i/o error", "quota exceeded"), "the disk is full or failing; make room"),
+    (("not a database", "malformed"), "this is not a readable SQLite database; move it away or restore a copy"),
+    (("readonly database", "permission denied"), "no permission to write there"),
+    (("out-of-date database schema",), "it was made by another MLflow version; copy it, then run `mlflow db upgrade`"),
+    (("no module named 'psycopg",), "its driver is not installed: pip install 'labkit[postgresql]'"),
+    (
+        ("lock timeout",),
+        "another process has been opening it for minutes; end it (pg_locks: advisory)",
+    ),
+    (
+        ("too many clients", "remaining connection slots"),
+        "all connections are taken; raise its max_connections",
+    ),
+    (("password authentication failed", "no password supplied"), "user or password is wrong"),
+    (("connection refused", "max retries exceeded", "could not connect"), "the server does not answer"),
+)
+_BEFORE = (  # nothing was done: any action may be tried again
+    *("database is locked", "no space left", "disk is full", "disk i/o error", "quota exceeded"),
+    *("unique constraint failed: datasets", 'unique constraint "dataset_pk"'),  # two first runs on the same data
+    *("failed: connection refused", "the database system is", "too many clients", "remaining connection slots"),
+)
+_MEANWHILE = (  # a connection broke: it may have been done, so only what may be done twice is tried again
+    *("server closed the connection", "terminating connection", "connection reset", "connection is lost"),
+    *("connection has been closed unexpectedly", "the connection is closed", "consuming input failed"),
+)
+
+
+def meaning(text: str) -> str | None:
+    """What an error's text means and what to do, as a clause; None if it is not known."""
+    lower = text.lower()
+    return next((said for words, said in _CAUSES if any(word in lower for word in words)), None)
+
+
+def passing(error: BaseException, repeatable: bool = True) -> bool:
+    """Whether trying again may help: a lock, a full disk, a server that restarts.
+
+    Args:
+        error: what happened.
+        repeatable: whether the action may be done twice, as setting a tag may and creating a run may not.
+    """
+    text = f"{error} {error.__cause__}".lower()
+    return any(word in text for word in (*_BEFORE, *(_MEANWHILE if repeatable else ())))

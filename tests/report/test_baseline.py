@@ -1,0 +1,114 @@
+"""Differences to a baseline: against scipy's paired t test, and what a baseline may be called."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+import scipy.stats
+
+from labkit.config import ConfigError
+from labkit.report.layouts import to_csv, to_markdown
+from labkit.report.leaderboard import rank
+
+VALUES = {"0": [0.50, 0.53, 0.49, 0.55], "0.001": [0.52, 0.55, 0.50, 0.58], "1e-05": [0.51, 0.52, 0.50, 0.55]}
+
+
+def row(run_id, value, name="x", status="FINISHED", **params):
+    params = {key.replace("__", "."): str(item) for key, item in params.items()}
+    metrics = {"val/accuracy": value}
+    return {"run_id": run_id, "name": name, "status": status, "params": params, "metrics": metrics, "tags": {}}
+
+
+def rows():
+    return [
+        row(f"{l2}-{seed}".ljust(32, "f"), value, loss__l2=l2, seed=seed, model__hidden="[50, 10]", fixed="True")
+        for l2, values in VALUES.items()
+        for seed, value in enumerate(values)
+    ]
+
+
+def entry(board, l2):
+    return next(entry for entry in board.entries if entry.params["loss.l2"] == l2)
+
+
+def test_differences_are_those_of_the_paired_t_test():
+    board = rank(rows(), baseline="loss.l2=0")
+    assert entry(board, "0").is_baseline
+    assert entry(board, "0").difference is None
+    for l2 in ("0.001", "1e-05"):
+        expected = scipy.stats.ttest_rel(VALUES[l2], VALUES["0"])
+        found = entry(board, l2).difference
+        assert found.n == 4
+        assert found.p_value == pytest.approx(expected.pvalue)
+        assert found.difference + found.half_width == pytest.approx(expected.confidence_interval().high)
+
+
+def test_layouts_show_them():
+    text = to_markdown(rank(rows(), baseline="loss.l2=0"))
+    assert "| difference to loss.l2=0 |" in text
+    assert "| +2.00 [+0.70, +3.30] p=0.016 |" in text
+    assert "| baseline |" in text
+    assert "percentage points, paired over the seeds both have" in text
+    lines = list(csv.DictReader(io.StringIO(to_csv(rank(rows(), baseline="loss.l2=0")))))
+    assert float(lines[0]["difference"]) == pytest.approx(0.02)
+    assert lines[0]["difference_n"] == "4"
+    assert float(lines[0]["difference_low"]) == pytest.approx(0.02 - 0.012990, abs=1e-5)
+    assert lines[2]["difference"] == ""
+
+
+def test_a_seed_that_only_one_has_is_left_out_and_said():
+    board = rank([*rows(), row("g" * 32, 0.9, loss__l2="0.001", seed=9, model__hidden="[50, 10]", fixed="True")],
+                 baseline="loss.l2=0")  # fmt: skip
+    assert entry(board, "0.001").difference.difference == pytest.approx(0.02)
+    assert "p=0.016 (4 of 5 seeds)" in to_markdown(board)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "loss.l2=0.001",
+        "loss.l2=1e-3",
+        "loss.l2=0.001,model.hidden=[50,10]",
+        "fixed=true,loss.l2=0.0010",
+        "0.001-0ffff",
+        "0.001-2".ljust(32, "f"),
+    ],
+)
+def test_names_of_a_baseline(name):
+    assert entry(rank(rows(), baseline=name), "0.001").is_baseline
+
+
+def test_a_run_by_its_name():
+    board = rank([row("p", 0.5, "plain", a=1), row("q", 0.6, "other", a=2)], baseline="plain")
+    assert [e.is_baseline for e in board.entries] == [False, True]
+    assert board.entries[0].difference.difference == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("loss.l=0", "baseline: unknown parameter 'loss.l', did you mean 'loss.l2'?"),
+        ("loss.l2=3", "baseline: no run has loss.l2=3, valid: 0, 0.001, 1e-05."),
+        ("fixed=true", "baseline: expected one setting, got 'fixed=true' which fits 3; a name that fits only one is "
+         "'loss.l2=0.001'."),
+        ("y", "baseline: expected the name or id of a run, or key=value, got 'y' which no run has, valid: x."),
+    ],
+)  # fmt: skip
+def test_a_baseline_that_is_none_is_refused_in_one_sentence(name, sentence):
+    with pytest.raises(ConfigError) as error:
+        rank(rows(), baseline=name)
+    assert str(error.value) == sentence
+
+
+def test_parts_that_fit_only_apart_are_refused():
+    mixed = [row("p", 0.5, a=1, b=1), row("q", 0.5, a=2, b=2)]
+    with pytest.raises(ConfigError, match="every part of 'a=1,b=2' fits some run, but no run has all of them"):
+        rank(mixed, baseline="a=1,b=2")
+
+
+def test_a_baseline_without_a_result_leaves_the_ranking_and_says_why():
+    board = rank([row("p", 0.5, a=1), row("q", 0.6, status="FAILED", a=2)], baseline="a=2")
+    assert [(e.rank, e.difference) for e in board.entries] == [(1, None), (None, None)]
+    assert "No differences: the baseline a=2 has no result (FAILED)." in to_markdown(board)
