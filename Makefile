@@ -2,12 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+FULL_READY := .venv/.ready-full
+BENCH_READY := .venv/.ready-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train ui test test-full lint types bench clean
+.PHONY: help setup demo train ui test test-full lint types bench bench-sweeps clean
 
 help: ## show every target with one line
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(READY) ## make .venv with pinned versions (once)
 
@@ -17,7 +19,15 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: setup ## a small sweep over loss.l2 on embedded data, with a leaderboard
+$(FULL_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,parallel,slurm,ray,postgresql]'
+	@touch $@
+
+$(BENCH_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
+	@touch $@
+
+demo: setup ## a coarse-to-fine search for loss.l2 on embedded data, with a table and a report page
 	$(BIN)/labkit sweeps=demo
 
 train: setup ## one run: make train ARGS="experiment=kth/ex3 seed=1"
@@ -29,7 +39,7 @@ ui: setup ## open MLflow's UI on the store under mlruns/, on this machine only
 test: setup ## the test suite: no network, no data files
 	$(BIN)/python -m pytest
 
-test-full: setup ## also the slow tests, and those on real data where LABKIT_DATA is set
+test-full: $(FULL_READY) ## also the slow tests, each launcher, PostgreSQL, and real data where LABKIT_DATA is set
 	$(BIN)/python -m pytest -m ''
 
 lint: setup ## ruff: style and format
@@ -40,6 +50,9 @@ types: setup ## mypy
 
 bench: setup ## our step against a plain torch loop, start-up, memory
 	$(BIN)/python benchmarks/run.py
+
+bench-sweeps: $(BENCH_READY) ## whole sweeps against what one would use instead, on real data (LABKIT_DATA); an hour
+	$(BIN)/python -m benchmarks.sweeps $(ARGS)
 
 clean: ## remove the environment and caches; runs in mlruns/ stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

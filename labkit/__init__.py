@@ -11,10 +11,12 @@ The map, in reading order; a package imports only from the ones above it:
     metrics     accuracy, macro precision and recall, gradient L1 norms
     engine      recipe -> population -> step -> loop -> outcome
     tracking    the one writer to MLflow, a process of its own
-    report      run records -> tables, figures, leaderboard
-    tasks       what the entrypoint can do: train, info, compare
+    search      spaces, stages from coarse to fine, zoom, resume: Optuna without Hydra in sight
+    report      run records -> tables, figures, leaderboard, pages
     compose     command-line words -> one composed configuration
+    tasks       what the entrypoint can do: train, info, compare; multiruns: jobs, populations, grid, search
     cli         the single entrypoint
+    plugins     the shells by which Hydra finds our launcher and sweepers
 
 In a notebook: `from labkit import run`, `run("experiment=kth/ex3", "seed=1").metrics["test/accuracy"]`.
 """
@@ -26,17 +28,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labkit.config import ConfigError
-    from labkit.tasks.result import Result
+    from labkit.tasks.result import Result, Table
     from labkit.tasks.run import run
+    from labkit.tasks.sweep import sweep
 
 # A thread that waits at a barrier gives its core away soon. On a busy machine two threads that spin for libgomp's usual
 # 300,000 rounds train up to ten times slower (docs/decisions.md); it is read when torch is first imported.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 __version__ = "0.1.0"
-__all__ = ["ConfigError", "Result", "run"]
+__all__ = ["ConfigError", "Result", "Table", "run", "sweep"]
 
-_HOMES = {"ConfigError": "labkit.config", "Result": "labkit.tasks.result", "run": "labkit.tasks.run"}
+_HOMES = {
+    "ConfigError": "labkit.config",
+    "Result": "labkit.tasks.result",
+    "Table": "labkit.tasks.result",
+    "run": "labkit.tasks.run",
+    "sweep": "labkit.tasks.sweep",
+}
 
 
 def __getattr__(name: str) -> Any:

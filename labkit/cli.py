@@ -14,7 +14,7 @@ from labkit.compose import CONF, explain, is_complaint, register_resolvers
 register_resolvers()
 
 
-def _entry(config: DictConfig) -> Any:
+def entry(config: DictConfig) -> Any:
     """What Hydra calls for every job."""
     from hydra.core.hydra_config import HydraConfig
 
@@ -28,8 +28,8 @@ def _entry(config: DictConfig) -> Any:
         raise
 
 
-_entry.trains_populations = True  # type: ignore[attr-defined]  # hydra/launcher=population asks
-_start = hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(_entry)
+entry.trains_populations = True  # type: ignore[attr-defined]  # hydra/launcher=population asks
+_start = hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(entry)
 _wants_traces = False
 
 

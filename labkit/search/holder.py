@@ -125,6 +125,8 @@ def _claimed(storage: Any, study: str) -> Any:
             record = optuna.create_study(study_name=f"{prefix}{last + 1}", storage=storage)
         except DuplicatedStudyError:
             raise taken(study, {}) from None  # of two that came at once the other was first
+        if max(_numbers(storage, prefix)) > last + 1:  # we were asleep while others came and went
+            raise taken(study, {})
         record.set_user_attr(_RECORD, {**myself(), "beat": time.time()})
         for number in former:
             optuna.delete_study(study_name=f"{prefix}{number}", storage=storage)

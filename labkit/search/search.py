@@ -1,287 +1,182 @@
-"""The search itself: stage after stage, then the best again on fresh seeds, then the winner; without Hydra in sight."""
+"""The search itself: stage after stage, then the best again on fresh seeds, then the winner; no Hydra in sight."""
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labkit.config import ConfigError, shown
-from labkit.search import zoom as zooming
-from labkit.search.holding import hold
-from labkit.search.space import Dimension, Point, Space
-from labkit.search.stages import CONFIRM, FINAL, Confirm, Final, Stage
-from labkit.search.storage import location, opened
-from labkit.search.study import Answer, Proposal, StageStudy, Trial, budget, finished, open_stage
+from labkit.search import results, samplers, study
+from labkit.search import storage as stores
+from labkit.search.outlook import Outlook, outlook
+from labkit.search.plans import Plan, again, check, definition_of, trials_of
+from labkit.search.results import Candidate, SearchFailed, SearchResult, StageResult
+from labkit.search.space import Space
+from labkit.search.stages import CONFIRM, FINAL, Definition, Stage
+from labkit.search.study import StageStudy
+from labkit.search.trials import Answer, Proposal, Trial, Wanted
+from labkit.search.zoom import zoom
 
-__all__ = ["Answer", "Definition", "Proposal", "SearchError", "SearchResult", "outlook", "search"]
+__all__ = [
+    "Answer",
+    "Candidate",
+    "Definition",
+    "Evaluate",
+    "Outlook",
+    "Proposal",
+    "SearchFailed",
+    "SearchResult",
+    "StageResult",
+    "Trial",
+    "outlook",
+    "search",
+]
 
-# (stage, override words, proposals, purpose: search or comparison) -> one answer per proposal, in order.
+# evaluate(stage, overrides, proposals, purpose): one answer per proposal, in their order.
 Evaluate = Callable[[str, tuple[str, ...], Sequence[Proposal], str], Sequence[Answer]]
-_FRESH = {CONFIRM: 1000, FINAL: 2000}  # above the first seed of the runs: no stage uses them
-
-
-class SearchError(RuntimeError):
-    """A search cannot go on: too many trials failed, or none of a stage gave a value."""
-
-
-@dataclass(frozen=True)
-class Definition:
-    """A whole search.
-
-    Attributes:
-        study: its name.
-        space: what is searched.
-        stages: in order, each with its own overrides.
-        confirm, final: None to leave out; they take over the last stage's overrides.
-        directions: maximize or minimize, one per objective.
-        seed: of the samplers.
-        base_seed: the first of the runs; the confirmation's fresh seeds begin 1000 above it, those of the end 2000.
-        max_failure_rate: of a batch.
-    """
-
-    study: str
-    space: Space
-    stages: tuple[Stage, ...]
-    confirm: Confirm | None = None
-    final: Final | None = None
-    directions: tuple[str, ...] = ("maximize",)
-    seed: int = 0
-    base_seed: int = 0
-    max_failure_rate: float = 0.0
-
-
-@dataclass(frozen=True)
-class StageResult:
-    """What came of a stage: its range, if it searched one, the words of its trials, and the trials by their place."""
-
-    name: str
-    space: Space | None
-    overrides: tuple[str, ...]
-    trials: tuple[Trial, ...]
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """What came of a search.
-
-    Attributes:
-        study: its name.
-        stages: in order, confirmation and final training last.
-        best: the points with a value of the last stage, or of the confirmation, best first.
-        evaluated: trials that this call ran; 0 where all had been done.
-    """
-
-    study: str
-    stages: tuple[StageResult, ...]
-    best: tuple[Point, ...]
-    evaluated: int
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """A stage before it runs: its trials, how many are done, on how many seeds each (0: the configuration's own)."""
-
-    stage: str
-    trials: int
-    done: int
-    seeds: int
-    overrides: tuple[str, ...]
 
 
 def search(
     definition: Definition,
     evaluate: Evaluate,
-    storage: str | None = None,
+    storage: str | None = "journal",
     folder: Path = Path("mlruns/studies"),
     report: Callable[[str], None] | None = None,
 ) -> SearchResult:
-    """Hold a search and run what is missing of it.
+    """Run what is missing of a search: all of it the first time, nothing once all is done.
+
+    It holds the study meanwhile. Trials that a dead process left open, and those that failed in an earlier call, are
+    run again at the same point; then what a larger budget adds follows. The range of a stage is decided when it begins
+    and kept: a larger budget of the stage before does not move it. The confirmation is about the best of the last
+    stage as they are now; trials of it that are done already are not run again.
 
     Args:
         definition: the search.
         evaluate: runs a batch of trials.
-        storage: `journal` (or None) or a server's URL.
-        folder: of journals and locks.
-        report: takes one line per stage.
+        storage: `journal`, or a server's URL.
+        folder: of journals.
+        report: takes one line per stage with something to do.
 
     Raises:
-        ConfigError: the definition contradicts itself or what an earlier call did, or somebody else holds the search.
-        SearchError: more trials of a batch failed than allowed, or no trial of a stage gave a value.
+        ConfigError: another process holds it, its storage cannot be reached, or it exists with another definition.
+        SearchFailed: too many trials of a batch failed, or no trial of a stage came to a value.
     """
-    check(definition)
-    where = location(storage, definition.study, folder)
-    with hold(storage, definition.study, folder):
-        run = _Run(definition, evaluate, opened(where), where, report or (lambda line: None))
-        best: tuple[Point, ...] = ()
-        space = definition.space
-        for stage in definition.stages:
-            if stage.zoom is not None:
-                space = zooming.zoom(run.spaces[-1], stage.zoom, [t.params for t in run.results[-1].trials], best)
-            best = run.stage(stage, space)
-        overrides = definition.stages[-1].overrides
-        if definition.confirm is not None:
-            overrides = (*overrides, *definition.confirm.overrides)
-            best = run.again(CONFIRM, best[: definition.confirm.top], definition.confirm.seeds, overrides, "search")
-        if definition.final is not None:
-            overrides = (*overrides, *definition.final.overrides)
-            run.again(FINAL, best[:1], definition.final.seeds, overrides, "comparison")
-        return SearchResult(definition.study, tuple(run.results), best, run.evaluated)
+    place = stores.location(storage, definition.study, folder)
+    with stores.hold(storage, definition.study, folder):
+        store = stores.opened(place)
+        return _Run(definition, evaluate, report or (lambda line: None), store, place).all()
 
 
-def check(definition: Definition) -> None:
-    """Raise ConfigError for what contradicts itself."""
-    if len(definition.directions) > 1 and any(stage.pruner for stage in definition.stages):
-        raise ConfigError("hydra.sweeper.pruner: a search with several objectives cannot prune; leave it null.")
-    for direction in definition.directions:
-        if direction not in ("maximize", "minimize"):
-            raise ConfigError(f"hydra.sweeper.direction: expected maximize or minimize, got {shown(direction)}.")
-    rate, seed = definition.max_failure_rate, definition.seed
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
-        raise ConfigError(f"hydra.sweeper.max_failure_rate: expected a share from 0 to 1, got {shown(rate)}.")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ConfigError(f"hydra.sweeper.seed: expected a whole number of at least 0, got {shown(seed)}.")
-    for stage in definition.stages:
-        if stage.zoom is not None:
-            zooming.check(definition.space, stage.zoom, f"hydra.sweeper.stages.{stage.name}.zoom")
-        budget(stage, definition.space)
-
-
-def outlook(definition: Definition, storage: str | None = None, folder: Path = Path("mlruns/studies")) -> list[Outlook]:
-    """Every stage and what is done of it; reads, and creates nothing."""
-    check(definition)
-    where = location(storage, definition.study, folder)
-    there = opened(where) if "://" in where or Path(where).exists() else None
-    rows = [(s.name, budget(s, definition.space), s.seeds or 0, s.overrides) for s in definition.stages]
-    overrides = definition.stages[-1].overrides
-    for name, more in ((CONFIRM, definition.confirm), (FINAL, definition.final)):
-        if more is not None:
-            overrides = (*overrides, *more.overrides)
-            rows.append((name, getattr(more, "top", 1) * more.seeds, 1, overrides))
-    return [Outlook(name, trials, _done(there, f"{definition.study}/{name}"), s, w) for name, trials, s, w in rows]
-
-
-def _done(storage: Any, study: str) -> int:
-    import optuna
-
-    if storage is None or study not in {one.study_name for one in storage.get_all_studies()}:
-        return 0
-    trials = finished(optuna.load_study(storage=storage, study_name=study))
-    return sum(trial.state != "failed" for trial in trials)
-
-
+@dataclass
 class _Run:
-    """A search on its way.
+    """A search on its way."""
 
-    Attributes:
-        results: of the stages so far.
-        spaces: their ranges.
-        evaluated: trials of this call.
-    """
+    definition: Definition
+    evaluate: Evaluate
+    report: Callable[[str], None]
+    store: Any
+    place: str
+    evaluated: int = 0
+    existing: set[str] = field(default_factory=set)
 
-    def __init__(
-        self, definition: Definition, evaluate: Evaluate, storage: Any, where: str, report: Callable[[str], None]
-    ) -> None:
-        self.definition, self.evaluate, self.storage, self.where = definition, evaluate, storage, where
-        self.report = report
-        self.results: list[StageResult] = []
-        self.spaces: list[Space] = []
-        self.evaluated = 0
-
-    def stage(self, stage: Stage, space: Space) -> tuple[Point, ...]:
-        """One stage to its budget; returns its points with a value, best first."""
-        study = self._open(stage, self.definition.space, space)
-        self.spaces.append(study.space)
-        self._complete(study, lambda proposals: self.evaluate(stage.name, stage.overrides, proposals, "search"))
-        return self._close(StageResult(stage.name, study.space, stage.overrides, tuple(study.trials())))
-
-    def again(
-        self, name: str, points: Sequence[Point], seeds: int, overrides: tuple[str, ...], purpose: str
-    ) -> tuple[Point, ...]:
-        """Known points on fresh seeds; returns them by the mean of their values, best first.
-
-        The study's own space is (candidate, seed); which candidates they were is kept with it.
-        """
-        first = self.definition.base_seed + _FRESH[name]
-        own = {"candidate": range(len(points)), "seed": range(first, first + seeds)}
-        space = Space(tuple(Dimension(key, choices=tuple(values)) for key, values in own.items()))
-        study = self._open(Stage(name, "grid", len(points) * seeds, overrides=overrides), space, space)
-        candidates = study.candidates(points)
-
-        def evaluate(proposals: Sequence[Proposal]) -> Sequence[Answer]:
-            rows = [
-                Proposal(p.number, p.index, dict(candidates[_whole(p, "candidate")]), (_whole(p, "seed"),), p.trial)
-                for p in proposals
-            ]
-            return self.evaluate(name, overrides, rows, purpose)
-
-        self._complete(study, evaluate)
-        trials = [
-            Trial(t.number, t.index, candidates[_whole(t, "candidate")], t.values, t.state, None, t.run_ids, t.note)
-            for t in study.trials()
-        ]
-        return self._close(StageResult(name, None, overrides, tuple(trials)))
-
-    def _open(self, stage: Stage, declared: Space, space: Space) -> StageStudy:
+    def all(self) -> SearchResult:
+        """Every stage, the confirmation and the winner's training."""
         definition = self.definition
-        rules = {"directions": definition.directions, "seed": definition.seed}
-        return open_stage(self.storage, self.where, definition.study, stage, declared, space, rules)
+        self.existing = study.names(self.store, definition.study)
+        check(self.store, definition, self.existing)
+        done: list[StageResult] = []
+        for stage in definition.stages:
+            done.append(self.stage(stage, done[-1] if done else None))
+        last = done[-1]
+        best = [results.found(last.name, trial) for trial in last.best_first(definition.directions)]
+        confirmed: list[Candidate] = []
+        if definition.confirm is not None:
+            confirmed = best = self.confirm(best[: definition.confirm.top], last)
+        winner = best[0] if len(definition.directions) == 1 else None
+        final = self.final(winner, last) if definition.final is not None and winner is not None else None
+        return SearchResult(definition.study, self.place, tuple(done), tuple(confirmed), winner, final, self.evaluated)
 
-    def _complete(self, study: StageStudy, evaluate: Callable[[Sequence[Proposal]], Sequence[Answer]]) -> None:
-        whole, missing = study.budget, len(study.missing())
-        done = "all done" if not missing else f"{missing} to run" + (f", {whole - missing} done" * (missing < whole))
-        ranges = "; ".join(f"{key} in {text}" for key, text in study.space.range_text().items())
-        self.report(f"{study.name}: {whole} trials, {done}" + (f"; {ranges}" if len(ranges) < 200 else ""))
-        while proposals := study.ask():
-            answers = evaluate(proposals)
-            for proposal, answer in zip(proposals, answers, strict=True):
-                study.tell(proposal, answer)
-            self.evaluated += len(proposals)
-            self._count_failures(study, answers)
+    def stage(self, stage: Stage, before: StageResult | None) -> StageResult:
+        """One stage to its budget."""
+        opened = self.opened(stage, lambda: self.range_of(stage, before))
+        wanted = trials_of(self.definition, stage, opened.space)
+        self.complete(opened, Plan(stage.name, stage.overrides, wanted, "search", stage))
+        known = sorted(opened.trials().values(), key=lambda trial: trial.index)
+        return StageResult(stage.name, opened.space, stage.overrides, tuple(known))
 
-    def _count_failures(self, study: StageStudy, answers: Sequence[Answer]) -> None:
+    def range_of(self, stage: Stage, before: StageResult | None) -> Space:
+        """The range that a stage begins with."""
+        if stage.zoom is None or before is None or before.space is None:
+            return self.definition.space
+        best = before.best_first(self.definition.directions)
+        tried = [trial.params for trial in before.trials if trial.ended]
+        return zoom(before.space, stage.zoom, tried, [trial.params for trial in best])
+
+    def confirm(self, candidates: Sequence[Candidate], last: StageResult) -> list[Candidate]:
+        """The candidates again on fresh seeds, best first."""
+        plan, rows = again(self.definition, CONFIRM, candidates)
+        known = self.repeated(plan, last)
+        found = [
+            results.confirmed(candidate, [known[one.key] for one in own])
+            for candidate, own in zip(candidates, rows, strict=True)
+        ]
+        ranked = results.by_confirmation(found, self.definition.directions)
+        StageResult(CONFIRM, None, plan.overrides, tuple(known.values())).best_first(self.definition.directions)
+        return ranked
+
+    def final(self, winner: Candidate, last: StageResult) -> StageResult:
+        """The winner on the final split."""
+        plan, _ = again(self.definition, FINAL, [winner])
+        known = self.repeated(plan, last)
+        return StageResult(FINAL, None, plan.overrides, tuple(known.values()))
+
+    def repeated(self, plan: Plan, last: StageResult) -> dict[str, Trial]:
+        """Known points on fresh seeds; the trials by key."""
+        assert last.space is not None
+        space = last.space
+        opened = self.opened(plan.stage, lambda: space)
+        opened.space = space  # of a stage that was added since
+        self.complete(opened, plan)
+        known = opened.trials()
+        return {one.key: known[one.key] for one in plan.wanted}
+
+    def opened(self, stage: Stage, begin: Callable[[], Space]) -> StageStudy:
+        """A stage's study as an earlier call left it, else a new one with the range that it begins with."""
+        name = f"{self.definition.study}/{stage.name}"
+        loaded = study.load(self.store, name) if stage.name in self.existing else None
+        before = study.defined(loaded) if loaded is not None else None
+        if before is None:
+            space = begin()
+            loaded = study.create(self.store, name, definition_of(self.definition, stage, space), space)
+        else:
+            space = before[1]
+        if stage.pruner is not None:
+            loaded.pruner = samplers.pruner(stage.pruner)
+        study.recover(loaded)
+        return StageStudy(self.place, loaded, space, stage.sampler, self.definition.seed)
+
+    def complete(self, opened: StageStudy, plan: Plan) -> None:
+        """Run what a stage is missing, batch by batch."""
+        missing = opened.missing(plan.wanted)
+        if missing:
+            done = len(plan.wanted) - len(missing)
+            self.report(f"{plan.name}: {len(missing)} of {len(plan.wanted)} trials to run, {done} done")
+        while missing := opened.missing(plan.wanted):
+            stage = plan.stage
+            size = samplers.batch(stage.sampler, stage.pruner, stage.n_jobs, len(missing))
+            self.run(opened, plan, missing[:size])
+
+    def run(self, opened: StageStudy, plan: Plan, batch: Sequence[Wanted]) -> None:
+        """One batch; all of it is told before a failure ends the search."""
+        proposals = opened.propose(batch)
+        answers = self.evaluate(plan.name, plan.overrides, proposals, plan.purpose)
+        for proposal, wanted, answer in zip(proposals, batch, answers, strict=True):
+            opened.tell(proposal, wanted, answer)
+        self.evaluated += len(proposals)
         failed = [answer for answer in answers if answer.state == "failed"]
-        if failed and len(failed) > self.definition.max_failure_rate * len(answers):
-            note = f"; the first: {failed[0].note}" if failed[0].note else ""
-            raise SearchError(f"{study.name}: {len(failed)} of {len(answers)} trials failed{note}")
-
-    def _close(self, result: StageResult) -> tuple[Point, ...]:
-        self.results.append(result)
-        best = ranked(result.trials, self.definition.directions)
-        if not best:
-            raise SearchError(f"{self.definition.study}/{result.name}: none of its trials gave a value.")
-        return best
-
-
-def _whole(trial: Proposal | Trial, key: str) -> int:
-    return int(trial.params[key])  # type: ignore[arg-type]
-
-
-def ranked(trials: Sequence[Trial], directions: Sequence[str]) -> tuple[Point, ...]:
-    """The points with a value, best first; one that was tried several times counts by the mean of its values.
-
-    With several objectives: front after front of points that none of the rest beats in everything, each front by the
-    first objective.
-    """
-    values: dict[tuple[tuple[str, Any], ...], list[tuple[float, ...]]] = {}
-    for trial in trials:
-        if trial.values is not None and all(map(math.isfinite, trial.values)):
-            values.setdefault(tuple(trial.params.items()), []).append(trial.values)
-    signs = [-1.0 if direction == "maximize" else 1.0 for direction in directions]
-    means = {
-        point: tuple(sign * statistics.fmean(column) for sign, *column in zip(signs, *rows, strict=True))
-        for point, rows in values.items()
-    }
-    order: list[tuple[tuple[str, Any], ...]] = []
-    while means:
-        front = [p for p in means if not any(_beats(means[q], means[p]) for q in means)]
-        order += sorted(front, key=lambda p: means[p])
-        means = {p: v for p, v in means.items() if p not in front}
-    return tuple(dict(point) for point in order)
-
-
-def _beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+        if len(failed) > self.definition.max_failure_rate * len(answers):
+            reason = failed[0].note or "no reason was given"
+            raise SearchFailed(
+                f"stage {plan.name!r}: {len(failed)} of {len(answers)} trials failed, the first: {reason}"
+            )

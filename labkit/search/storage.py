@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,15 +50,14 @@ def hidden(place: str) -> str:
     return re.sub(r"(://[^:/@]*):[^/]*@", r"\1:***@", place)
 
 
-def opened(place: str, create: bool = True) -> Any:
+def opened(place: str) -> Any:
     """Optuna's storage at a location.
 
     A journal whose last line was torn by a kill is cut back to its last whole line first: the next line would be glued
     to the torn one, and the journal could never be read again. Its lock is one that ends with the process.
 
     Args:
-        place: from `location`.
-        create: make the journal or the tables where there are none.
+        place: from `location`; the journal or the tables are made where there are none.
 
     Raises:
         ConfigError: it cannot be reached or read, or the package for it is missing.
@@ -65,8 +65,8 @@ def opened(place: str, create: bool = True) -> Any:
     try:
         with quiet():
             if "://" not in place:
-                return _journal(Path(place), create)
-            return _proxy(place) if place.startswith("grpc://") else _database(place, create)
+                return _journal(Path(place))
+            return _proxy(place) if place.startswith("grpc://") else _database(place)
     except ImportError as error:
         missing = error.name or "its driver"
         raise ConfigError(f"{KEY}: {hidden(place)} needs the package {missing!r}, which is missing.") from None
@@ -110,7 +110,7 @@ def _file_beside(place: str, study: str) -> Path | None:
         return Path(f"{place}.lock-of-search")
     if not place.startswith("sqlite"):
         return None
-    return Path(f"{place.partition(':///')[2].partition('?')[0]}.{_file_name(study)}.lock-of-search")
+    return Path(f"{_sqlite_file(place)}.{_file_name(study)}.lock-of-search")
 
 
 class _FileLock:
@@ -131,12 +131,21 @@ class _FileLock:
         self.held = None
 
 
-def _journal(path: Path, create: bool) -> Any:
+def exists(place: str) -> bool:
+    """Whether there is anything at a location yet; of a server nothing is known."""
+    if place.startswith("sqlite"):
+        return Path(_sqlite_file(place)).is_file()
+    return "://" in place or Path(place).is_file()
+
+
+def _sqlite_file(url: str) -> str:
+    return url.partition(":///")[2].partition("?")[0]
+
+
+def _journal(path: Path) -> Any:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    if not create and not path.is_file():
-        raise FileNotFoundError(f"there is no journal {path}")
     path.parent.mkdir(parents=True, exist_ok=True)
     lock: Any = _FileLock(path)
     if path.exists():
@@ -165,12 +174,18 @@ def mend(journal: Path) -> None:
             file.truncate(end)
 
 
-def _database(url: str, create: bool) -> Any:
+def _database(url: str) -> Any:
     from optuna.storages import RDBStorage
+    from sqlalchemy.exc import IntegrityError, ProgrammingError
 
-    server = not url.startswith("sqlite")
-    options = {"pool_pre_ping": True, "connect_args": {"connect_timeout": _SECONDS_TO_CONNECT}} if server else {}
-    return RDBStorage(url, engine_kwargs=options, skip_table_creation=not create)
+    if url.startswith("sqlite"):
+        return RDBStorage(url)
+    options = {"pool_pre_ping": True, "connect_args": {"connect_timeout": _SECONDS_TO_CONNECT}}
+    try:
+        return RDBStorage(url, engine_kwargs=options)
+    except (IntegrityError, ProgrammingError):  # another process is making the tables at this moment
+        time.sleep(1)
+        return RDBStorage(url, engine_kwargs=options)
 
 
 def _proxy(url: str) -> Any:

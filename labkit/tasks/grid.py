@@ -9,17 +9,18 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.core.utils import JobReturn
 
 from labkit.config import ConfigError
+from labkit.report.layouts import to_markdown
 from labkit.report.progress import duration
 from labkit.tasks import multirun, seeds, session
 from labkit.tasks.jobs import Composer, Words, grid
 from labkit.tasks.multirun import Checked
+from labkit.tasks.result import Returns, Table
 from labkit.tasks.runner import Answer, Runner, sweep_variables
 
 
-def sweep(sweeper: Any, arguments: Sequence[str]) -> list[list[JobReturn]]:
+def sweep(sweeper: Any, arguments: Sequence[str]) -> Returns:
     """Run the jobs that are not finished; the leaderboard has all. Returns the returns of this call's jobs."""
     config, settings = sweeper.config, sweeper.settings
     words = [f"{key}={value}" for key, value in multirun.sweep_params(config).items()]
@@ -46,7 +47,7 @@ def _rows(overrides: Sequence[Override], settings: Mapping[str, Any]) -> list[Wo
     return grid(overrides)
 
 
-def _plain(sweeper: Any, rows: list[Words]) -> list[list[JobReturn]]:
+def _plain(sweeper: Any, rows: list[Words]) -> Returns:
     """What Hydra's basic sweeper does: for tasks that train nothing, and for other programs."""
     size = sweeper.settings["max_batch_size"] or len(rows)
     loader = sweeper.hydra_context.config_loader
@@ -54,13 +55,13 @@ def _plain(sweeper: Any, rows: list[Words]) -> list[list[JobReturn]]:
         loader.load_sweep_config(sweeper.config, list(words))
     multirun.write_down(sweeper.config)
     batches = [rows[start : start + size] for start in range(0, len(rows), size)]
-    return [
+    return Returns(
         list(sweeper.launcher.launch([list(words) for words in batch], initial_job_idx=size * i))
         for i, batch in enumerate(batches)
-    ]
+    )
 
 
-def _remembering(sweeper: Any, rows: list[Words]) -> list[list[JobReturn]]:
+def _remembering(sweeper: Any, rows: list[Words]) -> Returns:
     config, settings = sweeper.config, sweeper.settings
     session.start_writer(config)
     jobs = multirun.check(Composer(sweeper.hydra_context.config_loader, config), rows)
@@ -70,17 +71,20 @@ def _remembering(sweeper: Any, rows: list[Words]) -> list[list[JobReturn]]:
     runner = Runner(sweeper, tracker, objectives(config.objective), settings["max_batch_size"])
     if settings["dry_run"]:
         dry_run(tracker, jobs)
-        return []
+        return Returns()
     multirun.write_down(config)
+    table = None
     if tracker is None:
         answers = runner(jobs, [{}] * len(jobs), rerun=True)
     else:
-        answers = _recorded(sweeper, tracker, runner, jobs)
+        answers, table = _recorded(sweeper, tracker, runner, jobs)
     complain(jobs, answers, settings["max_failure_rate"])
-    return runner.returns
+    returns = Returns(runner.returns)
+    returns.table = table
+    return returns
 
 
-def _recorded(sweeper: Any, tracker: Any, runner: Runner, jobs: Sequence[Checked]) -> list[Answer]:
+def _recorded(sweeper: Any, tracker: Any, runner: Runner, jobs: Sequence[Checked]) -> tuple[list[Answer], Table]:
     """The jobs under one parent run, and the leaderboard of all."""
     config, settings = sweeper.config, sweeper.settings
     from labkit.tasks import board
@@ -103,7 +107,7 @@ def _recorded(sweeper: Any, tracker: Any, runner: Runner, jobs: Sequence[Checked
         page = board_page(config, study, ranked, found, tracker)
         failed = too_many_failed(answers, settings["max_failure_rate"])
         board.close(parent, ranked, page, board.page_place(config, study), failed)
-    return answers
+    return answers, Table(study, found, to_markdown(ranked))
 
 
 def dry_run(tracker: Any, jobs: Sequence[Checked]) -> None:

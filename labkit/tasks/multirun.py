@@ -136,7 +136,7 @@ def open_parent(config: DictConfig, tracker: Any, sweep: str, jobs: int) -> Any:
 @contextmanager
 def held(config: DictConfig, sweep: str) -> Iterator[None]:
     """Hold a sweep while it runs; raises ConfigError saying who holds it where somebody else does."""
-    from labkit.search.holding import hold
+    from labkit.search.storage import hold
 
     with hold(None, sweep, Path(config.paths.root) / "mlruns" / "studies"):
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,3 +43,27 @@ class Objective(float):
         self = super().__new__(cls, value)
         self.run_id, self.status = run_id, status
         return self
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a sweep gives back; printed, it is its table.
+
+    Attributes:
+        study: the sweep's name; all its runs carry it as the tag `labkit.study`.
+        rows: of its runs as the store has them: `run_id`, `params`, `metrics` (last values), `status`, `tags`.
+        text: the leaderboard, or a search's table, in Markdown.
+    """
+
+    study: str
+    rows: Sequence[Mapping[str, Any]]
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Returns(list[Any]):
+    """What our sweepers hand back to Hydra: the returns of the jobs, batch by batch, and the table of all runs."""
+
+    table: Table | None = None

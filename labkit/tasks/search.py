@@ -17,15 +17,16 @@ from omegaconf import OmegaConf
 from labkit.report.entries import is_maximised
 from labkit.report.progress import duration
 from labkit.search import samplers, stages
-from labkit.search.search import Answer, Definition, Proposal, SearchError, SearchResult, outlook, search
+from labkit.search.search import Answer, Definition, Proposal, SearchFailed, outlook, search
 from labkit.search.space import Space
 from labkit.tasks import multirun, runner, session, spaces
 from labkit.tasks.jobs import Composer, Words, merged
 from labkit.tasks.multirun import Checked
+from labkit.tasks.result import Returns
 from labkit.tasks.runner import Runner
 
 
-def sweep(sweeper: Any, arguments: Sequence[str]) -> SearchResult | None:
+def sweep(sweeper: Any, arguments: Sequence[str]) -> Returns:
     """Search, confirm and train the winner, as far as that is not done; then show the table of all of it."""
     settings: dict[str, Any] = {
         key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
@@ -85,23 +86,24 @@ class LabSearch:
         self.folder = Path(self.config.paths.root) / "mlruns" / "studies"
         self.tracker = multirun.store(self.config)
 
-    def run(self) -> SearchResult | None:
+    def run(self) -> Returns:
         """What is missing of the search, and its table."""
         if self.settings["dry_run"]:
             self.dry_run()
-            return None
+            return Returns()
         from labkit.tasks import search_board
 
         try:
             result = search(self.definition, self.evaluate, self.settings["storage"], self.folder, _say)
-        except SearchError:
+        except SearchFailed:
             if "parent" in self.__dict__ and self.parent is not None:
                 search_board.close(self.config, self.definition, self.tracker, self.parent, None)
             raise
+        returns = Returns(self.runner.returns if result.evaluated else ())
         if self.tracker is not None:
             parent = self.parent if result.evaluated else None
-            search_board.close(self.config, self.definition, self.tracker, parent, result)
-        return result
+            returns.table = search_board.close(self.config, self.definition, self.tracker, parent, result)
+        return returns
 
     @cached_property
     def runner(self) -> Runner:
@@ -199,7 +201,7 @@ def fingerprint(job: Checked, space: Space) -> str:
     return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:6]
 
 
-def _search_any(sweeper: Any, settings: Mapping[str, Any], fixed: Words, space: Space) -> SearchResult:
+def _search_any(sweeper: Any, settings: Mapping[str, Any], fixed: Words, space: Space) -> Returns:
     """A search on the jobs of any Hydra program, each returning its objective; remembered only under a study's name."""
     launcher = Runner(sweeper, None, ())
     folder = Path(str(sweeper.config.hydra.sweep.dir)).absolute()
@@ -211,4 +213,5 @@ def _search_any(sweeper: Any, settings: Mapping[str, Any], fixed: Words, space: 
         return [folded([answer]) for answer in answers]
 
     definition = defined("search", space, settings, ("minimize",), 0)  # as in Hydra's own Optuna sweeper
-    return search(definition, evaluate, settings["storage"], folder)
+    search(definition, evaluate, settings["storage"], folder)
+    return Returns(launcher.returns)

@@ -13,6 +13,7 @@ from labkit.search.search import Definition, SearchResult
 from labkit.tasks.board import keep_page, nearby, page_place
 from labkit.tasks.pages import search_page
 from labkit.tasks.plan import objectives
+from labkit.tasks.result import Table
 
 
 def close(
@@ -21,24 +22,34 @@ def close(
     tracker: Any,
     parent: Any,
     result: SearchResult | None,
-) -> None:
-    """Keep table and page with the parent run, end it, and print the table; a search that failed has no page."""
+) -> Table:
+    """Keep table and page with the parent run, end it, and print the table; a search that failed has no page.
+
+    Args:
+        config: of the multirun.
+        definition: of the search.
+        tracker: of the store.
+        parent: the parent run; None where this call ran nothing, and so changes nothing.
+        result: None of a search that failed.
+    """
     rows = newest(tracker.find(f"tags.`labkit.study` = '{definition.study}'"))
     first = objectives(config.objective)[0]
     table = search_table(rows, facts(definition, result), first, maximise=definition.directions[0] == "maximize")
-    if table.parts:
-        print(search_markdown(table))
+    text = search_markdown(table) if table.parts else ""
+    print(text)
+    found = Table(definition.study, rows, text)
     if parent is None:
-        return
+        return found
     parent.artifact_text("search.csv", search_csv(table))
-    parent.artifact_text("search.md", search_markdown(table))
+    parent.artifact_text("search.md", text)
     if result is None:
         parent.finish("FAILED", "The search could not be finished.")
-        return
+        return found
     place = page_place(config, definition.study)
     keep_page(parent, search_page(config, definition.study, table, rows, tracker), place)
     parent.finish("FINISHED")
     print(f"report     {nearby(place)}")
+    return found
 
 
 def facts(definition: Definition, result: SearchResult | None) -> list[StageFacts]:

@@ -170,7 +170,13 @@ def test_workers_end_with_the_command(launcher: str, clean_environment: dict[str
 def test_submitted_jobs_outlive_the_command_and_are_found(
     launcher: str, clean_environment: dict[str, str], process: Any, tmp_path: Path
 ) -> None:
-    words = [f"hydra/launcher={launcher}", "seed=0,1", "trainer.epochs=300", "purpose=search"]
+    words = [
+        f"hydra/launcher={launcher}",
+        "seed=0,1",
+        "trainer.epochs=1500",
+        "purpose=search",
+        "trainer.eval_every=1500",
+    ]
     running = start(tmp_path, clean_environment, *words)
     try:
         wait_for(tmp_path, ["RUNNING"] * 3, 120, running)

@@ -9,7 +9,7 @@ import pytest
 from labkit.tracking.client import Tracker
 from labkit.tracking.complaints import passing
 from labkit.tracking.reading import runs
-from labkit.tracking.store import TrackingError, default_store, sentence, shown, sqlite_file
+from labkit.tracking.store import TrackingError, default_store, is_postgresql, sentence, shown, sqlite_file
 from labkit.tracking.ui import ui_command
 
 
@@ -46,6 +46,9 @@ def test_passwords_are_not_shown() -> None:
     """Neither from the URI nor from the text of an error."""
     uri = "postgresql://anna:secret@host/labkit"
     assert shown(uri) == "postgresql://anna:***@host/labkit"
+    assert shown("postgresql://host/labkit?user=anna&password=secret&a=b") == (
+        "postgresql://host/labkit?user=anna&password=***&a=b"
+    )
     assert "secret" not in sentence(uri, RuntimeError(f"cannot reach {uri}\nmore"))
 
 
@@ -55,6 +58,10 @@ def test_passwords_are_not_shown() -> None:
         ("(sqlite3.OperationalError) database is locked", "locked for too long"),
         ("[Errno 28] No space left on device", "make room"),
         ("Detected out-of-date database schema (found version x)", "mlflow db upgrade"),
+        ("No module named 'psycopg'", "pip install 'labkit[postgresql]'"),
+        ('connection to server at "h", port 1 failed: Connection refused', "does not answer"),
+        ("FATAL:  sorry, too many clients already", "max_connections"),
+        ("canceling statement due to lock timeout", "has been opening it"),
         ("something else.\nTraceback", "something else."),
     ],
 )
@@ -73,6 +80,39 @@ def test_passing_sees_through_our_own_sentence() -> None:
     wrapped.__cause__ = RuntimeError("database is locked")
     assert passing(wrapped)
     assert not passing(TrackingError("file is not a database"))
+
+
+@pytest.mark.parametrize(
+    ("text", "repeatable", "not_repeatable"),
+    [
+        ('connection to server at "h", port 1 failed: Connection refused', True, True),
+        ("FATAL:  the database system is starting up", True, True),
+        ("(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.experiment_id, datasets.name", True, True),
+        ('duplicate key value violates unique constraint "dataset_pk"', True, True),
+        ("terminating connection due to administrator command", True, False),
+        ("server closed the connection unexpectedly", True, False),
+        ("HTTPConnection: [Errno 111] Connection refused", False, False),  # MLflow's client has tried often enough
+        ("FATAL:  password authentication failed", False, False),
+    ],
+)
+def test_a_run_is_not_created_twice(text: str, repeatable: bool, not_repeatable: bool) -> None:
+    """Where a connection broke in the middle, the run may be there already; setting a tag again does no harm."""
+    error = RuntimeError(text)
+    assert (passing(error), passing(error, repeatable=False)) == (repeatable, not_repeatable)
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("postgresql://host/labkit", True),
+        ("postgresql+psycopg2://host/labkit", True),
+        ("sqlite:////postgresql.db", False),
+        ("http://postgresql", False),
+    ],
+)
+def test_is_postgresql(uri: str, expected: bool) -> None:
+    """Only PostgreSQL has our advisory lock."""
+    assert is_postgresql(uri) is expected
 
 
 def test_a_store_that_is_not_there_has_no_runs_and_is_not_made(tmp_path: Path) -> None:

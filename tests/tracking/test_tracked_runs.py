@@ -33,7 +33,8 @@ if sleeper == 0:
     time.sleep(60)
     os._exit(0)
 def train():
-    run = tracker.start_run("fresh", ending, params={"ending": ending})
+    facts = {"name": "digits", "digest": "abc", "source": "embedded"}  # the same for all: MLflow makes one entry of it
+    run = tracker.start_run("fresh", ending, {"ending": ending}, dataset=facts)
     for step in range(40):
         run.log(step, {"train/loss": 1 / (1 + step), "val/loss": 2.0})
     print(sleeper, flush=True)
@@ -255,3 +256,32 @@ def test_a_writer_that_dies_is_told_and_its_runs_are_ended(store: tuple[str, Pat
     (row,) = runs(store[0], run_ids=[run_id])
     assert row["status"] == "FAILED"
     assert "writer died" in row["tags"]["mlflow.note.content"]
+
+
+def test_settled_values_are_in_the_store(tmp_path: Path) -> None:
+    """A worker process stays open between its jobs; whoever started it reads the store meanwhile."""
+    uri, root = default_store(tmp_path)
+    with Tracker(uri, root) as tracker:
+        tracker.settle()  # nothing was asked of it: no store is made
+        assert list(tmp_path.iterdir()) == []
+        run = tracker.start_run("kth", "first")
+        run.log(1, {"val/loss": 0.5})
+        run.finish("FINISHED")
+        tracker.settle()
+        (row,) = runs(uri)
+        assert (row["status"], row["metrics"]) == ("FINISHED", {"val/loss": 0.5})
+
+
+def test_settling_tells_a_loss_once(tmp_path: Path) -> None:
+    """The next job of the same process is not blamed for it."""
+    uri, root = default_store(tmp_path)
+    with Tracker(uri, root) as tracker:
+        run = tracker.start_run("kth", "first")
+        run.artifact_file(tmp_path / "missing.txt")
+        run.finish("FINISHED")
+        with pytest.raises(TrackingError, match="missing"):
+            tracker.settle()
+        second = tracker.start_run("kth", "second")
+        second.finish("FINISHED")
+        tracker.settle()
+        assert [row["status"] for row in runs(uri)] == ["FAILED", "FINISHED"]

@@ -1,0 +1,97 @@
+"""What a search must have run: the trials of each stage, and the definition that an earlier call must have shared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from labkit.search import draws, samplers, stages, study
+from labkit.search.results import Candidate
+from labkit.search.space import Space
+from labkit.search.stages import CONFIRM, FINAL, Definition, Stage
+from labkit.search.trials import Wanted
+
+FRESH = {CONFIRM: 1000, FINAL: 2000}  # seeds above the first: those of no stage, and of no choice
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Trials to be run.
+
+    Attributes:
+        name: of their stage.
+        overrides: words added to each.
+        wanted: the trials.
+        purpose: `search`, or `comparison` for the last training.
+        stage: how they are proposed.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    wanted: tuple[Wanted, ...]
+    purpose: str
+    stage: Stage
+
+
+def trials_of(definition: Definition, stage: Stage, space: Space) -> tuple[Wanted, ...]:
+    """The trials of a stage over its range."""
+    seeds = tuple(definition.base_seed + k for k in range(stage.seeds or 0))
+    kind = samplers.kind(stage.sampler)
+    if not kind:
+        return tuple(Wanted(str(i), i, seeds) for i in range(stage.n_trials))
+    seed = samplers.seed_of(stage.sampler, definition.seed)
+    points = draws.points(kind, space, stage.n_trials, seed, stage.name)
+    return tuple(Wanted(str(i), i, seeds, point) for i, point in enumerate(points))
+
+
+def again(definition: Definition, name: str, candidates: Sequence[Candidate]) -> tuple[Plan, list[list[Wanted]]]:
+    """Known points on fresh seeds: the plan, and each candidate's part of it."""
+    stage = repeating(definition, name)
+    first = definition.base_seed + FRESH[name]
+    rows = [[_repeated(candidate, first + k) for k in range(stage.seeds or 1)] for candidate in candidates]
+    purpose = "comparison" if name == FINAL else "search"
+    wanted = tuple(one for row in rows for one in row)
+    return Plan(name, stage.overrides, wanted, purpose, stage), rows
+
+
+def repeating(definition: Definition, name: str) -> Stage:
+    """The confirmation or the final training as a stage; its words follow those of what came before it."""
+    words = definition.stages[-1].overrides
+    rule: Any = definition.confirm
+    if definition.confirm is not None:
+        words += definition.confirm.overrides
+    if name == FINAL and definition.final is not None:
+        rule, words = definition.final, words + definition.final.overrides
+    return Stage(name, "grid", overrides=words, seeds=rule.seeds)
+
+
+def _repeated(candidate: Candidate, seed: int) -> Wanted:
+    return Wanted(f"{candidate.stage}:{candidate.index}:{seed}", candidate.index, (seed,), candidate.params)
+
+
+def definition_of(definition: Definition, stage: Stage, space: Space) -> dict[str, Any]:
+    """What makes a stage of a search what it is, as JSON.
+
+    Args:
+        space: the range of the stage; a grid over it has a number of points that must stay.
+    """
+    common = {"directions": list(definition.directions), "objectives": list(definition.objectives)}
+    if stage.name in FRESH:
+        return {**common, "overrides": list(stage.overrides)}
+    own = {"space": definition.space.plain(), "seed": definition.seed, **stages.plain(stage)}
+    if samplers.kind(stage.sampler) == "grid":
+        own["points of the grid"] = len(draws.grid(space, stage.n_trials))
+    return {**common, **own}
+
+
+def check(store: Any, definition: Definition, existing: set[str]) -> None:
+    """Raise ConfigError, before anything is run, where a stage exists with another definition."""
+    repeated = [(CONFIRM, definition.confirm), (FINAL, definition.final)]
+    rows = [*definition.stages, *(repeating(definition, name) for name, rule in repeated if rule is not None)]
+    for stage in rows:
+        if stage.name in existing:
+            before = study.defined(study.load(store, f"{definition.study}/{stage.name}"))
+            if before is not None:
+                was, space = before
+                study.refuse_changes(definition.study, stage.name, was, definition_of(definition, stage, space))
