@@ -110,6 +110,9 @@ def _no_option(words: Sequence[str]) -> str:
     return "a group takes the name of one of its options, such as model=mlp."
 
 
+_EXTRAS = {"joblib": "parallel", "submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}  # launcher -> extra
+
+
 def _missing_option(where: str, wanted: str, text: str) -> str:
     from labkit.config import nearest
 
@@ -117,6 +120,9 @@ def _missing_option(where: str, wanted: str, text: str) -> str:
     depth = 2 if wanted.startswith("hydra/") else 1
     group, option = "/".join(wanted.split("/")[:depth]), "/".join(wanted.split("/")[depth:])
     listed = re.findall(r"^\t([\w-]+)$", text, re.M)
+    if group == "hydra/launcher" and option in _EXTRAS:
+        extra = _EXTRAS[option]
+        return f"{group}: {option!r} comes with an extra that is not installed: pip install 'labkit[{extra}]'."
     inside = "" if where in ("config", "hydra/config") else f"{where}.yaml: "
     return f"{inside}{group}: there is no option {option!r}, {nearest(option, {*_options(group, folders), *listed})}"
 

@@ -34,11 +34,17 @@ def grid(space: Space, n_trials: int) -> list[Point]:
             f"hydra.sweeper: n_trials is {n_trials}, but the smallest grid over {', '.join(space.keys)} has "
             f"{len(found)} points."
         )
-    for n in range(3, n_trials + 1):
-        rows = space.grid(n)
-        if len(rows) > n_trials:
-            break
-        found = rows
+    fits, too_many = 2, 4
+    while too_many <= n_trials and len(rows := space.grid(too_many)) <= n_trials:
+        found, fits, too_many = rows, too_many, 2 * too_many
+    too_many = min(too_many, n_trials + 1)
+    while too_many - fits > 1:
+        middle = (fits + too_many) // 2
+        rows = space.grid(middle)
+        if len(rows) <= n_trials:
+            found, fits = rows, middle
+        else:
+            too_many = middle
     return found
 
 

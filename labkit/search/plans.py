@@ -57,13 +57,13 @@ def again(definition: Definition, name: str, candidates: Sequence[Candidate]) ->
 
 def repeating(definition: Definition, name: str) -> Stage:
     """The confirmation or the final training as a stage; its words follow those of what came before it."""
-    words = definition.stages[-1].overrides
-    rule: Any = definition.confirm
-    if definition.confirm is not None:
-        words += definition.confirm.overrides
-    if name == FINAL and definition.final is not None:
-        rule, words = definition.final, words + definition.final.overrides
-    return Stage(name, "grid", overrides=words, seeds=rule.seeds)
+    confirm, final = definition.confirm, definition.final
+    words = definition.stages[-1].overrides + (confirm.overrides if confirm is not None else ())
+    if name == CONFIRM:
+        assert confirm is not None
+        return Stage(name, "grid", overrides=words, seeds=confirm.seeds)
+    assert final is not None
+    return Stage(name, "grid", overrides=words + final.overrides, seeds=final.seeds)
 
 
 def _repeated(candidate: Candidate, seed: int) -> Wanted:

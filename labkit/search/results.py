@@ -11,8 +11,8 @@ from labkit.search.space import Point, Space
 from labkit.search.trials import Trial
 
 
-class SearchFailed(RuntimeError):
-    """A search cannot go on: more trials of a batch failed than allowed, or a stage came to no value."""
+class SearchFailed(RuntimeError):  # noqa: N818  (what happened to the search, not an error in it)
+    """A search cannot go on: more of a stage's trials failed than allowed, or a stage came to no value."""
 
 
 @dataclass(frozen=True)

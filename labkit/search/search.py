@@ -60,7 +60,7 @@ def search(
 
     Raises:
         ConfigError: another process holds it, its storage cannot be reached, or it exists with another definition.
-        SearchFailed: too many trials of a batch failed, or no trial of a stage came to a value.
+        SearchFailed: too many trials of a stage failed, or no trial of a stage came to a value.
     """
     place = stores.location(storage, definition.study, folder)
     with stores.hold(storage, definition.study, folder):
@@ -144,13 +144,15 @@ class _Run:
     def opened(self, stage: Stage, begin: Callable[[], Space]) -> StageStudy:
         """A stage's study as an earlier call left it, else a new one with the range that it begins with."""
         name = f"{self.definition.study}/{stage.name}"
-        loaded = study.load(self.store, name) if stage.name in self.existing else None
-        before = study.defined(loaded) if loaded is not None else None
+        before = None
+        if stage.name in self.existing:
+            loaded = study.load(self.store, name)
+            before = study.defined(loaded)
         if before is None:
             space = begin()
             loaded = study.create(self.store, name, definition_of(self.definition, stage, space), space)
         else:
-            space = before[1]
+            _, space = before
         if stage.pruner is not None:
             loaded.pruner = samplers.pruner(stage.pruner)
         study.recover(loaded)
@@ -175,8 +177,13 @@ class _Run:
             opened.tell(proposal, wanted, answer)
         self.evaluated += len(proposals)
         failed = [answer for answer in answers if answer.state == "failed"]
-        if len(failed) > self.definition.max_failure_rate * len(answers):
-            reason = failed[0].note or "no reason was given"
-            raise SearchFailed(
-                f"stage {plan.name!r}: {len(failed)} of {len(answers)} trials failed, the first: {reason}"
-            )
+        if failed:
+            self.judge(opened, plan, failed[0].note or "no reason was given")
+
+    def judge(self, opened: StageStudy, plan: Plan, reason: str) -> None:
+        """End the search where too large a share of the stage's trials so far failed."""
+        known = opened.trials()
+        states = [known[one.key].state for one in plan.wanted if one.key in known]
+        failed = states.count("failed")
+        if failed > self.definition.max_failure_rate * len(states):
+            raise SearchFailed(f"stage {plan.name!r}: {failed} of {len(states)} trials failed, the first now: {reason}")

@@ -85,7 +85,7 @@ class Definition:
         directions: `maximize` or `minimize`, one per objective.
         seed: of the samplers.
         base_seed: the first seed of the jobs.
-        max_failure_rate: of a batch; more end the search.
+        max_failure_rate: share of a stage's trials so far; more that failed end the search.
 
     Raises:
         ConfigError: the parts contradict each other.
@@ -181,7 +181,7 @@ def _keys_of_a_stage(
     n_trials: Count = 20,
     n_jobs: Count | None = None,
     overrides: tuple[str, ...] = (),
-    zoom: bool | dict[str, Any] | None = None,
+    zoom: Any = None,
     seeds: Seeds | None = None,
     pruner: str | dict[str, Any] | None = None,
 ) -> None:

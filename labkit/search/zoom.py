@@ -90,25 +90,30 @@ def _zoomed(d: Dimension, tried: Sequence[float], good: Sequence[float], limits:
         low = start - inside[0]
     if end - best <= h / 2:
         high = end + inside[1]
-    return _between(d, low, high, limits)
+    bottom, top = _bounds(d, limits)
+    first, last = (_value(d, place) for place in (low, high))
+    return _between(d, max(min(first, *good), bottom), min(max(last, *good), top), bottom, top)
 
 
-def _between(d: Dimension, low: float, high: float, limits: tuple[float, float]) -> Dimension:
-    """The dimension between two places of its scale, on its own values and within what it may be."""
-    start, end = d.ends
-    bottom = max(limits[0], 0.0 if start >= 0 else -math.inf)
-    top = min(limits[1], 0.0 if end <= 0 and start < 0 else math.inf)
-    low, high = (_near(d, scale.value_at(place, d.log)) for place in (low, high))
-    low, high = max(low, bottom), min(high, top)
+def _value(d: Dimension, place: float) -> float:
+    """The value at a place of the scale; a former end exactly."""
+    ends = {scale.position(end, d.log): end for end in d.ends}
+    return ends.get(place, scale.value_at(place, d.log))
+
+
+def _bounds(d: Dimension, limits: tuple[float, float]) -> tuple[float, float]:
+    """What no new range leaves: the limits, and the sign that all former values had."""
+    low, high = d.ends
+    return max(limits[0], 0.0 if low >= 0 else -math.inf), min(limits[1], 0.0 if high <= 0 and low < 0 else math.inf)
+
+
+def _between(d: Dimension, low: float, high: float, bottom: float, top: float) -> Dimension:
+    """The dimension with new ends, on its own values where they are whole or stepped."""
     if d.gap is not None:
-        steps = [math.floor((low - start) / d.gap + 1e-9), math.ceil((high - start) / d.gap - 1e-9)]
-        low, high = (start + step * d.gap for step in steps)
+        start = d.ends[0]
+        low = start + math.floor((low - start) / d.gap + 1e-9) * d.gap
+        high = start + math.ceil((high - start) / d.gap - 1e-9) * d.gap
         low = low if low >= bottom else low + d.gap
         high = high if high <= top else high - d.gap
         low = max(low, 1) if d.log else low
     return d.between(low, high)
-
-
-def _near(d: Dimension, value: float) -> float:
-    """The value, or the former end where it is that end but for rounding."""
-    return next((end for end in d.ends if math.isclose(value, end, rel_tol=1e-12)), value)

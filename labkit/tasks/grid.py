@@ -28,6 +28,7 @@ def sweep(sweeper: Any, arguments: Sequence[str]) -> Returns:
     rows = _rows(parser.parse_overrides([*words, *arguments]), settings)
     if not getattr(sweeper.task_function, "trains_populations", False) or multirun.task_name(config) != "train":
         return _plain(sweeper, rows)
+    multirun.check_settings(config, sweeper.launcher)
     if config.seeds is not None:
         rows = seeds.spread(rows, config.seed, config.seeds)
     return _remembering(sweeper, rows)

@@ -9,6 +9,7 @@ from math import prod
 
 import torch
 
+from labkit.config import Count, Positive
 from labkit.engine.trainer import cores
 from labkit.models.network import Network
 from labkit.nn.convolution import Convolution
@@ -42,9 +43,9 @@ class Group:
 class Limits:
     """Keys of `hydra.launcher=population`; see there."""
 
-    most_members: int | None = None
-    memory_gib: float | None = None
-    processes: int | None = None
+    most_members: Count | None = None
+    memory_gib: Positive | None = None
+    processes: Count | None = None
 
 
 def groups(plans: Sequence[Plan], limits: Limits) -> list[Group]:

@@ -81,6 +81,17 @@ def check(composer: Composer, rows: Sequence[Words]) -> list[Checked]:
     return [checked[number] for number in range(len(rows))]
 
 
+def check_settings(config: DictConfig, launcher: Any) -> None:
+    """Raise ConfigError for `seeds` or keys of our launcher that are wrong, before anything is written."""
+    from labkit.config import checked
+    from labkit.tasks.grouping import Limits
+    from labkit.tasks.plan import check_seeds
+
+    check_seeds(config.seeds)
+    if hasattr(launcher, "limits"):
+        checked("hydra.launcher", Limits, launcher.limits)
+
+
 def identity(name: str, jobs: Iterable[Checked]) -> str:
     """The name of a set of jobs, the same whenever they are asked for again."""
     text = json.dumps(sorted({job.config_hash for job in jobs}))

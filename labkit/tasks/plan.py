@@ -275,12 +275,16 @@ def _check_scalars(plain: Mapping[str, Any]) -> None:
         if (not isinstance(plain[key], str) and (plain[key] is not None or key == "lab")) or plain[key] == "":
             raise ConfigError(f"{key}: expected a text, got {shown(plain[key])}.")
     _check_objective(plain["objective"])
-    seeds = plain["seeds"]
-    if seeds is not None and (isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1):
-        raise ConfigError(f"seeds: expected how many seeds, a whole number of at least 1, got {shown(seeds)}.")
+    check_seeds(plain["seeds"])
     targets = plain["targets"]
     if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
         raise ConfigError(f"targets: expected a list such as '[my_module.my_network]', got {shown(targets)}.")
+
+
+def check_seeds(seeds: Any) -> None:
+    """Raise ConfigError unless `seeds` is null or says how many."""
+    if seeds is not None and (isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1):
+        raise ConfigError(f"seeds: expected how many seeds, a whole number of at least 1, got {shown(seeds)}.")
 
 
 def _check_objective(value: Any) -> None:

@@ -75,6 +75,7 @@ class LabSearch:
 
         self.sweeper, self.config, self.settings = sweeper, sweeper.config, settings
         self.fixed, self.space = fixed, space
+        multirun.check_settings(self.config, sweeper.launcher)
         session.start_writer(self.config)
         self.composer = Composer(sweeper.hydra_context.config_loader, self.config)
         self.objectives = objectives(self.config.objective)

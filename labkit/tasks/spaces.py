@@ -66,12 +66,12 @@ def dimension(override: Override, when: Mapping[str, tuple[str, ...]]) -> Dimens
     if isinstance(value, RangeSweep):
         steps = list(value.range())
         if not steps:
-            raise ConfigError(f"{key}: {override.get_value_element_as_str()} is an empty range.")
+            raise ConfigError(f"{key}: the range {value.start}..{value.stop} is empty.")
         whole = all(isinstance(step, int) for step in steps)
         low, high = min(steps), max(steps)
         return Dimension(key, low=low, high=high, step=abs(value.step), integer=whole, when=when)
     if "log" in tags:
-        raise ConfigError(f"{key}: the tag 'log' belongs to an interval, got {override.get_value_element_as_str()}.")
+        raise ConfigError(f"{key}: the tag 'log' belongs to an interval, such as tag(log,interval(1e-4,1)).")
     return Dimension(key, choices=tuple(override.sweep_string_iterator()), when=when)
 
 
