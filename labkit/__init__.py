@@ -16,6 +16,7 @@ The map, in reading order; a package imports only from the ones above it:
     compose     command-line words -> one composed configuration
     tasks       what the entrypoint can do: train, info, compare; multiruns: jobs, populations, grid, search
     cli         the single entrypoint
+    notebook    `run` and `sweep`: the same from Python
     plugins     the shells by which Hydra finds our launcher and sweepers
 
 In a notebook: `from labkit import run`, `run("experiment=kth/ex3", "seed=1").metrics["test/accuracy"]`.
@@ -28,9 +29,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labkit.config import ConfigError
+    from labkit.notebook import run, sweep
     from labkit.tasks.result import Result, Table
-    from labkit.tasks.run import run
-    from labkit.tasks.sweep import sweep
 
 # A thread that waits at a barrier gives its core away soon. On a busy machine two threads that spin for libgomp's usual
 # 300,000 rounds train up to ten times slower (docs/decisions.md); it is read when torch is first imported.
@@ -43,8 +43,8 @@ _HOMES = {
     "ConfigError": "labkit.config",
     "Result": "labkit.tasks.result",
     "Table": "labkit.tasks.result",
-    "run": "labkit.tasks.run",
-    "sweep": "labkit.tasks.sweep",
+    "run": "labkit.notebook",
+    "sweep": "labkit.notebook",
 }
 
 

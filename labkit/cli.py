@@ -18,12 +18,18 @@ def entry(config: DictConfig) -> Any:
     """What Hydra calls for every job."""
     from hydra.core.hydra_config import HydraConfig
 
+    from labkit.tasks import launchers, session
     from labkit.tasks.dispatch import dispatch
 
+    if os.getpid() != _home:
+        launchers.begin_worker()
     try:
-        return dispatch(config, list(HydraConfig.get().overrides.task))
+        value = dispatch(config, list(HydraConfig.get().overrides.task))
+        if os.getpid() != _home:
+            session.settle()
+        return value
     except Exception as error:
-        if not _wants_traces:
+        if not _wants_traces and os.getpid() == _home:
             _refuse(error)  # here, before Hydra says in a line of its own that a job failed
         raise
 
@@ -31,6 +37,13 @@ def entry(config: DictConfig) -> Any:
 entry.trains_populations = True  # type: ignore[attr-defined]  # hydra/launcher=population asks
 _start = hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(entry)
 _wants_traces = False
+_home = 0  # the process of the command; a job that finds itself in another is a launcher's worker
+
+
+def at_home() -> None:
+    """Take note that this process gives the command, and is no launcher's worker."""
+    global _home
+    _home = os.getpid()
 
 
 def main() -> None:
@@ -39,6 +52,7 @@ def main() -> None:
     A reader that leaves early, as `head` does, ends it with 1 and without a word.
     """
     global _wants_traces
+    at_home()
     _wants_traces = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and this is where a mistake becomes one sentence
     try:

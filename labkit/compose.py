@@ -55,6 +55,7 @@ def is_complaint(error: Exception) -> bool:
     return isinstance(error, HydraException | OmegaConfBaseException | YAMLError) or str(error).startswith(_NO_OPTION)
 
 
+_EXTRAS = {"joblib": "parallel", "submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}  # of launchers
 _NO_OPTION = "Config group override must be"
 
 
@@ -110,9 +111,6 @@ def _no_option(words: Sequence[str]) -> str:
     return "a group takes the name of one of its options, such as model=mlp."
 
 
-_EXTRAS = {"joblib": "parallel", "submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}  # launcher -> extra
-
-
 def _missing_option(where: str, wanted: str, text: str) -> str:
     from labkit.config import nearest
 
@@ -121,8 +119,7 @@ def _missing_option(where: str, wanted: str, text: str) -> str:
     group, option = "/".join(wanted.split("/")[:depth]), "/".join(wanted.split("/")[depth:])
     listed = re.findall(r"^\t([\w-]+)$", text, re.M)
     if group == "hydra/launcher" and option in _EXTRAS:
-        extra = _EXTRAS[option]
-        return f"{group}: {option!r} comes with an extra that is not installed: pip install 'labkit[{extra}]'."
+        return f"{group}={option}: it is not installed; pip install 'labkit[{_EXTRAS[option]}]' brings it."
     inside = "" if where in ("config", "hydra/config") else f"{where}.yaml: "
     return f"{inside}{group}: there is no option {option!r}, {nearest(option, {*_options(group, folders), *listed})}"
 

@@ -30,6 +30,7 @@ ORDER = (
     "compose",
     "tasks",
     "cli",
+    "notebook",
     "plugins",
 )
 

@@ -22,11 +22,16 @@ _WORK_PER_THREAD = 20_000_000
 
 
 def cores() -> int:
-    """Cores this process may use; a parent that starts several says how many each by LABKIT_CORES."""
-    told = os.environ.get("LABKIT_CORES", "")
-    if told.isdecimal() and int(told) > 0:
-        return int(told)
+    """Cores this process may use; a parent that starts several says how many each by LABKIT_CORES, Slurm in its way."""
+    told = _number("LABKIT_CORES") or _number("SLURM_CPUS_PER_TASK")
+    if told:
+        return told
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _number(variable: str) -> int:
+    told = os.environ.get(variable, "")
+    return int(told) if told.isdecimal() else 0
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,8 @@ class Trainer:
         """Threads for a step of that many multiply-adds, all members and both passes together."""
         if self.threads != "auto":
             return self.threads
-        return max(1, min(cores(), multiply_adds // _WORK_PER_THREAD))
+        most = _number("LABKIT_CORES") or _number("OMP_NUM_THREADS") or cores()  # joblib and ray say the second
+        return max(1, min(most, multiply_adds // _WORK_PER_THREAD))
 
     def length(self, samples: int, schedule: Schedule) -> Length:
         """The run in updates; raises ConfigError where trainer and schedule both claim to say."""

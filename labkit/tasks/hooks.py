@@ -17,6 +17,10 @@ class Hooks(Callback):
     def __init__(self) -> None:
         self._parent: Any = None
 
+    def __reduce__(self) -> tuple[type[Hooks], tuple[()]]:
+        """Launchers send the hooks to their workers; the parent run stays here."""
+        return Hooks, ()
+
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Check and build the run before Hydra makes its output folder."""
         _or_exit(lambda: _check_single(config))
@@ -34,8 +38,9 @@ class Hooks(Callback):
         _or_exit(_close_session)
 
     def _open(self, config: DictConfig) -> None:
-        from labkit.tasks import foreign_sweep
+        from labkit.tasks import foreign_sweep, launchers
 
+        launchers.prepare(config)
         self._parent = foreign_sweep.begin(config)
 
     def _close(self, config: DictConfig) -> None:

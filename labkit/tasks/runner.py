@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
-from labkit.tasks import session
+from labkit.tasks import launchers, session
 from labkit.tasks.multirun import Checked, finished, told
 
 
@@ -64,10 +64,11 @@ class Runner:
             if job.config_hash in done
         }
         missing = [i for i in range(len(jobs)) if i not in answers]
-        size = self._most or len(missing) or 1
+        size = self._most or launchers.at_once(self._sweeper.config) or len(missing) or 1
+        common = launchers.variables(self._sweeper.config)
         for start in range(0, len(missing), size):
             batch = missing[start : start + size]
-            rows = [[*jobs[i].words, *told(**variables[i])] for i in batch]
+            rows = [[*jobs[i].words, *told(**common, **variables[i])] for i in batch]
             for i, answer in zip(batch, self._launch(rows), strict=True):
                 answers[i] = answer
         return [answers[i] for i in range(len(jobs))]

@@ -37,6 +37,15 @@ def start_writer(config: DictConfig) -> None:
         tracker(Path(root))
 
 
+def settle() -> None:
+    """Wait until everything sent so far is in the store, at the end of a job in a launcher's worker process.
+
+    Raises TrackingError if something was lost.
+    """
+    for key in [key for key in _trackers if key[0] == os.getpid()]:
+        _trackers[key].settle()
+
+
 def close() -> None:
     """Wait until everything is written; raises TrackingError if something was lost."""
     for key in [key for key in _trackers if key[0] == os.getpid()]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import os
-import threading
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from typing import Any
@@ -18,6 +16,7 @@ from labkit.engine.loop import train as train_population
 from labkit.engine.trainer import cores
 from labkit.report.progress import Progress
 from labkit.tasks import recording
+from labkit.tasks.launchers import end_with_parent
 from labkit.tasks.plan import plan
 from labkit.tasks.recording import Job, Place
 from labkit.tasks.result import Result
@@ -40,7 +39,7 @@ def execute_side_by_side(jobs: Sequence[Job], processes: int | None, quiet: bool
     runs: dict[int, Run | None] = {}
     line = Progress(quiet=quiet)
     line.start(len(jobs), f"{jobs[0].plan.name}: jobs, {count} side by side")
-    pool = ProcessPoolExecutor(count, context, _begin, (rows, os.getpid()))
+    pool = ProcessPoolExecutor(count, context, _begin, (rows,))
     try:
         with pool:
             futures = [pool.submit(_train, i, job.plan.config, dict(job.environment)) for i, job in enumerate(jobs)]
@@ -87,19 +86,13 @@ def _finished(job: Job, run: Run | None, future: Future[tuple[Outcome, bool]]) -
     return recorded(job, run, outcome, Place((job.plan.config_hash,), 0), pruned, quiet=True)
 
 
-def _begin(rows: Any, parent: int) -> None:
+def _begin(rows: Any) -> None:
     """A worker's start: it knows its queue, its one core, and ends when its parent has."""
     global _relay
     _relay = rows
     os.environ["LABKIT_CORES"] = "1"
     torch.set_num_threads(1)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)
+    end_with_parent()
 
 
 class _Sender:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 
 from labkit.compose import CONF, compose
 from labkit.config import CONSTRUCTORS, MEMBERWISE, checked

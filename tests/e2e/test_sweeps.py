@@ -22,7 +22,8 @@ SEARCH = (
     *QUICK,
     "hydra/sweeper=optuna",
     "loss.l2=tag(log,interval(1e-4,1e-1))",
-    "+hydra.sweeper.stages={coarse: {sampler: grid, n_trials: 3}, fine: {sampler: random, n_trials: 4, zoom: {around: 1}}}",
+    "+hydra.sweeper.stages={coarse: {sampler: grid, n_trials: 3}, "
+    "fine: {sampler: random, n_trials: 4, zoom: {around: 1}}}",
     "hydra.sweeper.confirm={top: 2, seeds: 2}",
     "hydra.sweeper.final={seeds: 2}",
     "hydra.sweeper.study_name=tiny",

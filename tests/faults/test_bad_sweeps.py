@@ -41,9 +41,11 @@ BAD = {
     OPTUNA + STAGES % ", zoom: {arond: 2}": ["stages.two.zoom", "'arond'", "did you mean 'around'?"],
     OPTUNA + STAGES % ", n_trails: 2": ["stages.two", "'n_trails'", "did you mean 'n_trials'?"],
     "hydra/sweeper=optuna model.activation=relu,tanh " + STAGES % ", zoom: {around: 2}": ["zoom", "choice"],
-    OPTUNA
-    + "model.activation=relu,tanh "
-    + STAGES % ", zoom: {keys: [model.activation]}": ["zoom.keys", "model.activation", "choice"],
+    OPTUNA + "model.activation=relu,tanh " + STAGES % ", zoom: {keys: [model.activation]}": [
+        "zoom.keys",
+        "model.activation",
+        "choice",
+    ],
     OPTUNA + "hydra.sweeper.storage=nowhere": ["hydra.sweeper.storage", "'nowhere'"],
     OPTUNA + "hydra.sweeper.storage=postgresql://me:secret@127.0.0.1:1/none": ["storage", "127.0.0.1"],
     # launchers

@@ -1,14 +1,41 @@
-"""`labkit.sweep`: the same multirun as the command line's, from Python."""
+"""The notebook API: `labkit.run` and `labkit.sweep`, the command line's runs and multiruns from Python."""
 
 from __future__ import annotations
 
 import io
+import os
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 
-from labkit.compose import CONF, explain, is_complaint, register_resolvers
+from labkit import cli
+from labkit.compose import CONF, compose, explain, is_complaint, register_resolvers
 from labkit.config import ConfigError
-from labkit.tasks.plan import forget_data
-from labkit.tasks.result import Table
+from labkit.tasks import session
+from labkit.tasks.multirun import task_name
+from labkit.tasks.plan import forget_data, plan
+from labkit.tasks.recording import Job
+from labkit.tasks.result import Result, Table
+from labkit.tasks.train import execute
+
+
+def run(*overrides: str, quiet: bool = False) -> Result:
+    """Train one configuration: `run("experiment=kth/ex3", "optimizer.lr=0.05")`.
+
+    Args:
+        overrides: the words that would follow `labkit` on the command line.
+        quiet: print nothing.
+
+    Raises:
+        ConfigError: where the command would exit with code 2; nothing is written then.
+        TrackingError: the store could not be written. The last values are written after the return, at the latest when
+            Python ends; what is lost then is said on stderr.
+    """
+    config = compose(overrides)
+    if task_name(config) != "train" or str(config.hydra.mode).endswith("MULTIRUN"):
+        raise ConfigError("run: it trains one configuration; other tasks and sweeps are for the command line.")
+    try:
+        return execute(Job(plan(config, overrides), dict(os.environ)), quiet=quiet)
+    finally:
+        forget_data()
 
 
 def sweep(*overrides: str, quiet: bool = False) -> Table:
@@ -26,9 +53,7 @@ def sweep(*overrides: str, quiet: bool = False) -> Table:
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
-    from labkit.cli import entry
-    from labkit.tasks import session
-
+    cli.at_home()
     register_resolvers()
     GlobalHydra.instance().clear()
     with ExitStack() as stack:
@@ -40,7 +65,7 @@ def sweep(*overrides: str, quiet: bool = False) -> Table:
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
         try:
-            returns = hydra.multirun("config", task_function=entry, overrides=list(overrides))
+            returns = hydra.multirun("config", task_function=cli.entry, overrides=list(overrides))
         except Exception as error:
             session.abandon(error)
             if not is_complaint(error):
