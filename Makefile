@@ -37,7 +37,7 @@ ui: setup ## open MLflow's UI on the store under mlruns/, on this machine only
 	$(BIN)/python -m labkit.tracking.ui
 
 test: setup ## the test suite: no network, no data files
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-full: $(FULL_READY) ## also the slow tests, each launcher, PostgreSQL, and real data where LABKIT_DATA is set
 	$(BIN)/python -m pytest -m ''

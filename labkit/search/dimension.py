@@ -54,7 +54,7 @@ class Dimension:
             low, high = self.ends
             steps = math.floor((high - low) / self.step + 1e-9) if self.step is not None else None
             object.__setattr__(self, "low", self._typed(low))
-            object.__setattr__(self, "high", self._typed(high) if steps is None else self._nth(steps))
+            object.__setattr__(self, "high", self._typed(high) if steps is None else self.nth(steps))
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -75,7 +75,7 @@ class Dimension:
         gap = self.gap
         if gap is not None and not self.log:
             count = round((high - low) / gap) + 1
-            return self._nth(min(int(u * count), count - 1))
+            return self.nth(min(int(u * count), count - 1))
         margin = 0.5 if gap is not None else 0.0
         return self.snapped(scale.between(low - margin, high + margin, u, self.log))
 
@@ -119,7 +119,7 @@ class Dimension:
         """The nearest value of the range."""
         low, high = self.ends
         value = min(max(value, low), high)
-        return self._typed(value) if self.gap is None else self._nth(round((value - low) / self.gap))
+        return self._typed(value) if self.gap is None else self.nth(round((value - low) / self.gap))
 
     def text(self) -> str:
         """The range in words: `1e-05..0.1 (log)`, `relu, tanh`."""
@@ -151,7 +151,8 @@ class Dimension:
         """The same dimension with other ends."""
         return dataclasses.replace(self, low=self._typed(low), high=self._typed(high))
 
-    def _nth(self, k: int) -> float:
+    def nth(self, k: int) -> float:
+        """The value `k` gaps above `low`, also outside the range."""
         gap = Decimal(str(self.gap))  # 3 steps of 0.1 from 0 are 0.3, not 0.30000000000000004
         return self._typed(float(Decimal(str(self.low)) + k * gap))
 

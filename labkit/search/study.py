@@ -55,7 +55,8 @@ class StageStudy:
 
     def propose(self, batch: Sequence[Wanted]) -> list[Proposal]:
         """Begin a batch of trials."""
-        return [self._proposal(one, len(batch)) for one in batch]
+        first = len(self.study.get_trials(deepcopy=False))
+        return [self._proposal(one, first + k, len(batch)) for k, one in enumerate(batch)]
 
     def tell(self, proposal: Proposal, wanted: Wanted, answer: Answer) -> None:
         """End a trial: first everything that came of it in one attribute, then its state."""
@@ -71,15 +72,17 @@ class StageStudy:
         found: int = self.study._storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number)
         return found
 
-    def _proposal(self, wanted: Wanted, at_once: int) -> Proposal:
+    def _proposal(self, wanted: Wanted, number: int, at_once: int) -> Proposal:
         with quiet():
-            known = wanted.params
-            number, params = self._drawn(wanted, at_once) if known is None else self._placed(wanted, known, at_once)
+            if wanted.params is None:
+                params = self._drawn(wanted, at_once)
+            else:
+                params = self._placed(wanted, wanted.params, at_once)
         told = (self.place, str(self.study.study_name), number)
         return Proposal(number, wanted.index, params, wanted.seeds, told)
 
-    def _placed(self, wanted: Wanted, params: Point, at_once: int) -> tuple[int, Point]:
-        """A trial whose point is known, written down in one go."""
+    def _placed(self, wanted: Wanted, params: Point, at_once: int) -> Point:
+        """Begin a trial whose point is known: written down in one go."""
         from optuna.trial import TrialState, create_trial
 
         trial = create_trial(
@@ -89,14 +92,15 @@ class StageStudy:
             user_attrs={PLACE: place(wanted, at_once)},
         )
         self.study.add_trial(trial)
-        return len(self.study.get_trials(deepcopy=False)) - 1, params
+        return params
 
-    def _drawn(self, wanted: Wanted, at_once: int) -> tuple[int, Point]:
+    def _drawn(self, wanted: Wanted, at_once: int) -> Point:
+        """Begin a trial at the point that the sampler proposes."""
         stage = str(self.study.study_name).rpartition("/")[2]
         self.study.sampler = samplers.sampler(self.sampler, self.seed, stage, wanted.index)
         trial = self.study.ask()
         trial.set_user_attr(PLACE, place(wanted, at_once))
-        return trial.number, self.space.suggest(trial)
+        return self.space.suggest(trial)
 
 
 def names(storage: Any, study: str) -> set[str]:

@@ -111,9 +111,9 @@ def _between(d: Dimension, low: float, high: float, bottom: float, top: float) -
     """The dimension with new ends, on its own values where they are whole or stepped."""
     if d.gap is not None:
         start = d.ends[0]
-        low = start + math.floor((low - start) / d.gap + 1e-9) * d.gap
-        high = start + math.ceil((high - start) / d.gap - 1e-9) * d.gap
-        low = low if low >= bottom else low + d.gap
-        high = high if high <= top else high - d.gap
+        first, last = math.floor((low - start) / d.gap + 1e-9), math.ceil((high - start) / d.gap - 1e-9)
+        first += d.nth(first) < bottom
+        last -= d.nth(last) > top
+        low, high = d.nth(first), d.nth(last)
         low = max(low, 1) if d.log else low
     return d.between(low, high)

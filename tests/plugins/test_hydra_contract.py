@@ -34,7 +34,11 @@ def test_hydra_finds_the_plugins() -> None:
 
 @pytest.mark.parametrize(
     ("launcher_name", "overrides"),
-    [("population", []), ("population", ["hydra/sweeper=grid"]), ("basic", ["hydra/sweeper=grid"])],
+    [
+        ("population", []),
+        ("population", ["hydra/sweeper=grid"]),
+        ("basic", ["hydra/sweeper=grid"]),
+    ],
 )
 class TestLauncher(LauncherTestSuite):
     """Hydra's contract for launchers."""
@@ -48,6 +52,7 @@ class TestBatches(BatchedSweeperTestSuite):
     """Hydra's contract for sweepers that launch in batches."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task_launcher_cfg", "extra_flags"),
     [

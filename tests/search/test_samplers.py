@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import optuna
@@ -110,3 +112,9 @@ def test_a_sampler_whose_package_is_missing_says_which(monkeypatch: pytest.Monke
     )
     with pytest.raises(ConfigError, match="s: CmaEsSampler needs the package 'cmaes', which is missing"):
         samplers.check("cmaes", "s")
+
+
+def test_importing_the_search_loads_nothing_heavy() -> None:
+    script = "import sys, labkit.search.search, labkit.search.live; print(*{n.partition('.')[0] for n in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert not {"optuna", "scipy", "numpy", "torch", "sqlalchemy", "hydra"} & set(done.stdout.split())

@@ -7,10 +7,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from search_cases import LAMBDA, OPTIMUM, Evaluator, definition, near_optimum
 
 from labkit.config import ConfigError
+from labkit.search import storage
 from labkit.search.search import Answer, Definition, SearchFailed, SearchResult, outlook, search
 from labkit.search.space import Dimension, Space
 
@@ -145,6 +147,8 @@ def test_an_answer_that_was_written_down_before_the_kill_counts(
             run(one, tmp_path)
     asked = Evaluator()
     result = run(one, tmp_path, asked)
+    study = optuna.load_study(study_name="kth/lambda/a", storage=storage.opened(result.location))
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "FAIL", "FAIL", *["COMPLETE"] * 3]
     assert [index for _, index, _, _ in asked.asked] == [1, 2, 3]
     assert [trial.values for trial in result.stages[0].trials] == [
         (near_optimum(trial.params),) for trial in result.stages[0].trials
@@ -196,6 +200,8 @@ def test_diverged_pruned_and_failed_trials_are_data(tmp_path: Path) -> None:
     assert [trial.state for trial in trials[:5]] == ["complete", "diverged", "diverged", "pruned", "complete"]
     assert [trial.values for trial in trials[1:4]] == [None, None, None]
     assert trials[3].run_ids == ("r",)
+    study = optuna.load_study(study_name="kth/lambda/a", storage=storage.opened(result.location))
+    assert [trial.state.name for trial in study.trials[:4]] == ["COMPLETE", *["PRUNED"] * 3]  # TPE ranks these last
     assert run(one, tmp_path).evaluated == 0  # they are results: they are not run again
 
 
@@ -221,6 +227,15 @@ def test_allowed_failures_are_tried_once_per_call(tmp_path: Path) -> None:
         assert [trial.state for trial in result.stages[0].trials].count("failed") == 1
     assert run(one, tmp_path).evaluated == 1
     assert run(one, tmp_path).evaluated == 0
+
+
+def test_what_failed_is_tried_again_at_the_same_point_whatever_was_learnt_since(tmp_path: Path) -> None:
+    one = definition({"a": {"sampler": "tpe", "n_trials": 24}}, max_failure_rate=0.5)
+    failing = Evaluator(answers={("a", 13): Answer(None, "failed")})
+    run(one, tmp_path, failing)
+    asked = Evaluator()
+    run(one, tmp_path, asked)
+    assert asked.asked == [failing.asked[13]]
 
 
 def test_a_stage_without_any_value_says_why(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import socket
@@ -132,6 +133,25 @@ def test_of_many_that_come_at_once_one_holds_it(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert max(most) == 1
+
+
+def test_a_lock_file_that_was_removed_meanwhile_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between our opening the file and locking it its holder removed it, and another process made it anew."""
+    file = tmp_path / "a.log.lock-of-search"
+    others: list[int] = []
+    flock = fcntl.flock
+
+    def flock_of_the_slow(lock: int, how: int) -> None:
+        if not others:
+            file.unlink()
+            others.append(os.open(file, os.O_CREAT | os.O_RDWR))
+            flock(others[0], fcntl.LOCK_EX)
+        flock(lock, how)
+
+    monkeypatch.setattr(holder.fcntl, "flock", flock_of_the_slow)
+    with pytest.raises(ConfigError, match="study 'a' is held by another process"), storage.hold(None, "a", tmp_path):
+        pass
+    os.close(others[0])
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:

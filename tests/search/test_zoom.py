@@ -48,6 +48,7 @@ def test_whole_and_stepped_ranges_keep_their_values() -> None:
     n = Dimension("key", 1, 9, integer=True, step=2)
     assert zoomed(n, Zoom(1), [1, 3, 5, 7, 9], [5]).ends == (3, 7)
     assert zoomed(Dimension("key", 1, 100, log=True, integer=True), Zoom(1), [1, 10, 100], [1]).low == 1
+    assert zoomed(Dimension("key", 0.62, 3.62, step=3.0), Zoom(1), [0.62], [0.62]).low == 0.62
     p = Dimension("key", 0, 0.8, step=0.1)
     assert zoomed(p, Zoom(1), p.grid(5), [0.4]).ends == (0.2, 0.6)
 
