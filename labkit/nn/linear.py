@@ -52,7 +52,10 @@ class Linear(WeightLayer):
             _outer(dy, x, gradients[0])
             return torch.bmm(dy, weight) if need_dx else None
         low = dy.to(x.dtype)
-        gradients[0].copy_(torch.bmm(low.transpose(1, 2), x.expand(len(weight), -1, -1)))
+        if x.shape[0] == 1 and len(weight) > 1:
+            gradients[0].flatten(0, 1).copy_(torch.mm(low.transpose(1, 2).flatten(0, 1), x[0]))
+        else:
+            gradients[0].copy_(torch.bmm(low.transpose(1, 2), x))
         return torch.bmm(low, weight.to(x.dtype)).to(dy.dtype) if need_dx else None
 
 
