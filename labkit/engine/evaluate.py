@@ -15,7 +15,7 @@ from labkit.nn.loss import cross_entropy
 from labkit.preprocess.prepare import Part
 
 # Numbers in the widest activation of a chunk: smaller chunks cost calls, larger ones leave the cache.
-_CHUNK_NUMBERS = 1 << 21
+_CHUNK_NUMBERS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,10 @@ class Evaluation:
 
 
 def chunk_size(network: Network, members: int, samples: int) -> int:
-    """Samples that are evaluated at once."""
-    widest = members * max(prod(stage.output_shape) for stage in network.stages)
+    """Samples that are evaluated at once. Before the first layer with weights the members share their activations."""
+    shared = next(i for i, stage in enumerate(network.stages) if stage.last_parameter > stage.first_parameter)
+    own = members * max(prod(stage.output_shape) for stage in network.stages[shared:])
+    widest = max(own, *(prod(stage.shape) for stage in network.stages[: shared + 1]))
     return max(1, min(samples, _CHUNK_NUMBERS // widest))
 
 

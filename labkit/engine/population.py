@@ -13,7 +13,9 @@ from labkit.engine.recipe import Recipe
 from labkit.engine.state import RunState
 from labkit.engine.streams import distinct, generator
 from labkit.engine.vector import Layout
+from labkit.nn.flatten import Flatten
 from labkit.nn.layer import Context, Draws
+from labkit.nn.linear import Linear
 from labkit.nn.loss import cross_entropy, cross_entropy_backward, squared_weights
 from labkit.optim.rules import decay_gradient, initial_slots
 from labkit.preprocess.augment import augment
@@ -31,10 +33,10 @@ class Population:
         if any(recipe.structure != first.structure for recipe in recipes):
             raise ConfigError("population: members must share network, rule, schedule, trainer and kind of init.")
         self.recipes = recipes
-        self.parts = parts
         self.network = first.network
         self.rule = first.rule
         self.trainer = first.trainer
+        self.parts = _as_read(parts, recipes)
         self.device = self.trainer.chosen_device()
         self.length = self.trainer.length(len(parts.train.features), first.schedule)
         self.layout = Layout(tuple(p.shape for _, p in self.network.parameters), len(recipes))
@@ -217,6 +219,19 @@ class Stepper:
             for new, old in zip(layout.views(now), layout.views(then), strict=True):
                 frozen = state.frozen.view(-1, *[1] * (new.dim() - 1))
                 new.copy_(torch.where(frozen, old, new))
+
+
+def _as_read(parts: Parts, recipes: Sequence[Recipe]) -> Parts:
+    """The parts in the precision in which the first layer multiplies, where nothing else sees them before it.
+
+    Rounding once is what rounding every batch gives, and each batch is half as many bytes.
+    """
+    first = recipes[0]
+    reader = next((stage.layer for stage in first.network.stages if not isinstance(stage.layer, Flatten)), None)
+    product = first.trainer.product
+    if product is None or not isinstance(reader, Linear) or any(recipe.augmentation.active for recipe in recipes):
+        return parts
+    return parts.rounded(product)
 
 
 def _layers(parameters: Sequence[tuple[str, object]]) -> dict[str, list[int]]:

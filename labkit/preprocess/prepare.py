@@ -130,6 +130,11 @@ class Parts:
         moved = {name: getattr(self, name).to(device) for name in ("train", "validation", "test")}
         return replace(self, **moved)
 
+    def rounded(self, dtype: torch.dtype) -> Parts:
+        """The same parts with features of another precision."""
+        parts = {name: getattr(self, name) for name in ("train", "validation", "test")}
+        return replace(self, **{name: replace(part, features=part.features.to(dtype)) for name, part in parts.items()})
+
 
 def prepare(
     dataset: Dataset, indices: Mapping[str, np.ndarray], preprocess: Preprocess, dtype: torch.dtype = torch.float32

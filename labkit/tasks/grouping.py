@@ -15,7 +15,7 @@ from labkit.models.network import Network
 from labkit.nn.convolution import Convolution
 from labkit.tasks.plan import Plan
 
-# Measured on two cores with `python benchmarks/run.py members`; the table is in docs/decisions.md. Small networks gain
+# Measured with `python benchmarks/members.py FOLDER`; the table is in docs/decisions.md. Small networks gain
 # up to here, wide ones stay level, and memory is what ends it.
 MOST_MEMBERS = 128
 # A convolutional step of this many multiply-adds keeps a core busy alone: stacked members gain nothing there.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 Words = tuple[str, ...]
+_WORDS = ("null", "true", "false", "nan", "inf")  # that the grammar takes for values of their own
 
 
 class Composer:
@@ -116,7 +118,7 @@ def _quoted(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ",".join(f"{key}: {_quoted(inner)}" for key, inner in value.items()) + "}"
     text = str(value)
-    plain = text.replace("_", "").replace("-", "").replace("/", "").replace(".", "").isalnum()
+    plain = re.fullmatch(r"[A-Za-z_][\w./-]*", text) and text.lower() not in _WORDS
     return text if plain else QuotedString(text, Quote.single).with_quotes()
 
 
