@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from labkit import report
 from labkit.report import Leaderboard, Member, PageFigure, SearchTable, StudyPage
+from labkit.report.cells import parameter
 from labkit.report.page import page
 from labkit.tasks import provenance
 
@@ -27,8 +28,9 @@ def search_page(config: DictConfig, study: str, table: SearchTable, rows: Sequen
     ):
         if figure is not None:
             figures.append((caption, figure))
-    last = table.parts[0].entries
-    figures += _curves([(entry.run_ids[0], _label(entry)) for entry in last if entry.run_ids], tracker)
+    named = [(part.stage.name, entry) for part in table.parts for entry in part.entries if entry.rank]
+    members = [(entry.run_ids[0], f"{stage} {entry.rank}: {_label(entry)}") for stage, entry in named]
+    figures += _curves(members, tracker)
     facts = {"answer": report.headline(table), "stages": report.search_page_stages(table)}
     return _page(config, study, report.search_page_table(table), rows, figures, facts)
 
@@ -57,7 +59,7 @@ def question(config: DictConfig) -> str:
 
 
 def _label(entry: Any) -> str:
-    return " ".join(f"{key}={value}" for key, value in entry.params.items()) or entry.name
+    return " ".join(f"{key.rpartition('.')[2]} {parameter(value)}" for key, value in entry.params.items()) or entry.name
 
 
 def _curves(members: Sequence[tuple[str, str]], tracker: Any) -> list[tuple[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +16,8 @@ from labkit.tasks.board import keep_page, nearby, page_place
 from labkit.tasks.pages import search_page
 from labkit.tasks.plan import objectives
 from labkit.tasks.result import Table
+
+_SHOWN = 3  # rows of a stage on a screen; the files have all
 
 
 def close(
@@ -36,7 +40,7 @@ def close(
     first = objectives(config.objective)[0]
     table = search_table(rows, facts(definition, result), first, maximise=definition.directions[0] == "maximize")
     text = search_markdown(table) if table.parts else ""
-    print(text)
+    print(_beginning(text) if text else "no run has a result.")
     found = Table(definition.study, rows, text)
     if parent is None:
         return found
@@ -50,6 +54,19 @@ def close(
     parent.finish("FINISHED")
     print(f"report     {nearby(place)}")
     return found
+
+
+def _beginning(text: str) -> str:
+    """A table in Markdown with the first rows of every stage only: what fits a screen."""
+    seen: Counter[str] = Counter()
+    kept = []
+    for line in text.splitlines():
+        row = re.match(r"\| (?:\d+|-) \| (\S+) \|", line)
+        seen.update([row[1]] if row else [])
+        if row is None or seen[row[1]] <= _SHOWN:
+            kept.append(line)
+    more = sum(seen.values()) - sum(min(count, _SHOWN) for count in seen.values())
+    return "\n".join([*kept, *([f"\n{more} more rows: search.md and search.csv of the parent run."] if more else [])])
 
 
 def facts(definition: Definition, result: SearchResult | None) -> list[StageFacts]:
