@@ -101,6 +101,8 @@ class LabSearch:
                 search_board.close(self.config, self.definition, self.tracker, self.parent, None)
             raise
         returns = Returns(self.runner.returns if result.evaluated else ())
+        if self.tracker is None and result.winner is not None:
+            print(f"best: {' '.join(spaces.words(result.winner.params, self.space))}")
         if self.tracker is not None:
             parent = self.parent if result.evaluated else None
             returns.table = search_board.close(self.config, self.definition, self.tracker, parent, result)

@@ -73,16 +73,21 @@ def facts(definition: Definition, result: SearchResult | None) -> list[StageFact
     """The stages as the table wants to know them."""
     if result is None:
         return [
-            StageFacts(stage.name, str(stage.sampler), tuple(stage.overrides), definition.space.range_text())
+            StageFacts(stage.name, _named(stage.sampler), tuple(stage.overrides), definition.space.range_text())
             for stage in definition.stages
         ]
     own = {stage.name: stage for stage in definition.stages}
     found = [
-        StageFacts(one.name, str(own[one.name].sampler), one.overrides, one.space.range_text(), one.space.plain())
+        StageFacts(one.name, _named(own[one.name].sampler), one.overrides, one.space.range_text(), one.space.plain())
         for one in result.stages
         if one.space is not None
     ]
     return [*found, *(StageFacts(name) for name in ("confirm", "final"))]
+
+
+def _named(sampler: Any) -> str:
+    """A sampler's name, or its constructor's."""
+    return sampler if isinstance(sampler, str) else str(sampler.get("_target_")).rpartition(".")[2]
 
 
 def newest(rows: Sequence[Any]) -> list[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import MISSING, DictConfig
 
 
 @dataclass
@@ -14,7 +14,8 @@ class OptunaSweeperConf:
     """Keys of `hydra.sweeper`: those of Hydra's own Optuna sweeper, and stages.
 
     Attributes:
-        sampler: grid, random, qmc, tpe, gp, cmaes, nsgaii, or a node with `_target_: optuna.samplers...`.
+        sampler: grid, random, qmc, tpe, gp, cmaes, nsgaii, or a node with `_target_: optuna.samplers...`; also as an
+            option, hydra/sweeper/sampler=random.
         pruner: median, hyperband, ..., or a node with `_target_: optuna.pruners...`; null: trials run to their end.
         direction: maximize or minimize, one or one per objective; null: as the metric's name says.
         storage: journal, or a server's URL; null: journal.
@@ -33,9 +34,10 @@ class OptunaSweeperConf:
         baseline: `key=value` words that pick the row the others are compared with.
     """
 
+    defaults: list[Any] = field(default_factory=lambda: [{"sampler": "tpe"}, "_self_"])
     _target_: str = "hydra_plugins.labkit.optuna_sweeper.OptunaSweeper"
     _recursive_: bool = False
-    sampler: Any = "tpe"
+    sampler: Any = MISSING
     pruner: Any = None
     direction: Any = None
     storage: str | None = None
@@ -54,6 +56,18 @@ class OptunaSweeperConf:
     baseline: str | None = None
 
 
+_SAMPLERS = {
+    "grid": "GridSampler",
+    "random": "RandomSampler",
+    "qmc": "QMCSampler",
+    "tpe": "TPESampler",
+    "gp": "GPSampler",
+    "cmaes": "CmaEsSampler",
+    "nsgaii": "NSGAIISampler",
+}
+for _name, _constructor in _SAMPLERS.items():
+    _node = {"_target_": f"optuna.samplers.{_constructor}", "seed": None}
+    ConfigStore.instance().store(_name, _node, "hydra/sweeper/sampler", provider="labkit")
 ConfigStore.instance().store("optuna", OptunaSweeperConf, "hydra/sweeper", provider="labkit")
 
 
