@@ -250,6 +250,33 @@ def test_a_second_search_of_the_same_study_is_told_who_holds_it(
         running.wait()
 
 
+@pytest.mark.slow
+def test_hopeless_trials_are_given_up_and_divergence_is_data(process: Any, tmp_path: Path) -> None:
+    words = ("hydra/sweeper=optuna", "hydra/sweeper/sampler=random", "hydra.sweeper.pruner=median")
+    budget = ("hydra.sweeper.n_trials=12", "trainer.epochs=6", "optimizer.lr=tag(log,interval(1e-5,1e6))")
+    answer = process("-m", *words, *budget, cwd=tmp_path)
+    assert answer.code == 0, answer.err
+    pruned = [row for row in children(tmp_path) if "labkit.pruned_at" in row["tags"]]
+    diverged = [row for row in children(tmp_path) if "labkit.diverged_at" in row["tags"]]
+    assert pruned
+    assert diverged
+    for row in pruned:
+        assert row["status"] == "KILLED"
+        assert int(row["tags"]["labkit.pruned_at"]) < 216
+    assert {row["status"] for row in diverged} == {"FINISHED"}
+
+
+@pytest.mark.slow
+def test_several_objectives_and_a_conditional_key(process: Any, tmp_path: Path) -> None:
+    words = ("hydra/sweeper=optuna", "objective=[val/accuracy,time/seconds]", "hydra.sweeper.n_trials=8")
+    space = ("optimizer=sgd,momentum", "optimizer.momentum=interval(0,0.99)", "optimizer.lr=interval(0.01,0.1)")
+    condition = "+hydra.sweeper.conditions={optimizer.momentum: {optimizer: momentum}}"
+    answer = process("-m", *QUICK, *words, *space, condition, cwd=tmp_path)
+    assert answer.code == 0, answer.err
+    for row in children(tmp_path):
+        assert row["params"]["optimizer._target_"].endswith("momentum") == ("optimizer.momentum" in row["params"])
+
+
 def _values(folder: Path) -> dict[tuple[str, str, str], float]:
     rows = [row for row in children(folder) if row["status"] == "FINISHED"]
     return {
