@@ -50,6 +50,7 @@ class Tracker:
         )
         self._lock = RLock()
         self._runs: list[Run] = []
+        self._started = 0  # milliseconds, of the newest run
         self._errors: list[str] = []
         self._answers: list[dict[str, Any] | None] = []  # in the order of the questions
         self._noise: deque[str] = deque(maxlen=20)
@@ -92,8 +93,14 @@ class Tracker:
             tags=marks,
             dataset=dict(dataset) if dataset else None,
             parent=parent._number if parent else parent_run_id,
-            time=now(),
+            time=self._next_start(),
         )
+
+    def _next_start(self) -> int:
+        """Now, a millisecond after the start before at the earliest: the order of runs is the order of their starts."""
+        with self._lock:
+            self._started = max(now(), self._started + 1)
+            return self._started
 
     def resume(self, run_id: str, *, reopen: bool = False) -> Run:
         """A handle on a run that another process created, to annotate or finish it.
