@@ -12,6 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 
 from labkit.compose import CONF, register_resolvers
+from labkit.search.space import Space
 from labkit.tasks import spaces
 from labkit.tasks.jobs import Composer, Words, grid, merged
 from labkit.tasks.multirun import sweep_params
@@ -34,13 +35,18 @@ def short_jobs(config: Any) -> list[Words]:
     overrides = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in params.items()])
     if config.hydra.sweeper.get("stages"):
         space = spaces.space(overrides, {})
-        rows = [spaces.words(space.at([share] * len(space.dimensions)), space) for share in TAME]
+        rows = [spaces.words(space.at(_shares(space, share)), space) for share in TAME]
     else:
         rows = grid(overrides)
     cyclic = config.schedule._target_.endswith(".cyclic")
     length = ("schedule.step_size=10", "schedule.step_unit=updates", "schedule.cycles=1")
     rest = length if cyclic else ("trainer.steps=20", "trainer.epochs=null", "trainer.eval_every=10")
     return [merged(row, SHORT, rest) for row in rows[:JOBS]]
+
+
+def _shares(space: Space, share: float) -> list[float]:
+    """Of numbers the share; of choices the first, since other batch sizes or depths are other programs."""
+    return [0.0 if dimension.choices else share for dimension in space.dimensions]
 
 
 @pytest.mark.slow
