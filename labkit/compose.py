@@ -50,7 +50,7 @@ def is_complaint(error: Exception) -> bool:
     """Whether Hydra, OmegaConf or the YAML reader says with it that the user's words or files are wrong."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError  # type: ignore[import-untyped,unused-ignore]
+    from yaml import YAMLError
 
     return isinstance(error, HydraException | OmegaConfBaseException | YAMLError) or str(error).startswith(_NO_OPTION)
 

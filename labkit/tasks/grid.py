@@ -14,7 +14,7 @@ from labkit.config import ConfigError
 from labkit.report.layouts import to_markdown
 from labkit.report.progress import duration
 from labkit.tasks import multirun, seeds, session
-from labkit.tasks.jobs import Composer, Words, grid
+from labkit.tasks.jobs import Words, grid
 from labkit.tasks.multirun import Checked
 from labkit.tasks.result import Returns, Table
 from labkit.tasks.runner import Answer, Runner, sweep_variables
@@ -28,6 +28,7 @@ def sweep(sweeper: Any, arguments: Sequence[str]) -> Returns:
     rows = _rows(parser.parse_overrides([*words, *arguments]), settings)
     if not getattr(sweeper.task_function, "trains_populations", False) or multirun.task_name(config) != "train":
         return _plain(sweeper, rows)
+    session.start_writer(config)
     multirun.check_settings(config, sweeper.launcher)
     if config.seeds is not None:
         rows = seeds.spread(rows, config.seed, config.seeds)
@@ -64,8 +65,7 @@ def _plain(sweeper: Any, rows: list[Words]) -> Returns:
 
 def _remembering(sweeper: Any, rows: list[Words]) -> Returns:
     config, settings = sweeper.config, sweeper.settings
-    session.start_writer(config)
-    jobs = multirun.check(Composer(sweeper.hydra_context.config_loader, config), rows)
+    jobs = multirun.check(multirun.composer(sweeper), rows)
     from labkit.tasks.plan import objectives
 
     tracker = multirun.store(config)

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from labkit.compose import explain
 from labkit.config import ConfigError
-from labkit.tasks.jobs import Composer, Words, speaking_for
+from labkit.tasks.jobs import Composer, Words, speaking_for, uncollected
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,14 @@ def _text(value: Any) -> str:
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def composer(sweeper: Any) -> Composer:
+    """The one that composes a sweeper's jobs, for the checks before the first starts and for our launcher."""
+    made = Composer(sweeper.hydra_context.config_loader, sweeper.config)
+    if hasattr(sweeper.launcher, "composer"):
+        sweeper.launcher.composer = made
+    return made
+
+
 def check(composer: Composer, rows: Sequence[Words]) -> list[Checked]:
     """Compose, check and build every job; raises ConfigError naming the first that is wrong."""
     from hydra.errors import HydraException
@@ -65,10 +73,11 @@ def check(composer: Composer, rows: Sequence[Words]) -> list[Checked]:
     number = 0
     try:
         known = []
-        for number, words in enumerate(rows):
-            config = composer.numbered(words, number)
-            with speaking_for(config):
-                known.append((config, resolved(config)))
+        with uncollected():
+            for number, words in enumerate(rows):
+                config = composer.numbered(words, number)
+                with speaking_for(config):
+                    known.append((config, resolved(config)))
         for number in sorted(range(len(rows)), key=lambda i: data_key(known[i][1])):  # each data set is prepared once
             config, plain = known[number]
             ready = plan(config, rows[number], plain)

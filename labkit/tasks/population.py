@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from omegaconf import DictConfig
 
-from labkit.tasks.jobs import Composer
+from labkit.tasks.jobs import Composer, uncollected
 
 _FRAMES_PER_JOB = 5  # of Python's stack: each job of a group runs inside the one before
 
@@ -22,8 +23,9 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]], first: int) ->
     config = launcher.config
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     Path(str(config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-    composer = Composer(launcher.hydra_context.config_loader, config)
-    configs = [composer.numbered(words, first + i) for i, words in enumerate(job_overrides)]
+    composer = launcher.composer or Composer(launcher.hydra_context.config_loader, config)
+    with uncollected():
+        configs = [composer.numbered(words, first + i) for i, words in enumerate(job_overrides)]
     returns: dict[int, JobReturn] = {}
     for members, train in _programs(launcher, configs):
         returns |= _nested(launcher, members, configs, train)
@@ -61,7 +63,9 @@ def _nested(
 
     def enter(position: int) -> None:
         if position == len(members):
+            gc.enable()
             answers.extend(train(tasks))
+            gc.disable()
             return
 
         def task(config: DictConfig) -> Any:
@@ -80,7 +84,7 @@ def _nested(
             configure_logging=position == 0,
         )
 
-    with _deep_stack(_FRAMES_PER_JOB * len(members)):
+    with uncollected(), _deep_stack(_FRAMES_PER_JOB * len(members)):
         enter(0)
     return returns
 

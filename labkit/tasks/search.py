@@ -20,7 +20,7 @@ from labkit.search import samplers, stages
 from labkit.search.search import Answer, Definition, Proposal, SearchFailed, outlook, search
 from labkit.search.space import Space
 from labkit.tasks import multirun, runner, session, spaces
-from labkit.tasks.jobs import Composer, Words, merged
+from labkit.tasks.jobs import Words, merged
 from labkit.tasks.multirun import Checked
 from labkit.tasks.result import Returns
 from labkit.tasks.runner import Runner
@@ -71,13 +71,13 @@ class LabSearch:
     """One search on runs of labkit."""
 
     def __init__(self, sweeper: Any, settings: Mapping[str, Any], fixed: Words, space: Space) -> None:
+        session.start_writer(sweeper.config)  # first: it imports MLflow while torch is imported here
         from labkit.tasks.plan import objectives
 
         self.sweeper, self.config, self.settings = sweeper, sweeper.config, settings
         self.fixed, self.space = fixed, space
         multirun.check_settings(self.config, sweeper.launcher)
-        session.start_writer(self.config)
-        self.composer = Composer(sweeper.hydra_context.config_loader, self.config)
+        self.composer = multirun.composer(sweeper)
         self.objectives = objectives(self.config.objective)
         self.corners = multirun.check(self.composer, [self._words(corner) for corner in spaces.corners(space)])
         name = self.config.hydra.runtime.choices.get("sweeps") or self.config.name or "search"

@@ -10,6 +10,7 @@ SIGTERM reach whole process groups and job steps, so they are ignored here; the 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -19,12 +20,15 @@ import time
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labkit.tracking.reading import curves, matching
 from labkit.tracking.recorder import Patience, Recorder
 from labkit.tracking.run import now
 from labkit.tracking.store import environment, experiment_id, open_store, sentence, sqlite_file
+
+if TYPE_CHECKING:
+    from mlflow.entities import RunInfo
 
 MARK = b"\x1e"  # begins every reply, so that stray output of a library is never taken for one
 FLUSH_SECONDS = 1.0
@@ -67,18 +71,18 @@ class Writer:
         if self.client is None:
             self.client = self.patience(lambda: open_store(self.uri, self.artifact_root))
         number = message["run"]
-        run_id = self.create(message) if message["op"] == "start" else self.reopen(message)
+        info = self.create(message) if message["op"] == "start" else self.reopen(message)
         owned = message["op"] == "start" or message["reopen"]
-        run = Recorder(self.client, run_id, owned, self.patience, lambda error: self.report(error, number))
+        run = Recorder(
+            self.client, info.run_id, info.artifact_uri, owned, self.patience, lambda error: self.report(error, number)
+        )
         self.runs[number] = run
-        reply(run=number, id=run_id)
+        reply(run=number, id=info.run_id)
         if message["op"] == "start":
-            run.params(message["params"])
-            if message["dataset"]:
-                run.dataset(message["dataset"])
+            run.begin(message["params"], message["dataset"])
 
-    def create(self, message: dict[str, Any]) -> str:
-        """A new run in the store; returns its id."""
+    def create(self, message: dict[str, Any]) -> RunInfo:
+        """A new run in the store."""
         name, tags = message["experiment"], dict(message["tags"])
         parent = message["parent"]
         if parent is not None:
@@ -91,7 +95,8 @@ class Writer:
             lambda: self.client.create_run(self.experiments[name], message["time"], tags, message["name"]),
             repeatable=False,
         )
-        return str(run.info.run_id)
+        info: RunInfo = run.info
+        return info
 
     def answer(self, message: dict[str, Any]) -> None:
         """Read for the trainer; what was sent before the question is written first."""
@@ -115,12 +120,12 @@ class Writer:
             return matching(self.client, message["experiments"], message["where"])
         return [curves(self.client, run_id, message["keys"]) for run_id in message["ids"]]
 
-    def reopen(self, message: dict[str, Any]) -> str:
+    def reopen(self, message: dict[str, Any]) -> RunInfo:
         """A run that another process created; RUNNING again if this one is to answer for it."""
-        run_id = str(self.client.get_run(message["id"]).info.run_id)
+        info: RunInfo = self.client.get_run(message["id"]).info
         if message["reopen"]:
-            self.patience(lambda: self.client.update_run(run_id, status="RUNNING"))
-        return run_id
+            self.patience(lambda: self.client.update_run(info.run_id, status="RUNNING"))
+        return info
 
     def record(self, run: Recorder, message: dict[str, Any]) -> None:
         """One message that belongs to an open run."""
@@ -133,7 +138,7 @@ class Writer:
                 run.artifact(message["name"], message["content"])
             case "finish":
                 run.finish(message["status"], message["note"], message["time"])
-                if not run.metrics:
+                if not run.waiting:
                     del self.runs[message["run"]]
 
     def flush_if_due(self) -> None:
@@ -230,6 +235,7 @@ def main() -> int:
     except ImportError as error:
         reply(run=None, error=f"tracking needs MLflow, which cannot be imported: {error}.")
         return 1
+    gc.freeze()  # MLflow's modules stay: no need to look through them for garbage again and again
     return serve(lines)
 
 

@@ -18,12 +18,13 @@ class Store:
         self.tags: dict[str, str] = {}
         self.status = ""
 
-    def log_batch(self, run_id: str, metrics: Any = (), params: Any = ()) -> None:
-        """Record metrics, all or none."""
+    def log_batch(self, run_id: str, metrics: Any, params: Any, tags: Any) -> None:
+        """Record metrics and tags, all or none."""
         if self.errors:
             raise self.errors.pop(0)
-        assert len(metrics) <= 1000
+        assert len(metrics) + len(params) + len(tags) <= 1000
         self.metrics += metrics
+        self.tags |= {tag.key: tag.value for tag in tags}
 
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         """Record a tag."""
@@ -41,7 +42,7 @@ REJECTED = RuntimeError("INVALID_PARAMETER_VALUE: no")
 
 def recorder(store: Store, seconds: float, reports: list[Exception]) -> Recorder:
     """A recorder on the stand-in, with a budget for waiting."""
-    return Recorder(store, "id", True, Patience(seconds), reports.append)  # type: ignore[arg-type]
+    return Recorder(store, "id", "artifacts", True, Patience(seconds), reports.append)  # type: ignore[arg-type]
 
 
 def test_large_buffers_go_in_batches() -> None:
