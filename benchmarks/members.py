@@ -87,11 +87,17 @@ def draw(steps: dict[str, list[tuple[int, float]]], sweeps: list[tuple[int, floa
     left, right = figure.subplots(1, 2)
     for name, row in steps.items():
         left.plot(*zip(*row, strict=True), marker="o", label=name)
-    left.set(xscale="log", yscale="log", xlabel="members", ylabel="us per member and step, one thread")
-    left.legend(fontsize=8)
+    left.set_xscale("log", base=2)
+    left.set(yscale="log", xlabel="members", ylabel="microseconds per member and step, one thread")
+    left.set_xticks(MEMBERS, map(str, MEMBERS))
+    figure.legend(loc="outside upper left", ncols=len(steps), fontsize=8, frameon=False)
     if sweeps:
         right.plot(*zip(*sweeps, strict=True), marker="o")
-    right.set(xscale="log", yscale="log", xlabel="empty jobs of a sweep", ylabel="seconds in all")
+    right.set_xscale("log", base=2)
+    right.set(yscale="log", xlabel="empty jobs of a sweep", ylabel="seconds in all")
+    right.set_xticks(TRIALS, map(str, TRIALS))
+    right.set_yticks((5, 10, 20, 40), ("5", "10", "20", "40"))
+    right.yaxis.set_minor_formatter("")
     figure.savefig(target, dpi=120)
 
 
