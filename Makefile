@@ -4,12 +4,15 @@ BIN := .venv/bin
 READY := .venv/.ready
 FULL_READY := .venv/.ready-full
 BENCH_READY := .venv/.ready-bench
+PROFILE ?= quick
+LAB_PARTS := bgu-part1 bgu-part2 kth-ex1-2 montreal-gradients caltech-part1 caltech-part3-theory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train ui test test-full lint types bench bench-sweeps clean
+.PHONY: help setup demo train check ui test test-full lint types bench bench-sweeps clean $(LAB_PARTS)
 
 help: ## show every target with one line
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@echo "  make LAB-PART      a part of a lab, PROFILE=smoke (embedded data), quick or full: $(LAB_PARTS)"
 
 setup: $(READY) ## make .venv with pinned versions (once)
 
@@ -32,6 +35,12 @@ demo: setup ## a coarse-to-fine search for loss.l2 on embedded data, with a tabl
 
 train: setup ## one run: make train ARGS="experiment=kth/ex3 seed=1"
 	$(BIN)/labkit $(ARGS)
+
+check: setup ## gradients, Jacobians and sanity of every layer, loss and model: a table with verdicts, 10 s
+	$(BIN)/labkit task=check $(ARGS)
+
+$(LAB_PARTS): setup
+	$(BIN)/labkit task=lab lab=$(firstword $(subst -, ,$@)) part=$(patsubst $(firstword $(subst -, ,$@))-%,%,$@) profile=$(PROFILE) $(ARGS)
 
 ui: setup ## open MLflow's UI on the store under mlruns/, on this machine only
 	$(BIN)/python -m labkit.tracking.ui

@@ -10,9 +10,12 @@ The map, in reading order; a package imports only from the ones above it:
     optim       update rules and schedules: pure functions
     metrics     accuracy, macro precision and recall, gradient L1 norms
     engine      recipe -> population -> step -> loop -> outcome
+    checks      gradients by hand against Taylor, finite differences and autograd; what a network must do first
+    principles  initialisation, dying ReLU, XOR, convolution and pooling as experiments that end in claims
     tracking    the one writer to MLflow, a process of its own
     search      spaces, stages from coarse to fine, zoom, resume: Optuna without Hydra in sight
     report      run records -> tables, figures, leaderboard, pages
+    labs        the parts of the labs: steps, claims with their bands, verdicts
     compose     command-line words -> one composed configuration
     tasks       what the entrypoint can do: train, info, compare; multiruns: jobs, populations, grid, search
     cli         the single entrypoint

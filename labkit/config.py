@@ -37,6 +37,7 @@ CONSTRUCTORS: dict[str, dict[str, tuple[str, ...]]] = {
         "labkit.data.images": ("images",),
         "labkit.data.digits": ("digits",),
         "labkit.data.planar": ("spirals", "swissroll_generated", "peaks_generated"),
+        "labkit.data.circle": ("circle",),
         "labkit.data.gmm": ("gmm_generated",),
         "labkit.data.cluttered_digits": ("cluttered_digits",),
         "labkit.data.tones": ("tones",),
@@ -48,10 +49,18 @@ CONSTRUCTORS: dict[str, dict[str, tuple[str, ...]]] = {
     "loss": {"labkit.nn.loss": ("CrossEntropy",)},
     "optimizer": {"labkit.optim.rules": ("sgd", "momentum", "nesterov", "adam", "rmsprop")},
     "schedule": {"labkit.optim.schedules": ("constant", "cyclic", "linear_decay", "cosine", "range_test")},
+    "strategy": {"labkit.optim.strategies": ("together", "alternating", "layer_by_layer", "weighted")},
     "trainer": {"labkit.engine.trainer": ("Trainer",)},
     "tracker": {"labkit.tracking.settings": ("Tracking",)},
     "paths": {"labkit.tracking.settings": ("Paths",)},
-    "task": {"labkit.tasks.train": ("train",), "labkit.tasks.info": ("info",), "labkit.tasks.compare": ("compare",)},
+    "task": {
+        "labkit.tasks.train": ("train",),
+        "labkit.tasks.info": ("info",),
+        "labkit.tasks.compare": ("compare",),
+        "labkit.tasks.check": ("check",),
+        "labkit.tasks.principles": ("principles",),
+        "labkit.tasks.lab": ("lab",),
+    },
 }
 
 # Numbers that may differ between the members of one population; every other key is structural and splits groups.

@@ -33,7 +33,7 @@ def files_in(folder: Path) -> list[str]:
 @pytest.fixture(autouse=True, scope="module")
 def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
     """Tensors of the layers below the tasks are small in tests: a second thread only waits for the first."""
-    if request.path.parent.name not in ("nn", "models", "optim", "engine"):
+    if request.path.parent.name not in ("nn", "models", "optim", "engine", "principles"):
         yield
         return
     import torch

@@ -24,9 +24,12 @@ ORDER = (
     "optim",
     "metrics",
     "engine",
+    "checks",
+    "principles",
     "tracking",
     "search",
     "report",
+    "labs",
     "compose",
     "tasks",
     "cli",
@@ -43,7 +46,7 @@ PLUMBING = (
 CREATION = "tensor from_numpy zeros zeros_like ones ones_like full full_like empty empty_like arange stack cat"
 DRAWS = "rand randn randint randperm bernoulli normal"
 PRODUCTS = "matmul mm bmm addmm baddbmm einsum"
-ARITHMETIC = "exp exp2 log sqrt abs maximum minimum where clamp reciprocal addcmul addcdiv div square"
+ARITHMETIC = "exp exp2 log sqrt abs maximum minimum where clamp reciprocal addcmul addcdiv div square sub"
 REDUCTIONS = "sum mean amax amin argmax bincount isfinite all any logical_and logical_or argsort"
 TORCH = {
     name: PACKAGE.name
@@ -52,7 +55,7 @@ TORCH = {
 }
 # autograd's own backward pass, and the curve of one schedule, are allowed in their own place only.
 TORCH |= {
-    "autograd.grad": "labkit/nn labkit/engine",
+    "autograd.grad": "labkit/nn labkit/engine labkit/checks",
     "ops.aten.convolution_backward": "labkit/nn",
     "cos": "labkit/optim",
 }
@@ -228,7 +231,7 @@ PLANTED = {
     "import torch\ny = torch.Tensor.softmax(x, 1)": "torch.Tensor.softmax",
     "from torch import Tensor\ny = Tensor.sigmoid(x)": ".sigmoid",
     "import torch\ny = getattr(torch, 'soft' + 'max')": "torch as a value",
-    "import torch\ng = torch.autograd.grad(y, x)": "torch.autograd.grad outside labkit/nn labkit/engine",
+    "import torch\ng = torch.autograd.grad(y, x)": "torch.autograd.grad outside labkit/nn labkit/engine labkit/checks",
     "from torch.nn import functional\ny = functional.cross_entropy(x, t)": "functional.cross_entropy",
     "from torch.nn import functional\nf = functional": "functional as a value",
     "from torch import Tensor\ndef f(x: Tensor): return x.softmax(1)": ".softmax",

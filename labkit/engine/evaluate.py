@@ -65,3 +65,15 @@ def evaluate(
         total += loss.double() * labels.shape[1]
         confusion += confusion_matrices(scores.argmax(-1), labels, classes)
     return Evaluation(total / len(part.features), confusion)
+
+
+@torch.no_grad()
+def classify(
+    network: Network, parameters: list[Tensor], buffers: list[Tensor], features: Tensor, product: torch.dtype | None
+) -> Tensor:
+    """The class that every member gives each of `features` `(n, *shape)` in evaluation mode, `(M, n)` int64."""
+    tensors = network.by_stage(parameters, buffers)
+    size = chunk_size(network, parameters[0].shape[0], len(features))
+    context = Context(product=product)
+    chunks = [network.forward(chunk.unsqueeze(0), tensors, context)[0].argmax(-1) for chunk in features.split(size)]
+    return torch.cat(chunks, 1)

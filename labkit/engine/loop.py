@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from labkit.engine.evaluate import Evaluation, chunk_size, evaluate
+from labkit.engine.evaluate import Evaluation, chunk_size, classify, evaluate
 from labkit.engine.population import Population, Stepper
 from labkit.engine.recipe import Recipe
 from labkit.engine.state import Row
@@ -32,6 +32,7 @@ class Progress:
     rows: Sequence[Row | None]  # of every member, None between evaluations
     loss: Callable[[], float]  # the newest batch loss of member 0; reading it costs a synchronisation
     lr: Callable[[], float]
+    classify: Callable[[Tensor], Tensor]  # classes (M, n) of features (n, *shape), by the parameters of this moment
 
 
 Observer = Callable[[Progress], Sequence[int] | None]
@@ -138,8 +139,15 @@ class _Run:
                 rows or (),
                 lambda: float(state.losses[step - 1, 0]) if step else float("nan"),
                 lambda: float(population.learning_rates[max(step, 1) - 1, 0, 0]),
+                self._classify,
             )
         )
+
+    def _classify(self, features: Tensor) -> Tensor:
+        population, stepper = self.population, self.stepper
+        features = features.to(population.device)
+        product = population.trainer.product
+        return classify(population.network, stepper.parameters, stepper.buffers, features, product)
 
     def _measure(self, part: Part) -> Evaluation:
         stepper, trainer, network = self.stepper, self.population.trainer, self.population.network

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from labkit.config import ConfigError
 from labkit.engine.batches import Batches
-from labkit.engine.recipe import Recipe
+from labkit.engine.recipe import Recipe, layers_moved
 from labkit.engine.state import RunState
 from labkit.engine.streams import distinct, generator
 from labkit.engine.vector import Layout
@@ -42,6 +42,7 @@ class Population:
         self.layout = Layout(tuple(p.shape for _, p in self.network.parameters), len(recipes))
         self.buffer_layout = Layout(tuple(shape for _, shape, _ in self.network.buffers), len(recipes))
         self.layers = _layers(self.network.parameters)
+        self.layers_moved = layers_moved(first, self.length)
         self._seeds, positions = distinct([recipe.seed for recipe in recipes])
         self._stream = torch.tensor(positions, device=self.device)
         self._stack_numbers()
@@ -82,7 +83,11 @@ class Population:
             if parameter.role == "weight":
                 rows += 2 * self.l2[:, weight : weight + 1]
                 weight += 1
-        return self.layout.blocks(flat) if flat.any() else None
+        return self.blocks(flat) if flat.any() else None
+
+    def blocks(self, flat: Tensor) -> list[Tensor]:
+        """The pieces `(M, n)` of a vector like the parameters that the update rule takes one by one."""
+        return self.layout.blocks(flat, by_tensor=self.layers_moved is not None)
 
     def initial_state(self) -> RunState:
         """The state before the first update: weights drawn member by member from their own seeds."""
@@ -139,9 +144,9 @@ class Stepper:
         self._gradients = layout.views(self._gradient)
         self._tensors = population.network.by_stage(self.parameters, self.buffers)
         self._targets = population.network.by_stage(self._gradients, self.buffers)
-        self._blocks = layout.blocks(state.parameters)
-        self._gradient_blocks = layout.blocks(self._gradient)
-        slots = {name: layout.blocks(flat) for name, flat in state.slots.items()}
+        self._blocks = population.blocks(state.parameters)
+        self._gradient_blocks = population.blocks(self._gradient)
+        slots = {name: population.blocks(flat) for name, flat in state.slots.items()}
         self._slots = [{name: blocks[i] for name, blocks in slots.items()} for i in range(len(self._blocks))]
         trainer = population.trainer
         self._batches = Batches(population.parts.train, trainer.batch_size, population._stream)
@@ -201,9 +206,15 @@ class Stepper:
 
     def _update(self, state: RunState) -> None:
         population = self._population
-        numbers = {**population._numbers, "lr": population.learning_rates[state.step]}
+        rate = population.learning_rates[state.step]
+        numbers = {**population._numbers, "lr": rate}
         state.step += 1
+        shares = population.layers_moved(state.step) if population.layers_moved is not None else None
         for i, block in enumerate(self._blocks):
+            if shares is not None:
+                if shares[i] == 0:
+                    continue
+                numbers["lr"] = rate * shares[i]
             gradient = self._gradient_blocks[i]
             if population._decay is not None:
                 decay_gradient(block, gradient, population._decay[i])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,8 @@ from labkit.engine.trainer import Trainer
 from labkit.models.network import Network
 from labkit.nn.initialise import Initialiser
 from labkit.optim.rules import Rule
-from labkit.optim.schedules import Schedule
+from labkit.optim.schedules import Length, Schedule
+from labkit.optim.strategies import Strategy, together
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Recipe:
         seed: of its random streams.
         l2: lambda per weight tensor, in the order of the network's weights.
         augmentation: strengths.
+        strategy: which layers an update moves.
         open_test: whether the test part is evaluated at the end.
     """
 
@@ -51,6 +53,7 @@ class Recipe:
     seed: int = 0
     l2: tuple[float, ...] = ()
     augmentation: Augmentation = field(default_factory=Augmentation)
+    strategy: Strategy = field(default_factory=together)
     open_test: bool = True
 
     @property
@@ -61,6 +64,7 @@ class Recipe:
             self.initialiser.rule,
             (self.rule.update, self.rule.slots),
             (self.schedule.kind, self.schedule.structure),
+            (self.strategy.kind, self.strategy.structure),
             self.trainer,
             self.open_test,
         )
@@ -75,3 +79,23 @@ def l2_per_weight(l2: float | Mapping[str, float], network: Network) -> tuple[fl
         if layer not in names:
             raise ConfigError(f"loss.l2: the network has no layer {layer!r} with weights, {nearest(layer, names)}")
     return tuple(float(l2.get(name, 0.0)) for name in names)
+
+
+def layers_moved(recipe: Recipe, length: Length) -> Callable[[int], list[float]] | None:
+    """For update t = 1, 2, ... the factor on the learning rate of every parameter tensor; None where it is always 1.
+
+    Raises ConfigError where the strategy does not fit the network.
+    """
+    shares = recipe.strategy.shares
+    if shares is None:
+        return None
+    names = [name.split(".")[0] for name, _ in recipe.network.parameters]
+    layers = list(dict.fromkeys(names))
+    places = [layers.index(name) for name in names]
+
+    def factors(t: int) -> list[float]:
+        of_layers = shares(t, len(layers), length)
+        return [of_layers[place] for place in places]
+
+    factors(1)
+    return factors

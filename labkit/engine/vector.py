@@ -36,8 +36,11 @@ class Layout:
             start = stop
         return views
 
-    def blocks(self, flat: Tensor) -> list[Tensor]:
-        """The vector as matrices `(M, n)`, one row per member: a single one for a single member."""
-        if self.members == 1:
+    def blocks(self, flat: Tensor, by_tensor: bool = False) -> list[Tensor]:
+        """The vector as matrices `(M, n)`, one row per member: a single one for a single member.
+
+        With `by_tensor` always one per tensor.
+        """
+        if self.members == 1 and not by_tensor:
             return [flat.view(1, -1)]
         return [view.flatten(1) for view in self.views(flat)]

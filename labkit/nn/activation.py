@@ -51,12 +51,13 @@ def _tanh(x: Tensor) -> tuple[Tensor, Any]:
         y = 1 - 2 / (1 + (2 * x).clamp(max=_LIMIT).exp())
     else:
         one = constant(1.0, x)
-        y = x.mul(constant(2 * _LOG2_E, x)).exp2_().add_(one).reciprocal_().mul_(constant(-2.0, x)).add_(one)
+        half = x.mul(constant(2 * _LOG2_E, x)).exp2_().add_(one).reciprocal_()
+        y = torch.sub(one, half, alpha=2, out=half)
     return y, y
 
 
 def _tanh_backward(dy: Tensor, y: Tensor) -> Tensor:
-    return torch.addcmul(dy, dy * y, y, value=-1)
+    return torch.addcmul(constant(1.0, y), y, y, value=-1).mul_(dy)
 
 
 def _relu(x: Tensor) -> tuple[Tensor, Any]:

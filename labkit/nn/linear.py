@@ -12,6 +12,10 @@ from torch.nn import functional
 
 from labkit.nn.layer import Context, Parameter, Shape, Tensors, WeightLayer
 
+# A batch that several members share is one product against their stacked weights, from this many inputs on: with fewer
+# the transposed copies around it cost more than the product saves (docs/decisions.md).
+_SHARED_PAYS = 100
+
 
 @dataclass(frozen=True)
 class Linear(WeightLayer):
@@ -52,23 +56,21 @@ class Linear(WeightLayer):
             _outer(dy, x, gradients[0])
             return torch.bmm(dy, weight) if need_dx else None
         low = dy.to(x.dtype)
-        if x.shape[0] == 1 and len(weight) > 1:
+        if _one_product(x, len(weight)):
             gradients[0].flatten(0, 1).copy_(torch.mm(low.transpose(1, 2).flatten(0, 1), x[0]))
         else:
-            gradients[0].copy_(torch.bmm(low.transpose(1, 2), x))
+            gradients[0].copy_(torch.bmm(low.transpose(1, 2), _expanded(x, len(weight))))
         return torch.bmm(low, weight.to(x.dtype)).to(dy.dtype) if need_dx else None
 
 
 def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """`(M, B, units)` from `(G, B, inputs)`, `(M, units, inputs)` and `(M, units)`.
-
-    A batch that several members share is one product against the stacked weights.
-    """
+    """`(M, B, units)` from `(G, B, inputs)`, `(M, units, inputs)` and `(M, units)`."""
     members = weight.shape[0]
-    if members > 1 and x.shape[0] == 1:
+    if _one_product(x, members):
         flat: Tensor = functional.linear(x[0], weight.flatten(0, 1), None if bias is None else bias.flatten())
         y: Tensor = flat.unflatten(1, (members, -1)).transpose(0, 1)
         return y
+    x = _expanded(x, members)
     if bias is None:
         return torch.bmm(x, weight.transpose(1, 2))
     return torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
@@ -76,8 +78,16 @@ def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def _outer(dy: Tensor, x: Tensor, gradient: Tensor) -> None:
     """Write the sum over the batch of `dy x'` into `gradient` `(M, units, inputs)`."""
-    if x.shape[0] == 1 and dy.shape[0] > 1:
+    if _one_product(x, dy.shape[0]):
         stacked = dy.transpose(1, 2).flatten(0, 1)  # (M * units, B)
         torch.mm(stacked, x[0], out=gradient.flatten(0, 1))
     else:
-        torch.bmm(dy.transpose(1, 2), x, out=gradient)
+        torch.bmm(dy.transpose(1, 2), _expanded(x, dy.shape[0]), out=gradient)
+
+
+def _one_product(x: Tensor, members: int) -> bool:
+    return x.shape[0] == 1 and members > 1 and x.shape[-1] >= _SHARED_PAYS
+
+
+def _expanded(x: Tensor, members: int) -> Tensor:
+    return x if x.shape[0] == members else x.expand(members, -1, -1)

@@ -8,6 +8,7 @@ from labkit.report import cells as write
 from labkit.report.leaderboard import Entry, Leaderboard, Section
 
 INTERVAL = "95% interval"
+DIFFERENCE = "difference to the baseline"
 
 
 def cells(board: Leaderboard, section: Section, limit: int | None = None) -> tuple[list[str], list[list[str]]]:
@@ -27,7 +28,7 @@ def _columns(board: Leaderboard, section: Section, entries: Sequence[Entry]) -> 
     if any(entry.tried > 1 for entry in entries):
         columns.append(("n", [count(entry) for entry in entries]))
     if board.baseline and not section.note:
-        columns.append((f"difference to {board.baseline}", [_difference(objective, entry) for entry in entries]))
+        columns.append((DIFFERENCE, [_difference(objective, entry) for entry in entries]))
     for name in board.extra:
         columns.append((write.unit(name), [write.summary(name, entry.extra[name]) for entry in entries]))
     columns += [(key, [write.parameter(entry.params.get(key)) for entry in entries]) for key in section.keys]

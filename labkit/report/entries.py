@@ -14,8 +14,9 @@ Row = Mapping[str, Any]  # {run_id, name, status, params: {str: str}, metrics: {
 
 SEED = "seed"
 # What the config hash leaves out as well: where things lie and run, not what was computed.
-IGNORED = ("paths.", "tracker.", "hydra.", "trainer.device", "task.", "model.layers")
-_SPEAKS_FOR_OTHERS = ("labkit.sweep", "labkit.seeds_of")  # tags of rows that hold runs together, or their means
+IGNORED = ("paths.", "tracker.", "hydra.", "trainer.device", "task.")
+# Tags of rows that hold runs together, or their means, or that trained nothing.
+_SPEAKS_FOR_OTHERS = ("labkit.sweep", "labkit.seeds_of", "labkit.checks")
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,31 @@ def speaks_for_others(row: Row) -> bool:
 
 
 def differing(rows: Iterable[Row], ignore: Sequence[str] = IGNORED) -> tuple[str, ...]:
-    """The parameters that differ between rows, but for the seed, in the order in which they are first met."""
+    """The parameters that tell rows apart, but for the seed, in the order in which they are first met.
+
+    What follows from others (a constructor and its own keys from the option of its group, a layer list from the keys it
+    interpolates) is among them only where nothing else tells two rows apart.
+    """
     params: list[Mapping[str, str]] = [row["params"] for row in rows]
     names = dict.fromkeys(name for mapping in params for name in mapping)
     wanted = (name for name in names if name != SEED and not name.startswith(tuple(ignore)))
-    return tuple(name for name in wanted if len({mapping.get(name) for mapping in params}) > 1)
+    differ = [name for name in wanted if len({mapping.get(name) for mapping in params}) > 1]
+    options = {name for name in differ if "." not in name}  # of groups that are compared as wholes
+    follow = [name for name in differ if _follows(name, options, params)]
+    found = [name for name in differ if name not in follow]
+    for name in follow:
+        if len(_settings(params, [*found, name])) > len(_settings(params, found)):
+            found.append(name)
+    return tuple(found)
+
+
+def _follows(name: str, options: set[str], params: Sequence[Mapping[str, str]]) -> bool:
+    only_some = any(name not in mapping for mapping in params)
+    return name == "model.layers" or name.endswith("._target_") or (only_some and name.partition(".")[0] in options)
+
+
+def _settings(params: Sequence[Mapping[str, str]], names: Sequence[str]) -> set[tuple[str | None, ...]]:
+    return {tuple(mapping.get(name) for name in names) for mapping in params}
 
 
 def entries(

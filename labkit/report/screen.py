@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, Group, JustifyMethod, Renderab
 from rich.table import Table
 from rich.text import Text
 
-from labkit.report.board_cells import INTERVAL, apart, cells, reading
+from labkit.report.board_cells import DIFFERENCE, INTERVAL, apart, cells, reading
 from labkit.report.cells import unit
 from labkit.report.leaderboard import Leaderboard, Section
 
@@ -81,7 +81,7 @@ def _fitting(heads: Sequence[str], lines: Sequence[Sequence[str]], width: int, e
     """The columns to show. Times are the first to go, then ids, further metrics, the interval, parameters."""
     kept = list(range(len(heads)))
     needs = [_need(head, [line[i] for line in lines], whole=i < 2 or head in _WHOLE) for i, head in enumerate(heads)]
-    staying = ("rank", heads[1], "n", "status", *(head for head in heads if head.startswith("difference to ")))
+    staying = ("rank", heads[1], "n", "status", DIFFERENCE)
     order = [
         *(head for head in extra if head.startswith("time/")),
         INTERVAL,

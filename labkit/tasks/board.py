@@ -50,7 +50,7 @@ def _seed_row(config: DictConfig, tracker: Any, parent: Any, job: Checked) -> An
     earlier = tracker.find(f"tags.`labkit.seeds_of` = '{mark}'")
     if earlier:
         return tracker.resume(earlier[-1]["run_id"], reopen=True)
-    settings = {key: value for key, value in parameters(job.config).items() if key != "seed"}
+    settings = {key: value for key, value in parameters(job.config, job.choices).items() if key != "seed"}
     tags = provenance.tags(config, list(config.hydra.overrides.task), parent=config)
     return tracker.start_run(
         experiment=config.lab,
@@ -74,6 +74,17 @@ def fill_seed_rows(about: Mapping[str, Any], rows: Sequence[Any], parent: Any) -
 def ranking(config: DictConfig, rows: Sequence[Any], baseline: str | None) -> Leaderboard:
     """The leaderboard of a sweep's runs, by its first objective."""
     return rank(rows, objectives(config.objective)[0], extra=_EXTRA, baseline=baseline)
+
+
+def check_baseline(config: DictConfig, jobs: Sequence[Checked], baseline: str) -> None:
+    """Raise ConfigError where the leaderboard of these jobs, all finished, would have no such baseline."""
+    objective = objectives(config.objective)[0]
+    common: dict[str, Any] = {"status": "FINISHED", "metrics": {objective: 0.0}, "tags": {}, "parent": None}
+    rows = [
+        {**common, "run_id": str(i), "name": job.config["name"] or "", "params": parameters(job.config, job.choices)}
+        for i, job in enumerate(jobs)
+    ]
+    rank(rows, objective, baseline=baseline)
 
 
 def close(parent: Any, board: Leaderboard, page: str, place: Path, failed: bool = False) -> None:

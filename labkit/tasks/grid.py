@@ -16,7 +16,7 @@ from labkit.report.progress import duration
 from labkit.tasks import multirun, seeds, session
 from labkit.tasks.jobs import Words, grid
 from labkit.tasks.multirun import Checked
-from labkit.tasks.result import Returns, Table
+from labkit.tasks.result import Returns, Table, hand_over
 from labkit.tasks.runner import Answer, Runner, sweep_variables
 
 
@@ -66,8 +66,11 @@ def _plain(sweeper: Any, rows: list[Words]) -> Returns:
 def _remembering(sweeper: Any, rows: list[Words]) -> Returns:
     config, settings = sweeper.config, sweeper.settings
     jobs = multirun.check(multirun.composer(sweeper), rows)
+    from labkit.tasks import board
     from labkit.tasks.plan import objectives
 
+    if "=" in (settings["baseline"] or ""):
+        board.check_baseline(config, jobs, settings["baseline"])
     tracker = multirun.store(config)
     runner = Runner(sweeper, tracker, objectives(config.objective), settings["max_batch_size"])
     if settings["dry_run"]:
@@ -81,7 +84,7 @@ def _remembering(sweeper: Any, rows: list[Words]) -> Returns:
         answers, table = _recorded(sweeper, tracker, runner, jobs)
     complain(jobs, answers, settings["max_failure_rate"])
     returns = Returns(runner.returns)
-    returns.table = table
+    returns.table = hand_over(table)
     return returns
 
 

@@ -26,6 +26,7 @@ class Checked:
         config_hash, seed_group, shape: as in `labkit.tasks.plan.Plan`.
         seed: of its random streams.
         config: resolved.
+        choices: the option chosen in each config group.
     """
 
     words: Words
@@ -34,6 +35,7 @@ class Checked:
     shape: str
     seed: int
     config: Mapping[str, Any]
+    choices: Mapping[str, str]
 
 
 def task_name(config: DictConfig) -> str:
@@ -81,7 +83,7 @@ def check(composer: Composer, rows: Sequence[Words]) -> list[Checked]:
         for number in sorted(range(len(rows)), key=lambda i: data_key(known[i][1])):  # each data set is prepared once
             config, plain = known[number]
             ready = plan(config, rows[number], plain)
-            facts = (ready.config_hash, ready.seed_group, ready.shape, ready.recipe.seed, ready.config)
+            facts = (ready.config_hash, ready.seed_group, ready.shape, ready.recipe.seed, ready.config, ready.choices)
             checked[number] = Checked(rows[number], *facts)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(f"job {number} ({' '.join(rows[number])}): {explain(error)}") from None

@@ -18,10 +18,11 @@ from omegaconf.errors import OmegaConfBaseException
 from labkit.compose import explain, keys_of
 from labkit.config import CONSTRUCTORS, MEMBERWISE, NUMERICS_VERSION, ConfigError, build, checked, nearest, shown
 from labkit.data.dataset import Dataset
-from labkit.engine.recipe import Augmentation, Recipe, l2_per_weight
+from labkit.engine.recipe import Augmentation, Recipe, l2_per_weight, layers_moved
 from labkit.engine.trainer import Trainer
 from labkit.models.entries import Sizing
 from labkit.models.network import layers
+from labkit.preprocess.plane import plane
 from labkit.preprocess.prepare import Parts, Preprocess, prepare
 from labkit.preprocess.split import split
 from labkit.tracking.settings import Paths, Tracking
@@ -32,8 +33,8 @@ METRICS = (
     *(f"{part}/{kind}" for part in ("val", "train") for kind in ("accuracy", "loss", "cost", "precision", "recall")),
     "time/seconds",
 )  # what a search may look at; the test set is not among them
-_SCALARS = ("name", "lab", "part", "seed", "seeds", "purpose", "objective", "targets")
-left_out_of_hash = ("paths", "tracker", "task", "targets", "experiment", "sweeps", "objective", "seeds")
+_SCALARS = ("name", "lab", "part", "profile", "seed", "seeds", "purpose", "objective", "targets")
+left_out_of_hash = ("paths", "tracker", "task", "profile", "targets", "experiment", "sweeps", "objective", "seeds")
 
 
 @dataclass(frozen=True)
@@ -122,12 +123,14 @@ def plan(
     facts, parts = _data(plain, parts_of["preprocess"], trainer)
     network = parts_of["model"].build(parts.shape, Sizing(parts.n_classes, facts.tokens))
     _check_validation(plain, trainer, parts)
+    _check_animation(parts_of["tracker"], parts, facts)
     strengths: Preprocess = parts_of["preprocess"]
     recipe = Recipe(
         network=network,
         initialiser=parts_of["init"],
         rule=parts_of["optimizer"],
         schedule=parts_of["schedule"],
+        strategy=parts_of["strategy"],
         trainer=trainer,
         seed=plain["seed"],
         l2=l2_per_weight(parts_of["loss"].l2, network),
@@ -136,7 +139,8 @@ def plan(
     )
     length = trainer.length(len(parts.train.features), recipe.schedule)
     trainer.evaluations(length, recipe.schedule)
-    paths = Paths(_writable(Path(parts_of["paths"].root).absolute()), parts_of["paths"].data)
+    layers_moved(recipe, length)
+    paths = Paths(writable(Path(parts_of["paths"].root).absolute()), parts_of["paths"].data)
     return Plan(
         config=plain,
         overrides=tuple(overrides),
@@ -243,7 +247,7 @@ def forget_data() -> None:
     _last_prepared.clear()
 
 
-def _writable(root: Path) -> Path:
+def writable(root: Path) -> Path:
     """`root` itself, where a folder is or can be made; raises ConfigError."""
     there = next(folder for folder in (root, *root.parents) if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
@@ -313,3 +317,12 @@ def _check_validation(plain: Mapping[str, Any], trainer: Trainer, parts: Parts) 
     for key, wanted in (("trainer.patience", trainer.patience), ("purpose=search", plain["purpose"] == "search")):
         if wanted:
             raise ConfigError(f"{key}: it watches the validation part, and data.validation leaves none.")
+
+
+def _check_animation(tracking: Tracking, parts: Parts, facts: DataFacts) -> None:
+    """What is drawn in a plane needs two features."""
+    if tracking.animation and plane(parts, facts.shape) is None:
+        sizes = " x ".join(map(str, parts.shape))
+        raise ConfigError(
+            f"tracker.animation: it shows samples with two features, and those of data={facts.name} have {sizes}."
+        )

@@ -13,7 +13,7 @@ import yaml
 
 from labkit.engine.loop import Outcome
 from labkit.report import figures
-from labkit.tasks import provenance, session
+from labkit.tasks import provenance, regions, session
 from labkit.tasks.plan import Plan
 from labkit.tracking.run import Run
 
@@ -60,9 +60,14 @@ def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def parameters(config: Mapping[str, Any]) -> dict[str, str]:
-    """What the store keeps of a configuration: all but the names of groups that are chosen as wholes."""
-    return flattened({key: value for key, value in config.items() if key not in ("experiment", "sweeps", "seeds")})
+_CHOSEN = ("model", "preprocess", "init", "optimizer", "schedule", "strategy")  # what a sweep may compare as a whole
+
+
+def parameters(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, str]:
+    """What the store keeps of a configuration: every key, and of some groups the option that was chosen."""
+    chosen = {group: choices[group] for group in _CHOSEN if group in choices}
+    values = {key: value for key, value in config.items() if key not in ("experiment", "sweeps", "seeds", "profile")}
+    return {**chosen, **flattened(values)}
 
 
 def start(job: Job) -> Run | None:
@@ -84,14 +89,14 @@ def start(job: Job) -> Run | None:
     return session.tracker(ready.paths.root).start_run(
         experiment=ready.config["lab"],
         name=ready.name,
-        params=parameters(ready.config),
+        params=parameters(ready.config, ready.choices),
         tags={**provenance.tags(ready.config, ready.overrides), **tags},
         dataset={"name": ready.data.name, "digest": ready.data.sha256, "source": ready.data.source},
         parent_run_id=job.parent,
     )
 
 
-def end(job: Job, run: Run, outcome: Outcome, place: Place, pruned: bool) -> None:
+def end(job: Job, run: Run, outcome: Outcome, place: Place, pruned: bool, frames: regions.Frames = ()) -> None:
     """What is known only at the end: last metrics, tags, figures, weights; then the run's status."""
     ready = job.plan
     run.log(outcome.steps, outcome.metrics)
@@ -106,6 +111,8 @@ def end(job: Job, run: Run, outcome: Outcome, place: Place, pruned: bool) -> Non
     if keep[ready.tracking.figures]:
         for name, content in _drawn(ready, outcome).items():
             run.artifact_bytes(f"figures/{name}.png", content)
+    if frames:
+        run.artifact_bytes("figures/decision_regions.gif", regions.animated(ready, outcome, frames))
     if keep[ready.tracking.weights]:
         run.artifact_bytes("weights.npz", _npz(outcome.parameters))
     if pruned:
@@ -139,7 +146,7 @@ def _drawn(ready: Plan, outcome: Outcome) -> dict[str, bytes]:
         lr, loss = outcome.range_curve
         accuracy = [(row["lr"], row["val/accuracy"]) for _, row in outcome.history if "val/accuracy" in row]
         drawn["range_test"] = figures.range_test(lr, loss, accuracy, outcome.suggested_range)
-    return {name: figures.render(figure) for name, figure in drawn.items()}
+    return {name: figures.render(figure) for name, figure in drawn.items()} | regions.drawn(ready, outcome)
 
 
 class _Dumper(yaml.CSafeDumper):

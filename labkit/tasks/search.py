@@ -22,7 +22,7 @@ from labkit.search.space import Space
 from labkit.tasks import multirun, runner, session, spaces
 from labkit.tasks.jobs import Words, merged
 from labkit.tasks.multirun import Checked
-from labkit.tasks.result import Returns
+from labkit.tasks.result import Returns, hand_over
 from labkit.tasks.runner import Runner
 
 
@@ -105,7 +105,8 @@ class LabSearch:
             print(f"best: {' '.join(spaces.words(result.winner.params, self.space))}")
         if self.tracker is not None:
             parent = self.parent if result.evaluated else None
-            returns.table = search_board.close(self.config, self.definition, self.tracker, parent, result)
+            table = search_board.close(self.config, self.definition, self.tracker, parent, result)
+            returns.table = hand_over(table)
         return returns
 
     @cached_property
@@ -212,7 +213,7 @@ def _search_any(sweeper: Any, settings: Mapping[str, Any], fixed: Words, space: 
 
     def evaluate(_: str, overrides: tuple[str, ...], proposals: Sequence[Proposal], purpose: str) -> list[Answer]:
         rows = [merged(fixed, spaces.words(p.params, space), overrides) for p in proposals]
-        answers = launcher([Checked(words, "", "", "", 0, {}) for words in rows], [{}] * len(rows))
+        answers = launcher([Checked(words, "", "", "", 0, {}, {}) for words in rows], [{}] * len(rows))
         return [folded([answer]) for answer in answers]
 
     definition = defined("search", space, settings, ("minimize",), 0)  # as in Hydra's own Optuna sweeper

@@ -19,6 +19,7 @@ from labkit.tasks import recording
 from labkit.tasks.launchers import end_with_parent
 from labkit.tasks.plan import plan
 from labkit.tasks.recording import Job, Place
+from labkit.tasks.regions import Frames
 from labkit.tasks.result import Result
 from labkit.tasks.train import Watch, recorded
 from labkit.tracking.run import Run
@@ -74,16 +75,16 @@ def _relay_rows(
         wait(futures, timeout=_POLL_SECONDS)
 
 
-def _finished(job: Job, run: Run | None, future: Future[tuple[Outcome, bool]]) -> Result | Exception:
+def _finished(job: Job, run: Run | None, future: Future[tuple[Outcome, bool, Frames]]) -> Result | Exception:
     try:
-        outcome, pruned = future.result()
+        outcome, pruned, frames = future.result()
     except Exception as error:
         if run is not None:
             recording.break_off(run, error)
         return error
     tensors = {name: torch.from_numpy(array) for name, array in outcome.parameters.items()}
     outcome = dataclasses.replace(outcome, parameters=tensors)
-    return recorded(job, run, outcome, Place((job.plan.config_hash,), 0), pruned, quiet=True)
+    return recorded(job, run, outcome, Place((job.plan.config_hash,), 0), pruned, True, frames)
 
 
 def _begin(rows: Any) -> None:
@@ -108,7 +109,7 @@ class _Sender:
         """The parent does."""
 
 
-def _train(i: int, config: dict[str, Any], environment: dict[str, str]) -> tuple[Outcome, bool]:
+def _train(i: int, config: dict[str, Any], environment: dict[str, str]) -> tuple[Outcome, bool, Frames]:
     """One job, in a worker; tensors travel as arrays: torch would share memory that the worker may take with it."""
     job = Job(plan(config), environment)
     _relay.put((i, None))
@@ -116,4 +117,4 @@ def _train(i: int, config: dict[str, Any], environment: dict[str, str]) -> tuple
     watch = Watch([job], [sender], Progress(quiet=True))
     outcome = train_population([job.plan.recipe], job.plan.parts, watch)[0]
     arrays: Any = {name: tensor.numpy() for name, tensor in outcome.parameters.items()}
-    return dataclasses.replace(outcome, parameters=arrays), bool(watch.pruned)
+    return dataclasses.replace(outcome, parameters=arrays), bool(watch.pruned), watch.film.frames[0]

@@ -19,6 +19,7 @@ from labkit.report.tables import RunSummary, diagnose, show_run
 from labkit.tasks import provenance, recording
 from labkit.tasks.plan import Plan, plan
 from labkit.tasks.recording import Job, Place
+from labkit.tasks.regions import Film, Frames
 from labkit.tasks.result import Objective, Result
 from labkit.tasks.trials import Trial, trial_of
 from labkit.tracking.run import Run
@@ -78,18 +79,18 @@ def execute_all(
         line.finish()
     members = tuple(job.plan.config_hash for job in jobs)
     return [
-        recorded(job, run, outcome, Place(members, m), m in watch.pruned, quiet)
+        recorded(job, run, outcome, Place(members, m), m in watch.pruned, quiet, watch.film.frames[m])
         for m, (job, run, outcome) in enumerate(zip(jobs, runs, outcomes, strict=True))
     ]
 
 
 def recorded(
-    job: Job, run: Run | None, outcome: Outcome, place: Place, pruned: bool, quiet: bool
+    job: Job, run: Run | None, outcome: Outcome, place: Place, pruned: bool, quiet: bool, frames: Frames = ()
 ) -> Result | Exception:
     """Record how a job ended and show it, unless it is one of many; a failure to record is its own job's alone."""
     try:
         if run is not None:
-            recording.end(job, run, outcome, place, pruned)
+            recording.end(job, run, outcome, place, pruned, frames)
         status = "PRUNED" if pruned else "DIVERGED" if outcome.diverged else "FINISHED"
         run_id = run.id if run is not None else ""
         result = Result(run_id, outcome.metrics, outcome.history, outcome.parameters, job.plan.config, status)
@@ -107,6 +108,7 @@ class Watch:
 
     Attributes:
         pruned: positions of the members that their search gave up.
+        film: frames of the decision regions, for the members that asked for them.
     """
 
     def __init__(self, jobs: Sequence[Job], runs: Sequence[Run | None], line: Progress) -> None:
@@ -117,12 +119,15 @@ class Watch:
         self._accuracy: float | None = None
         self._started = False
         self.pruned: set[int] = set()
+        self.film = Film([job.plan for job in jobs])
 
     def __call__(self, step: Step) -> Sequence[int] | None:
         if not self._started:
             self._line.start(step.total, self._name)
             self._started = True
         pruned = self._note(step) if step.rows else None
+        if step.rows:
+            self.film.note(step)
         if step.rows or self._line.due():
             loss = step.loss() if step.step else None
             self._line.update(step.step, loss=loss, val_accuracy=self._accuracy, lr=step.lr())

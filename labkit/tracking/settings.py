@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from labkit.config import Flag
+from labkit.config import ConfigError, Flag
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,17 @@ class Tracking:
         enabled: whether the run is recorded.
         figures: whether its figures are drawn; `auto`: unless it is one of many, a job of a multirun.
         weights: whether its final weights are kept; `auto`: likewise.
+        animation: whether its decision regions over the epochs are kept as a GIF; only for samples with two features.
     """
 
     enabled: Flag = True
     figures: Literal["auto"] | Flag = "auto"
     weights: Literal["auto"] | Flag = "auto"
+    animation: Flag = False
+
+    def __post_init__(self) -> None:
+        if self.animation and not self.enabled:
+            raise ConfigError("tracker.animation: nothing is recorded here, expected tracker=mlflow with it.")
 
 
 @dataclass(frozen=True)

@@ -21,21 +21,23 @@ SWEEPS = sorted(str(p.relative_to(CONF / "sweeps").with_suffix("")) for p in (CO
 
 # The contract of design.md: what users and scripts rely on.
 CONTRACT = {
-    "data": "digits cluttered_digits spirals swissroll_generated peaks_generated gmm_generated tones syllables "
+    "data": "digits cluttered_digits spirals circle swissroll_generated peaks_generated gmm_generated tones syllables "
     "swissroll peaks gmm mnist fashion_mnist cifar10 cifar100 fsdd names table images",
-    "model": "softmax two_layer mlp baseline extended extended_skips_a extended_skips_b cnn residual audio_cnn "
-    "char_rnn",
+    "model": "softmax two_layer mlp standard residual baseline extended extended_skips_a extended_skips_b cnn "
+    "audio_cnn char_rnn",
     "optimizer": "sgd momentum nesterov adam rmsprop",
     "schedule": "constant cyclic linear_decay cosine range_test",
+    "strategy": "together alternating layer_by_layer weighted",
     "init": "zero normal scaled_normal glorot he",
-    "task": "train info compare",
+    "task": "train info compare check principles lab",
 }
-FLAT = ("softmax", "two_layer", "mlp", "residual")
+FLAT = ("softmax", "two_layer", "mlp", "residual", "standard")
 IMAGES = (*FLAT, "baseline", "extended", "extended_skips_a", "extended_skips_b", "cnn")
 SUITABLE = {
     "digits": IMAGES,
-    "cluttered_digits": (*IMAGES[4:], "mlp"),
+    "cluttered_digits": (*IMAGES[5:], "mlp"),
     "spirals": FLAT,
+    "circle": FLAT,
     "swissroll_generated": FLAT,
     "peaks_generated": FLAT,
     "gmm_generated": FLAT,
@@ -46,6 +48,7 @@ SUITABLE = {
 SMALL = {
     "cluttered_digits": ["data.samples=400"],
     "spirals": ["data.samples=300"],
+    "circle": ["data.samples=300"],
     "swissroll_generated": ["data.samples=300"],
     "peaks_generated": ["data.samples=300"],
     "gmm_generated": ["data.samples=300"],
@@ -182,7 +185,7 @@ def test_every_embedded_set_and_every_model_is_tried() -> None:
     assert generated == set(SUITABLE)
 
 
-@pytest.mark.parametrize("group", ["init", "optimizer", "schedule", "preprocess", "trainer", "tracker"])
+@pytest.mark.parametrize("group", ["init", "optimizer", "schedule", "strategy", "preprocess", "trainer", "tracker"])
 def test_every_other_option_builds(group: str) -> None:
     for option in OPTIONS[group]:
         plan(compose([f"{group}={option}"]))

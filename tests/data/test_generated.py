@@ -15,6 +15,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from labkit.config import ConfigError
+from labkit.data.circle import circle
 from labkit.data.cluttered_digits import PARTS, cluttered_digits, source_parts
 from labkit.data.dataset import DataError, Dataset
 from labkit.data.digits import digits, digits_file, read_digits
@@ -25,6 +26,7 @@ from labkit.data.tones import tones
 
 SEEDED: dict[str, Callable[..., Dataset]] = {
     "spirals": spirals,
+    "circle": circle,
     "swissroll_generated": swissroll_generated,
     "peaks_generated": peaks_generated,
     "gmm_generated": gmm_generated,
@@ -36,6 +38,7 @@ SEEDED: dict[str, Callable[..., Dataset]] = {
 EXPECTED: dict[str, tuple[str, tuple[int, ...], int]] = {
     "digits": ("image", (1, 8, 8), 10),
     "spirals": ("vector", (2,), 3),
+    "circle": ("vector", (2,), 2),
     "swissroll_generated": ("vector", (2,), 2),
     "peaks_generated": ("vector", (2,), 5),
     "gmm_generated": ("vector", (5,), 5),

@@ -47,7 +47,8 @@ def test_differences_are_those_of_the_paired_t_test():
 
 def test_layouts_show_them():
     text = to_markdown(rank(rows(), baseline="loss.l2=0"))
-    assert "| difference to loss.l2=0 |" in text
+    assert "| difference to the baseline |" in text
+    assert "Difference to loss.l2=0: " in text
     assert "| +2.00 [+0.70, +3.30] p=0.016 |" in text
     assert "| baseline |" in text
     assert "percentage points, paired over the seeds both have" in text

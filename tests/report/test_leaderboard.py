@@ -74,6 +74,28 @@ def test_only_differing_parameters_are_shown():
     assert board.entries[1].params == {"optimizer.lr": "0.1"}
 
 
+def test_options_of_a_group_keep_entries_apart():
+    """Not their constructors, nor keys that only one of them has: those follow."""
+    one = {"model": "standard", "model___target_": "layers", "model__layers": "[linear]", "strategy__period": 1}
+    other = {"model": "residual", "model___target_": "layers", "model__layers": "[residual]"}
+    alternating = {**one, "strategy": "alternating", "strategy___target_": "alternating"}
+    together = {**other, "strategy": "together", "strategy___target_": "together"}
+    assert rank([row("p", 0.1, **alternating), row("q", 0.2, **together)]).keys == ("model", "strategy")
+    again = row("r", 0.3, **(alternating | {"strategy__period": 2}))
+    assert rank([row("p", 0.1, **alternating), row("q", 0.2, **together), again]).keys == (
+        "model",
+        "strategy",
+        "strategy.period",
+    )
+
+
+def test_layer_lists_keep_entries_apart_where_nothing_else_does():
+    rows = [row("p", 0.1, model="mlp", model__layers="[a]"), row("q", 0.2, model="mlp", model__layers="[b]")]
+    board = rank(rows)
+    assert board.keys == ("model.layers",)
+    assert [entry.rank for entry in board.entries] == [1, 2]
+
+
 def test_seeds_are_averaged_with_the_sample_standard_deviation():
     board = rank([row("p", 0.4, lr=1, seed=0), row("q", 0.5, lr=2, seed=0), row("r", 0.8, lr=1, seed=1)])
     first, second = board.entries

@@ -10,7 +10,9 @@ from labkit.tasks.recording import config_text
 
 TEXTS = st.one_of(
     st.text("ab01.e-+:#[]'\"\n \té%", max_size=8),
-    st.sampled_from(["1e-5", "1_000", "nan", "inf", "yes", "off", "null", "~", "1:30", "0x1f", "", " a", "- b", "c: d"]),
+    st.sampled_from(
+        ["1e-5", "1_000", "nan", "inf", "yes", "off", "null", "~", "1:30", "0x1f", "", " a", "- b", "c: d"]
+    ),
     st.floats().map(repr),
 )
 VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS

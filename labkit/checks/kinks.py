@@ -1,0 +1,29 @@
+"""On which linear piece of a kinked layer the values lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch import Tensor
+
+from labkit.nn.activation import Activation
+from labkit.nn.layer import Layer
+from labkit.nn.pooling import MaxPool
+
+KINKED = ("relu", "leaky_relu")  # activations with a kink at 0
+
+
+def pieces(passed: Iterable[tuple[Layer, Any]]) -> list[Tensor]:
+    """The sign pattern of every kinked activation and the winners of every max pooling.
+
+    Args:
+        passed: layers, and what their forward pass saved.
+    """
+    found = []
+    for layer, saved in passed:
+        if isinstance(layer, Activation) and layer.function in KINKED:
+            found.append(saved > 0)
+        elif isinstance(layer, MaxPool):
+            found.append(saved[0])
+    return found

@@ -1,0 +1,31 @@
+"""A seeded disc within a ring: two classes in the plane that no straight line tells apart."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from labkit.config import Count, Natural, NonNegative
+from labkit.data.dataset import Dataset
+from labkit.data.planar import balanced_labels, vectors
+
+DISC, RING = (0.0, 0.5), (0.7, 1.0)  # inner and outer radius
+
+
+def circle(*, samples: Count = 1000, noise: NonNegative = 0.05, data_seed: Natural = 0) -> Dataset:
+    """Class 0 fills the disc of radius 0.5, class 1 the ring between 0.7 and 1, both evenly in the radius.
+
+    The shape of the circle in TensorFlow's playground, which the Caltech lab trains on (section 1, A and B).
+
+    Args:
+        noise: standard deviation of the Gaussian displacement of each coordinate.
+
+    Returns:
+        features `(samples, 2)` float32, shuffled, classes equally large within one.
+    """
+    rng = np.random.default_rng(data_seed)
+    labels = balanced_labels(rng, samples, 2, "circle")
+    low, high = np.array([DISC, RING])[labels].T
+    radius, angle = rng.uniform(low, high), rng.uniform(0, 2 * np.pi, samples)
+    points = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    points += rng.normal(0, noise, points.shape)
+    return vectors("circle", points, labels, 2, data_seed)

@@ -1,0 +1,75 @@
+"""What an experiment ends in: tables, and claims with a verdict that was computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from statistics import mean, stdev
+
+SURE = 2.0  # a difference counts from so many standard errors
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One sentence that the numbers bear out or not.
+
+    Attributes:
+        sentence: what is claimed.
+        holds: the verdict.
+        measured: the numbers it rests on.
+    """
+
+    sentence: str
+    holds: bool
+    measured: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as they are to be read; one may have several lines.
+
+    Attributes:
+        title: what the rows are.
+        columns: their heads.
+        rows: as long as `columns`, each.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Attributes:
+    tables: at least one.
+    claims: in the order in which they build on each other.
+    notes: what a reader should know beside them.
+    """
+
+    tables: Sequence[Table]
+    claims: Sequence[Claim]
+    notes: Sequence[str] = ()
+
+
+def spread_of(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and sample standard deviation; the latter is 0 for a single value."""
+    return mean(values), stdev(values) if len(values) > 1 else 0.0
+
+
+def percent(values: Sequence[float]) -> str:
+    """`81.2 ± 0.4 %`: mean and standard deviation of shares."""
+    middle, deviation = spread_of([100 * value for value in values])
+    return f"{middle:.1f} ± {deviation:.1f} %" if len(values) > 1 else f"{middle:.1f} %"
+
+
+def difference(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
+    """Mean and standard error of `first - second`, paired by seed."""
+    middle, deviation = spread_of([a - b for a, b in zip(first, second, strict=True)])
+    return middle, deviation / sqrt(len(first))
+
+
+def points(pair: tuple[float, float]) -> str:
+    """A difference of shares: `+3.1 points, standard error 0.4`."""
+    return f"{100 * pair[0]:+.1f} percentage points, standard error {100 * pair[1]:.1f}"

@@ -1,0 +1,208 @@
+"""Zero against random weights, with ReLU and with sigmoid (Caltech lab, section 1, A and B).
+
+From zero a ReLU network learns nothing: its hidden outputs are 0, so no weight of the output has a gradient, and no
+gradient passes those weights; only the output's bias moves. From zero a sigmoid network learns nothing different: all
+units of a layer have equal inputs, equal outputs and equal gradients, and stay one unit, copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import inf, log
+
+import torch
+from torch import Tensor
+
+from labkit.data.circle import circle
+from labkit.engine.evaluate import evaluate
+from labkit.engine.population import Population
+from labkit.metrics import classification, gradient_l1
+from labkit.nn.initialise import glorot
+from labkit.optim.rules import sgd
+from labkit.preprocess.prepare import Parts, Preprocess, prepare
+from labkit.preprocess.split import split
+from labkit.principles.finding import Claim, Finding, Table, percent
+from labkit.principles.training import follow, marks, network, recipe
+
+RATE, BATCH, SEEDS = 0.03, 10, (0, 1, 2)  # rate and batch are the playground's own
+EPOCHS = {"relu": 250, "sigmoid": 4000}  # the lab's "iterations", each a pass over the training part
+_LEARNT, _REACHED = 0.95, 0.1  # accuracy of a network that has learnt the circle; loss on the way there
+
+
+@dataclass(frozen=True)
+class Course:
+    """How one network trained.
+
+    Attributes:
+        activation, start, seed: which; `start` is "zero" or "random".
+        updates: done at each look at it.
+        loss: training loss there.
+        spread: largest difference between two units of one hidden layer, in any of their weights or biases.
+        first_gradients: layer -> L1 norm of the gradient of update 1.
+        moved: parameter -> largest change of any of its numbers since before training.
+        accuracy: on the training part, at the end.
+    """
+
+    activation: str
+    start: str
+    seed: int
+    updates: list[int]
+    loss: list[float]
+    spread: list[float]
+    first_gradients: dict[str, float]
+    moved: dict[str, float]
+    accuracy: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.activation}, {self.start}"
+
+
+def measure(epochs: Mapping[str, int] = EPOCHS) -> list[Course]:
+    """Train per activation one network from zero and three from random weights, for so many epochs."""
+    stored = circle(samples=400)
+    parts = prepare(stored, split(stored, validation=0, test=0.5), Preprocess())
+    return [course for activation in epochs for course in _courses(parts, activation, epochs[activation])]
+
+
+def _courses(parts: Parts, activation: str, epochs: int) -> list[Course]:
+    """The member with gain 0 starts from zero: its weights are 0 times the random ones."""
+    net = network([{"linear": {"units": [8, 8]}}, {"linear": {"units": "classes"}}], (2,), activation)
+    updates = epochs * -(-len(parts.train) // BATCH)
+    members = [(0.0, SEEDS[0]), *((1.0, seed) for seed in SEEDS)]
+    recipes = [recipe(net, sgd(lr=RATE), updates, BATCH, seed, glorot(gain=gain)) for gain, seed in members]
+    population = Population(recipes, parts)
+    seen: list[int] = []
+    losses, spreads, norms, accuracy = [], [], [], torch.zeros(len(recipes))
+    for mark, stepper, state in follow(population, marks(updates, 60)):
+        if not seen:
+            begun = [tensor.clone() for tensor in stepper.parameters]
+        if mark == 1:
+            sizes = population.layout.views(state.gradient_sizes)
+            norms = gradient_l1(sizes, population.layers, state.gradient_steps)
+        result = evaluate(net, stepper.parameters, stepper.buffers, parts.train, None)
+        seen.append(mark)
+        losses.append(result.loss)
+        spreads.append(unit_spread(stepper.parameters[:4]))
+        accuracy = classification(result.confusion)["accuracy"]
+        moved = [(now - then).abs().flatten(1).amax(1) for now, then in zip(stepper.parameters, begun, strict=True)]
+    names = [name for name, _ in net.parameters]
+    return [
+        Course(
+            activation=activation,
+            start="random" if gain else "zero",
+            seed=seed,
+            updates=seen,
+            loss=torch.stack(losses)[:, m].tolist(),
+            spread=torch.stack(spreads)[:, m].tolist(),
+            first_gradients={layer: norms[m][layer] for layer in population.layers},
+            moved={name: float(change[m]) for name, change in zip(names, moved, strict=True)},
+            accuracy=float(accuracy[m]),
+        )
+        for m, (gain, seed) in enumerate(members)
+    ]
+
+
+def unit_spread(hidden: Sequence[Tensor]) -> Tensor:
+    """`(M,)`: the largest difference between two units of one layer in one number.
+
+    Args:
+        hidden: weights `(M, units, inputs)` and biases `(M, units)` of hidden layers.
+    """
+    ranges = [(tensor.amax(1) - tensor.amin(1)).view(tensor.shape[0], -1).amax(1) for tensor in hidden]
+    return torch.stack(ranges).amax(0)
+
+
+def finding(courses: Sequence[Course]) -> Finding:
+    """Tables and claims of what `measure` gave."""
+    return Finding([_table(courses), _gradients(courses)], _claims(courses))
+
+
+def _group(courses: Sequence[Course], activation: str, start: str) -> list[Course]:
+    return [course for course in courses if (course.activation, course.start) == (activation, start)]
+
+
+def _reached(course: Course) -> int | None:
+    """The updates after which the loss was first below `_REACHED`, as closely as it was looked at."""
+    return next((step for step, loss in zip(course.updates, course.loss, strict=True) if loss < _REACHED), None)
+
+
+def _table(courses: Sequence[Course]) -> Table:
+    rows = [
+        (
+            course.name,
+            str(course.seed),
+            f"{course.updates[-1]:,}",
+            f"{course.loss[0]:.4f}",
+            f"{course.loss[-1]:.4f}",
+            percent([course.accuracy]),
+            f"{course.spread[-1]:.3g}",
+            "never" if (step := _reached(course)) is None else f"{step:,}",
+        )
+        for course in courses
+    ]
+    heads = ("network", "seed", "updates", "loss before", "loss after", "accuracy", "spread of hidden units")
+    return Table("Zero and random weights", (*heads, f"updates to loss {_REACHED}"), rows)
+
+
+def _gradients(courses: Sequence[Course]) -> Table:
+    shown = [course for course in courses if course.seed == SEEDS[0]]
+    rows = [(course.name, *(f"{value:.3g}" for value in course.first_gradients.values())) for course in shown]
+    return Table("L1 norm of each layer's gradient in update 1", ("network", *shown[0].first_gradients), rows)
+
+
+def _claims(courses: Sequence[Course]) -> list[Claim]:
+    (dead,), (alike,) = _group(courses, "relu", "zero"), _group(courses, "sigmoid", "zero")
+    bias = list(dead.moved)[-1]
+    still = max(change for name, change in dead.moved.items() if name != bias)
+    guessing = abs(dead.loss[-1] - log(2))
+    learnt = _group(courses, "relu", "random")
+    return [
+        Claim(
+            "ReLU from zero: the gradients of all hidden layers are exactly 0 in update 1, the output's is not",
+            list(dead.first_gradients.values())[:-1] == [0.0, 0.0] and dead.first_gradients[_last(dead)] > 0,
+            ", ".join(f"{layer} {value:.3g}" for layer, value in dead.first_gradients.items()),
+        ),
+        Claim(
+            f"ReLU from zero: at the end nothing but {bias} has moved",
+            still == 0 and dead.moved[bias] > 0,
+            f"{bias} by {dead.moved[bias]:.3g}, everything else by {still:.3g}",
+        ),
+        Claim(
+            "ReLU from zero: the loss stays at ln 2, that of guessing",
+            guessing < 0.02,
+            f"{dead.loss[-1]:.4f} against {log(2):.4f}, accuracy {percent([dead.accuracy])}",
+        ),
+        Claim(
+            "ReLU from random weights: learnt with every seed",
+            all(course.accuracy > _LEARNT for course in learnt),
+            f"accuracy {percent([course.accuracy for course in learnt])}",
+        ),
+        Claim(
+            "sigmoid from zero: the hidden units do move, and their spread is exactly 0 at every look",
+            max(alike.spread) == 0 and all(change > 0 for change in alike.moved.values()),
+            f"largest spread {max(alike.spread):.3g}; "
+            + ", ".join(f"{name} moved by {change:.2g}" for name, change in alike.moved.items() if "weight" in name),
+        ),
+        Claim(
+            "sigmoid from zero: eight equal units are one unit, and the circle is not learnt",
+            alike.accuracy < 0.75,
+            f"accuracy {percent([alike.accuracy])}, loss {alike.loss[-1]:.4f}",
+        ),
+        _speed(courses),
+    ]
+
+
+def _last(course: Course) -> str:
+    return list(course.first_gradients)[-1]
+
+
+def _speed(courses: Sequence[Course]) -> Claim:
+    slow, fast = _group(courses, "sigmoid", "random"), _group(courses, "relu", "random")
+    late, early = ([_reached(course) or inf for course in group] for group in (slow, fast))
+    return Claim(
+        "sigmoid from random weights: learnt with every seed, after at least five times as many updates as ReLU",
+        all(course.accuracy > _LEARNT for course in slow) and inf > min(late) > 5 * max(early),
+        f"loss {_REACHED} after {min(late):,} to {max(late):,} updates against {min(early):,} to {max(early):,}",
+    )

@@ -1,0 +1,145 @@
+"""Decision regions in the plane of two features, with the data: a figure, and an animation over the updates."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from labkit.report.canvas import blank, legend_below, margins, plain_numbers, style
+from labkit.report.samples import COLOURS, MARKERS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+    from PIL import Image
+
+_PALE = 0.35  # strength of a region's colour: its samples stand out from it
+_SECONDS, _LAST_SECONDS = 0.2, 2.0  # how long a frame, and the last one, is shown
+_MOST_NAMED = 20  # classes in the legend
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the regions are drawn behind and around.
+
+    Attributes:
+        extent: left, right, bottom, top, in the units of the axes.
+        points: `(n, 2)` samples in those units.
+        labels: `(n,)` their classes.
+        class_names: one name per class.
+        axis_names: of the two axes.
+        note: which samples are shown.
+    """
+
+    extent: tuple[float, float, float, float]
+    points: np.ndarray
+    labels: np.ndarray
+    class_names: Sequence[str]
+    axis_names: tuple[str, str]
+    note: str = ""
+
+
+def decision_regions(classes: np.ndarray, scene: Scene, title: str, updates: int) -> Figure:
+    """The plane coloured by the class that the network gives each place, and the samples coloured by their own.
+
+    Args:
+        classes: `(height, width)` of a grid of cells over `scene.extent`, bottom row first.
+        scene: samples and axes.
+        title: what was run.
+        updates: done when the network was asked.
+    """
+    return _drawn(classes, scene, title, updates)[0]
+
+
+def animation(frames: Sequence[tuple[int, np.ndarray]], scene: Scene, title: str) -> bytes:
+    """The bytes of a GIF that shows one grid after another and repeats from its beginning.
+
+    Args:
+        frames: (updates done, classes as in `decision_regions`), at least one.
+        scene: samples and axes.
+        title: what was run.
+    """
+    from PIL import Image
+
+    figure, image = _drawn(frames[0][1], scene, title, frames[0][0])
+    pictures = []
+    for step, classes in frames:
+        image.set_data(_painted(classes, len(scene.class_names)))
+        image.axes.set_title(_when(step), loc="left")
+        pictures.append(_picture(figure))
+    palette = pictures[-1].quantize(128)  # one for all: colours do not flicker from frame to frame
+    shown = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+    milliseconds = [round(1000 * _SECONDS)] * (len(frames) - 1) + [round(1000 * _LAST_SECONDS)]
+    buffer = io.BytesIO()
+    shown[0].save(buffer, "gif", save_all=True, append_images=shown[1:], duration=milliseconds, loop=0)
+    return buffer.getvalue()
+
+
+def _drawn(classes: np.ndarray, scene: Scene, title: str, updates: int) -> tuple[Figure, AxesImage]:
+    left, right, bottom, top = scene.extent
+    named = min(len(scene.class_names), _MOST_NAMED)
+    ratio = (top - bottom) / (right - left)
+    tall = 5.0 * min(max(ratio, 0.6), 1.4) if 0.5 < ratio < 2 else 5.0  # units of one size where the ranges are alike
+    with style():
+        figure = blank(6.0, tall + 1.35, title)
+        axes = figure.subplots()
+        image = axes.imshow(
+            _painted(classes, len(scene.class_names)),
+            extent=scene.extent, origin="lower", aspect="equal" if 0.5 < ratio < 2 else "auto", interpolation="nearest",
+        )  # fmt: skip
+        handles = {_label(name): _scatter(axes, scene, k) for k, name in enumerate(scene.class_names)}
+        axes.set_title(_when(updates), loc="left")
+        axes.set_title(scene.note, loc="right", fontsize=8.5)
+        axes.set(xlabel=scene.axis_names[0], ylabel=scene.axis_names[1], xlim=(left, right), ylim=(bottom, top))
+        axes.grid(False)
+        plain_numbers(axes.xaxis)
+        plain_numbers(axes.yaxis)
+        below = legend_below(figure, dict(list(handles.items())[:named]))
+        margins(figure, 0.7, 0.25, 0.65, 0.55 + below)
+    return figure, image
+
+
+def _label(name: str) -> str:
+    return f"class {name}" if name.isdigit() else name[:18]
+
+
+def _when(updates: int) -> str:
+    return "before training" if updates == 0 else f"after {updates:,} update{'s' * (updates > 1)}"
+
+
+def _scatter(axes: Axes, scene: Scene, label: int) -> Any:
+    own = scene.points[scene.labels == label]
+    colour = tuple(_colours(len(scene.class_names))[label])
+    marker = MARKERS[label // len(COLOURS) % len(MARKERS)]
+    return axes.scatter(
+        own[:, 0], own[:, 1], s=16, marker=marker, color=[colour], edgecolors="white", linewidths=0.4, zorder=2
+    )
+
+
+def _colours(count: int) -> np.ndarray:
+    """`(count, 3)` colours, the same for a class's region and its samples; beyond eight classes round the hues."""
+    from matplotlib.colors import hsv_to_rgb, to_rgb
+
+    if count <= len(COLOURS):
+        return np.array([to_rgb(colour) for colour in COLOURS[:count]])
+    turns = np.arange(count) / count
+    return hsv_to_rgb(np.stack([turns, np.full(count, 0.85), np.where(np.arange(count) % 2, 0.6, 0.9)], 1))
+
+
+def _painted(classes: np.ndarray, count: int) -> np.ndarray:
+    """The grid as pale colours `(height, width, 3)`."""
+    return np.asarray((1 - _PALE * (1 - _colours(count)))[classes])
+
+
+def _picture(figure: Figure) -> Image.Image:
+    from PIL import Image
+
+    canvas: Any = figure.canvas
+    with style():
+        canvas.draw()
+    return Image.frombuffer("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba())).convert("RGB")

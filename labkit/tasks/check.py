@@ -1,0 +1,132 @@
+"""`task=check`: gradients, Jacobians and sanity of every layer, loss and shipped model; exit code 1 on a failure."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from labkit.checks.sanity import OVERFIT_LOSS
+from labkit.checks.suite import TESTS, Findings, run
+from labkit.compose import CONF
+from labkit.config import ConfigError, Flag, build, nearest
+from labkit.models.network import Model
+from labkit.report import check_figures
+from labkit.report.canvas import render
+from labkit.report.check_table import full, overview, summary, to_csv, to_markdown
+from labkit.tasks import provenance, session
+from labkit.tasks.plan import resolved, writable
+
+EXPERIMENT = "checks"
+_WIDTH = 180  # of a table that goes to a file
+
+
+def check(*, only: str | list[str] | None = None, details: Flag = False) -> Callable[[DictConfig, Sequence[str]], None]:
+    """The task: print the table of verdicts, record it in the experiment `checks`, and exit with 1 on a failure.
+
+    Args:
+        only: names of tests, one or a list; None: all.
+        details: a line for each verdict instead of one for each layer, network and model; the files always have them.
+
+    Raises:
+        ConfigError: there is no such test.
+    """
+    tests = chosen(only)
+
+    def task(config: DictConfig, overrides: Sequence[str]) -> None:
+        plain = resolved(config)
+        tracking, paths = (build(group, plain[group], plain["targets"]) for group in ("tracker", "paths"))
+        root = Path(paths.root).absolute()
+        if tracking.enabled:
+            writable(root)
+            session.start_writer(config)  # it imports MLflow meanwhile, and writes nothing before a run
+        started = time.perf_counter()
+        found = run(tests, shipped_models(), _announce)
+        seconds = time.perf_counter() - started
+        show(found, details, seconds)
+        if tracking.enabled:
+            record(found, root, {**plain, "lab": EXPERIMENT}, overrides, seconds)
+        if found.failed:
+            session.settle()
+            raise SystemExit(1)
+
+    return task
+
+
+def chosen(only: str | list[str] | None) -> list[str]:
+    """The names of the tests to do, in the order of the table; raises ConfigError."""
+    names = list(TESTS) if only is None else [only] if isinstance(only, str) else only
+    if not names:
+        raise ConfigError(f"task.only: expected at least one test, got an empty list; valid: {', '.join(TESTS)}.")
+    for name in names:
+        if name not in TESTS:
+            raise ConfigError(f"task.only: there is no test {name!r}, {nearest(name, TESTS)}")
+    return [name for name in TESTS if name in names]
+
+
+def shipped_models() -> dict[str, Model]:
+    """Every option of conf/model as it stands, by name."""
+    return {path.stem: _model(path) for path in sorted((CONF / "model").glob("*.yaml"))}
+
+
+def _model(path: Path) -> Model:
+    plain: Any = OmegaConf.to_container(OmegaConf.create({"model": _node(path)}), resolve=True)
+    return build("model", plain["model"])  # type: ignore[no-any-return]
+
+
+def _node(path: Path) -> Any:
+    """A model file on top of those of its folder that its defaults name, as Hydra would merge them."""
+    own: Any = OmegaConf.load(path)
+    names = own.pop("defaults", ["_self_"])
+    return OmegaConf.merge(*(own if name == "_self_" else _node(path.with_name(f"{name}.yaml")) for name in names))
+
+
+def _announce(test: str) -> None:
+    """Say on a terminal what is being done; the whole takes some seconds."""
+    if sys.stderr.isatty():
+        print(f"checking: {test}", file=sys.stderr)
+
+
+def show(found: Findings, details: bool, seconds: float) -> None:
+    """Print the table, what its columns mean, every failure in full, and what it comes to."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else _WIDTH
+    console = Console(width=width, highlight=False)
+    console.print(full(found.verdicts) if details else overview(found.verdicts))
+    for test in dict.fromkeys(verdict.test for verdict in found.verdicts):
+        print(f"{test}: {' '.join(str(TESTS[test].__doc__).split())}")
+    if found.failed and not details:
+        console.print(full(found.failed))
+    print(f"{summary(found.verdicts)} ({seconds:.1f} s)")
+
+
+def record(found: Findings, root: Path, config: dict[str, Any], overrides: Sequence[str], seconds: float) -> None:
+    """One run with the table and the figures, begun when all is known; FAILED where a check has failed."""
+    kept = session.tracker(root).start_run(
+        experiment=EXPERIMENT,
+        name="check",
+        params={"task.only": " ".join(dict.fromkeys(verdict.test for verdict in found.verdicts))},
+        tags={**provenance.tags(config, overrides), "labkit.checks": str(len(found.verdicts))},
+    )
+    kept.log(0, {"checks": len(found.verdicts), "checks_failed": len(found.failed), "time/seconds": seconds})
+    kept.artifact_text("checks.csv", to_csv(found.verdicts))
+    kept.artifact_text("checks.md", to_markdown(found.verdicts))
+    for name, figure in figures(found):
+        kept.artifact_bytes(f"figures/{name}.png", render(figure))
+    kept.finish("FAILED" if found.failed else "FINISHED", summary(found.verdicts) if found.failed else "")
+
+
+def figures(found: Findings) -> Iterator[tuple[str, Any]]:
+    """What there is to draw, by file name."""
+    for subject, curves in found.remainders.items():
+        name = f"taylor_{'_'.join(subject.replace(',', '').split())}"
+        yield name, check_figures.taylor_remainders(curves, f"Taylor remainders of the {subject}")
+    if found.differences:
+        yield "finite_differences", check_figures.finite_differences(found.differences)
+    if found.losses:
+        yield "memorised_losses", check_figures.memorised_losses(found.losses, OVERFIT_LOSS)

@@ -1,0 +1,151 @@
+"""`task=principles`: the Caltech lab's principles as experiments with figures and claims; a false one exits with 1."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from labkit.config import ConfigError, build, nearest
+from labkit.principles import convolution, dying_relu, initialisation, or_xor, pooling, pooling_robustness
+from labkit.principles.finding import Finding
+from labkit.report import principle_figures as draw
+from labkit.report.canvas import render
+from labkit.report.principle_tables import show, to_csv, to_markdown
+from labkit.tasks import provenance, session
+from labkit.tasks.plan import resolved, writable
+
+LAB, PART = "caltech", "principles"
+
+
+@dataclass(frozen=True)
+class Principle:
+    """One experiment: what it asks, and the three functions it goes through."""
+
+    question: str
+    measure: Callable[[], Any]
+    finding: Callable[[Any], Finding]
+    figure: Callable[[Any], Any]
+
+
+PRINCIPLES = {
+    "initialisation": Principle(
+        "Why is nothing (ReLU) or nothing different (sigmoid) learnt from zero weights?",
+        initialisation.measure, initialisation.finding, draw.initialisation_figure,
+    ),
+    "dying_relu": Principle(
+        "What happens to ReLU networks when all negative samples come first?",
+        dying_relu.measure, dying_relu.finding, draw.dying_relu_figure,
+    ),
+    "or_xor": Principle(
+        "How few ReLU units make OR, and how few layers XOR?", or_xor.measure, or_xor.finding, draw.or_xor_figure
+    ),
+    "convolution": Principle(
+        "How large is a convolution, and what does zero padding gain and cost?",
+        convolution.measure, convolution.finding, draw.convolution_figure,
+    ),
+    "pooling": Principle(
+        "What do average and max pooling make of four small images?",
+        pooling.measure, pooling.finding, draw.pooling_figure,
+    ),
+    "pooling_robustness": Principle(
+        "Does pooling help with shifted images and missing pixels?",
+        pooling_robustness.measure, pooling_robustness.finding, draw.pooling_robustness_figure,
+    ),
+}  # fmt: skip
+
+
+def principles(*, only: str | list[str] | None = None) -> Callable[[DictConfig, Sequence[str]], None]:
+    """The task: measure, print and record one principle after another; exit with 1 if a claim is false.
+
+    Args:
+        only: names of principles, one or a list; None: all.
+
+    Raises:
+        ConfigError: there is no such principle.
+    """
+    names = chosen(only)
+
+    def task(config: DictConfig, overrides: Sequence[str]) -> None:
+        plain = resolved(config)
+        tracking, paths = (build(group, plain[group], plain["targets"]) for group in ("tracker", "paths"))
+        if tracking.enabled:
+            writable(Path(paths.root).absolute())
+            session.start_writer(config)
+        findings = {name: _done(name, plain if tracking.enabled else None, overrides) for name in names}
+        claims = [claim for finding in findings.values() for claim in finding.claims]
+        false = [claim.sentence for claim in claims if not claim.holds]
+        print(f"{len(claims) - len(false)} of {len(claims)} claims hold")
+        for sentence in false:
+            print(f"  false: {sentence}")
+        if false:
+            session.settle()
+            raise SystemExit(1)
+
+    return task
+
+
+def chosen(only: str | list[str] | None) -> list[str]:
+    """The names of the principles to go through, in the lab's order; raises ConfigError."""
+    names = list(PRINCIPLES) if only is None else [only] if isinstance(only, str) else only
+    if not names:
+        raise ConfigError(f"task.only: expected at least one name, got an empty list; valid: {', '.join(PRINCIPLES)}.")
+    for name in names:
+        if name not in PRINCIPLES:
+            raise ConfigError(f"task.only: there is no principle {name!r}, {nearest(name, PRINCIPLES)}")
+    return [name for name in PRINCIPLES if name in names]
+
+
+def _done(name: str, config: dict[str, Any] | None, overrides: Sequence[str]) -> Finding:
+    """Measure one principle, show what was found, and record it where there is a configuration to record it with."""
+    principle = PRINCIPLES[name]
+    if sys.stderr.isatty():
+        print(f"measuring: {name}", file=sys.stderr)
+    started = time.perf_counter()
+    measured = _on_one_thread(principle.measure)
+    finding, seconds = principle.finding(measured), time.perf_counter() - started
+    show(name, principle.question, finding, seconds)
+    if config is not None:
+        _record(name, principle, finding, render(principle.figure(measured)), seconds, config, overrides)
+    return finding
+
+
+def _on_one_thread(measure: Callable[[], Any]) -> Any:
+    """All these networks are small, and with one thread the numbers are the same on any number of cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return measure()
+    finally:
+        torch.set_num_threads(before)
+
+
+def _record(
+    name: str,
+    principle: Principle,
+    finding: Finding,
+    figure: bytes,
+    seconds: float,
+    config: dict[str, Any],
+    overrides: Sequence[str],
+) -> None:
+    """One run with tables and figure; FAILED where a claim is false."""
+    run = session.tracker(Path(config["paths"]["root"])).start_run(
+        experiment=LAB,
+        name=name,
+        params={"task.only": str(config["task"]["only"])},
+        tags=provenance.tags({**config, "lab": LAB, "part": PART}, overrides),
+    )
+    false = [claim.sentence for claim in finding.claims if not claim.holds]
+    run.log(0, {"claims": len(finding.claims), "claims_false": len(false), "time/seconds": seconds})
+    for number, table in enumerate(finding.tables, start=1):
+        run.artifact_text(f"tables/{name}_{number}.csv", to_csv(table))
+    run.artifact_text(f"{name}.md", to_markdown(name, principle.question, finding))
+    run.artifact_bytes(f"figures/{name}.png", figure)
+    run.finish("FAILED" if false else "FINISHED", "False: " + "; ".join(false) if false else "")
