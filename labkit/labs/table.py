@@ -1,0 +1,70 @@
+"""The verdicts of a part as a terminal table, Markdown or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+
+from labkit.labs.part import Band
+from labkit.labs.verdict import Verdict
+from labkit.report import cells as write
+
+HEADS = ("claim", "found", "n", "band", "verdict", "goal", "source")
+
+
+def to_rich(verdicts: Sequence[Verdict], profile: str) -> Table:
+    """A table for a terminal."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in HEADS:
+        table.add_column(head, justify="right" if head in ("found", "n") else "left")
+    for verdict in verdicts:
+        style = {True: "green", False: "bold red", None: ""}[verdict.holds]
+        table.add_row(*_cells(verdict, profile), style=style)
+    return table
+
+
+def to_markdown(verdicts: Sequence[Verdict], profile: str) -> str:
+    """A Markdown table."""
+    return write.markdown_table(HEADS, [_cells(verdict, profile) for verdict in verdicts], right=["found", "n"])
+
+
+def to_csv(verdicts: Sequence[Verdict], profile: str) -> str:
+    """Full precision, whole run ids."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(
+        ["claim", "metric", "found", "standard_deviation", "n", "band_low", "band_high", "holds", "goal_low",
+         "goal_high", "reached", "source", "run_ids"]
+    )  # fmt: skip
+    for v in verdicts:
+        band, goal = v.claim.band(profile) or (None, None), v.claim.goal or (None, None)
+        numbers = [v.found, v.deviation, v.n, *band, v.holds, *goal, v.reached]
+        writer.writerow([v.claim.says, v.claim.metric, *numbers, v.claim.source, " ".join(v.run_ids)])
+    return buffer.getvalue()
+
+
+def _cells(verdict: Verdict, profile: str) -> list[str]:
+    claim = verdict.claim
+    sign = "+" if claim.against is not None else ""
+    found = write.number(claim.metric, verdict.found, sign)
+    if verdict.deviation is not None:
+        found = write.spread(claim.metric, verdict.found, verdict.deviation)
+    words = {True: "holds", False: "FAILS", None: write.NOTHING}
+    reached = {True: " reached", False: " missed", None: ""}[verdict.reached]
+    goal = f"{_band(claim.metric, claim.goal)}{reached}"
+    band = _band(claim.metric, claim.band(profile))
+    return [claim.says, found, str(verdict.n), band, words[verdict.holds], goal, claim.source]
+
+
+def _band(metric: str, band: Band | None) -> str:
+    """`45.50..47.20`, `at least 52.00`."""
+    if band is None:
+        return write.NOTHING
+    low, high = (None if end is None else write.number(metric, end) for end in band)
+    if low is None or high is None:
+        return f"at least {low}" if high is None else f"at most {high}"
+    return f"{low}..{high}"
