@@ -95,7 +95,7 @@ def test_killed_again_and_again_at_any_moment(tmp_path: Path, undisturbed: list[
     """Also between two lines of the journal, and inside one: then learning samplers may go on otherwise."""
     draw, kills = random.Random(0), 0
     for _ in range(60):
-        with process(tmp_path, 0) as one:
+        with process(tmp_path, 0.02) as one:
             assert one.stdout is not None
             line = one.stdout.readline()
             if line == "done\n":
