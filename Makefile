@@ -49,7 +49,8 @@ test: setup ## the test suite: no network, no data files
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-full: $(FULL_READY) ## also the slow tests, each launcher, PostgreSQL, and real data where LABKIT_DATA is set
-	$(BIN)/python -m pytest -m ''
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "slow or real_data"
 
 lint: setup ## ruff: style and format
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

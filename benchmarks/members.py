@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,27 +41,30 @@ def members() -> dict[str, list[tuple[int, float]]]:
     """Microseconds per member and step, by network and number of members."""
     import torch
 
+    torch.set_num_threads(1)
+    return {name: grown(name, MEMBERS[:5] if name == "conv net, batch 32" else MEMBERS) for name in NETWORKS}
+
+
+def grown(name: str, counts: Sequence[int]) -> list[tuple[int, float]]:
+    """Microseconds per member and step of one network, by number of members."""
     from labkit.compose import compose
     from labkit.engine.population import Population, Stepper
     from labkit.tasks.plan import plan
 
-    torch.set_num_threads(1)
-    found: dict[str, list[tuple[int, float]]] = {}
-    for name, words in NETWORKS.items():
-        ready = plan(compose([*words, "schedule=constant"]))
-        for count in MEMBERS if "batch 32" not in name or "conv" not in name else MEMBERS[:5]:
-            population = Population([replace(ready.recipe) for _ in range(count)], ready.parts)
-            state = population.initial_state()
-            stepper = Stepper(population, state)
-            for _ in range(3):
-                stepper.step(state)
-            steps, started = 0, time.process_time()
-            while time.process_time() - started < _SECONDS and state.step < population.length.total:
-                stepper.step(state)
-                steps += 1
-            each = 1e6 * (time.process_time() - started) / steps / count
-            found.setdefault(name, []).append((count, each))
-            print(f"{name:<34}{count:>5} members{each:>10.1f} us per member and step", flush=True)
+    ready = plan(compose([*NETWORKS[name], "schedule=constant", "trainer.steps=100000", "trainer.epochs=null"]))
+    found = []
+    for count in counts:
+        population = Population([replace(ready.recipe) for _ in range(count)], ready.parts)
+        state = population.initial_state()
+        stepper = Stepper(population, state)
+        for _ in range(3):
+            stepper.step(state)
+        steps, started = 0, time.process_time()
+        while time.process_time() - started < _SECONDS:
+            stepper.step(state)
+            steps += 1
+        found.append((count, 1e6 * (time.process_time() - started) / steps / count))
+        print(f"{name:<34}{count:>5} members{found[-1][1]:>10.1f} us per member and step", flush=True)
     return found
 
 

@@ -1,7 +1,7 @@
 """`make bench`: our step against a plain torch loop, start-up, memory and the cost of tracking.
 
     python benchmarks/run.py                      everything (about three minutes on two quiet cores)
-    python benchmarks/run.py steps startup memory tracking threads   any of the sections
+    python benchmarks/run.py steps narrow startup memory tracking threads   any of the sections
 
 Every comparison runs both sides in one process, one after the other in turn, and quotes the median of the ratios: the
 machine is allowed to be noisy. Nothing here passes or fails.
@@ -165,8 +165,19 @@ def tracking() -> None:
         print(f"with tracking {with_it:.2f} s, without {without['none']:.2f} s: {ratio:.3f}x")
 
 
+def narrow() -> None:
+    """A step of the 2-16-16-16-16-5 tanh net at batch 32, alone and with others, on one thread (processor time)."""
+    import torch
+    from members import grown
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    grown("2-16-16-16-16-5 tanh, batch 32", (1, 8, 32, 128))
+    torch.set_num_threads(before)
+
+
 def _sections() -> Iterator[tuple[str, Callable[[], None]]]:
-    for section in (steps, startup, memory, tracking, threads):
+    for section in (steps, narrow, startup, memory, tracking, threads):
         yield section.__name__, section
 
 

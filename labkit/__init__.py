@@ -17,7 +17,7 @@ The map, in reading order; a package imports only from the ones above it:
     report      run records -> tables, figures, leaderboard, pages
     labs        the parts of the labs: steps, claims with their bands, verdicts
     compose     command-line words -> one composed configuration
-    tasks       what the entrypoint can do: train, info, compare; multiruns: jobs, populations, grid, search
+    tasks       what the entrypoint can do: train, info, compare, check, principles, lab; multiruns
     cli         the single entrypoint
     notebook    `run` and `sweep`: the same from Python
     plugins     the shells by which Hydra finds our launcher and sweepers
