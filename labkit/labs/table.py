@@ -36,23 +36,23 @@ def to_csv(verdicts: Sequence[Verdict], profile: str) -> str:
     """Full precision, whole run ids."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(
-        ["claim", "metric", "found", "standard_deviation", "n", "band_low", "band_high", "holds", "goal_low",
-         "goal_high", "reached", "source", "run_ids"]
-    )  # fmt: skip
+    spread = ["standard_deviation", "interval_half_width", "n"]
+    bands = ["band_low", "band_high", "holds", "goal_low", "goal_high", "reached"]
+    writer.writerow(["claim", "metric", "found", *spread, *bands, "source", "run_ids"])
     for v in verdicts:
         band, goal = v.claim.band(profile) or (None, None), v.claim.goal or (None, None)
-        numbers = [v.found, v.deviation, v.n, *band, v.holds, *goal, v.reached]
+        numbers = [v.found, v.deviation, v.half_width, v.n, *band, v.holds, *goal, v.reached]
         writer.writerow([v.claim.says, v.claim.metric, *numbers, v.claim.source, " ".join(v.run_ids)])
     return buffer.getvalue()
 
 
 def _cells(verdict: Verdict, profile: str) -> list[str]:
     claim = verdict.claim
-    sign = "+" if claim.against is not None else ""
-    found = write.number(claim.metric, verdict.found, sign)
-    if verdict.deviation is not None:
-        found = write.spread(claim.metric, verdict.found, verdict.deviation)
+    found = write.spread(claim.metric, verdict.found, verdict.deviation)
+    if claim.against is not None:
+        found = write.number(claim.metric, verdict.found, "+")
+        if verdict.half_width is not None:
+            found += f" {write.interval(claim.metric, verdict.found, verdict.half_width, '+')}"
     words = {True: "holds", False: "FAILS", None: write.NOTHING}
     reached = {True: " reached", False: " missed", None: ""}[verdict.reached]
     goal = f"{_band(claim.metric, claim.goal)}{reached}"

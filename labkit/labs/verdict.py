@@ -20,7 +20,8 @@ class Verdict:
     Attributes:
         claim: as the lab's file says it.
         found: the metric's mean over seeds, or the mean paired difference; NaN where no run says.
-        deviation: over seeds; None for fewer than two.
+        deviation: over seeds; None for fewer than two, and of a difference.
+        half_width: the 95% interval is found ± half_width; None for fewer than two seeds.
         n: seeds.
         holds: whether it lies in the band of the profile; None without a band.
         reached: whether it lies in the goal's; None without a goal.
@@ -30,6 +31,7 @@ class Verdict:
     claim: Claim
     found: float
     deviation: float | None
+    half_width: float | None
     n: int
     holds: bool | None
     reached: bool | None
@@ -52,6 +54,7 @@ def verdict(claim: Claim, rows: Sequence[Mapping[str, Any]], profile: str) -> Ve
         claim,
         summary.mean,
         summary.deviation,
+        summary.half_width,
         summary.n,
         None if band is None else within(summary.mean, band),
         None if claim.goal is None else within(summary.mean, claim.goal),
