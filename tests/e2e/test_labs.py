@@ -1,0 +1,88 @@
+"""`task=lab`: the plan, what is refused, and every part in the profile that needs no files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from labkit.compose import CONF
+from labkit.labs.part import Claim
+from labkit.labs.verdict import Verdict
+from labkit.tasks.lab import finish
+from labkit.tracking.reading import runs
+from labkit.tracking.store import default_store
+
+PARTS = [(file.stem, part) for file in sorted((CONF / "labs").glob("*.yaml")) for part in OmegaConf.load(file)]
+
+
+def test_a_dry_run_prints_the_plan_and_does_nothing(labkit: Any) -> None:
+    answer = labkit("task=lab", "lab=bgu", "part=part1", "profile=full", "task.dry_run=true")
+    assert answer.code == 0, answer.err
+    assert "softmax regression and its optimiser tries (profile full, about 0:3" in answer.out
+    assert "labkit experiment=bgu/softmax data=peaks seeds=5" in answer.out
+    assert answer.files == []
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["lab=kht"], "lab: there is no lab 'kht', did you mean 'kth'?"),
+        (["lab=kth"], "part: lab 'kth' has no part None, valid: ex1-2."),
+        (["lab=kth", "part=ex1-2", "profile=ful"], "profile: there is no profile 'ful', did you mean 'full'?"),
+    ],
+)
+def test_what_is_not_there_is_refused(words: list[str], sentence: str, labkit: Any) -> None:
+    answer = labkit("task=lab", *words)
+    assert (answer.code, answer.err) == (2, f"labkit: {sentence}\n")
+    assert answer.files == []
+
+
+CONFIG = OmegaConf.create({"lab": "bgu", "part": "part1", "profile": "full", "tracker": {"enabled": False}})
+
+
+def judged(holds: bool | None) -> Verdict:
+    return Verdict(Claim(says="it learns", step="a", metric="val/accuracy"), 0.5, None, None, 1, holds, None, ())
+
+
+@pytest.mark.parametrize(
+    ("holds", "codes", "code"),
+    [(True, {"a": 0}, 0), (None, {"a": 0}, 0), (False, {"a": 0}, 1), (True, {"a": 1}, 1), (True, {"a": 2, "b": 1}, 2)],
+)
+def test_the_exit_code_says_how_it_went(
+    holds: bool | None, codes: dict[str, int], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended = 0
+    try:
+        finish(CONFIG, [], [judged(holds)], codes, 3.0)
+    except SystemExit as left:
+        ended = int(str(left.code))
+    assert ended == code
+    said = capsys.readouterr().out
+    assert ("outside its band: it learns" in said) == (holds is False)
+    assert ("profile=smoke needs no files" in said) == (code == 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("lab", "part"), PARTS, ids=lambda value: str(value))
+def test_every_part_runs_on_embedded_data(
+    lab: str, part: str, clean_environment: dict[str, str], tmp_path: Path
+) -> None:
+    words = ["task=lab", f"lab={lab}", f"part={part}", "profile=smoke"]
+    done = subprocess.run(
+        [sys.executable, "-m", "labkit", *words],
+        cwd=tmp_path,
+        env=clean_environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    rows = runs(default_store(tmp_path)[0])
+    (own,) = [row for row in rows if row["tags"].get("labkit.lab_part") == f"{lab}/{part}"]
+    assert (own["status"], own["params"]["profile"]) == ("FINISHED", "smoke")
