@@ -36,7 +36,7 @@ demo: setup ## a coarse-to-fine search for loss.l2 on embedded data, with a tabl
 train: setup ## one run: make train ARGS="experiment=kth/ex3 seed=1"
 	$(BIN)/labkit $(ARGS)
 
-check: setup ## gradients, Jacobians and sanity of every layer, loss and model: a table with verdicts, 10 s
+check: setup ## gradients, Jacobians and sanity of every layer, loss and model: a table with verdicts, 12 s
 	$(BIN)/labkit task=check $(ARGS)
 
 $(LAB_PARTS): setup

@@ -150,6 +150,8 @@ class Stepper:
         self._slots = [{name: blocks[i] for name, blocks in slots.items()} for i in range(len(self._blocks))]
         trainer = population.trainer
         self._batches = Batches(population.parts.train, trainer.batch_size, population._stream)
+        self._moves: list[int] = []  # of each block, up to update `_counted`
+        self._counted = -1
         self._autograd = trainer.gradient == "autograd"
         self._context = Context(
             training=True,
@@ -209,16 +211,29 @@ class Stepper:
         rate = population.learning_rates[state.step]
         numbers = {**population._numbers, "lr": rate}
         state.step += 1
-        shares = population.layers_moved(state.step) if population.layers_moved is not None else None
+        shares, updates = self._shares(state.step), state.step
         for i, block in enumerate(self._blocks):
             if shares is not None:
                 if shares[i] == 0:
                     continue
-                numbers["lr"] = rate * shares[i]
+                numbers["lr"], updates = rate * shares[i], self._moves[i]
             gradient = self._gradient_blocks[i]
             if population._decay is not None:
                 decay_gradient(block, gradient, population._decay[i])
-            population.rule.update(block, gradient, self._slots[i], numbers, state.step)
+            population.rule.update(block, gradient, self._slots[i], numbers, updates)
+
+    def _shares(self, t: int) -> list[float] | None:
+        """The factors of update t on the rates of the blocks; counts how often each has moved, this one included."""
+        moved = self._population.layers_moved
+        if moved is None:
+            return None
+        if self._counted != t - 1:  # the first update, or the first after a restored state
+            self._moves, self._counted = [0] * len(self._blocks), 0
+        for earlier in range(self._counted + 1, t + 1):
+            shares = moved(earlier)
+            self._moves = [count + (share != 0) for count, share in zip(self._moves, shares, strict=True)]
+        self._counted = t
+        return shares
 
     def _put_back(self, state: RunState, before: list[Tensor]) -> None:
         """Frozen members as they were. With `where`: 0 * NaN would be NaN."""

@@ -89,13 +89,24 @@ def layers_moved(recipe: Recipe, length: Length) -> Callable[[int], list[float]]
     shares = recipe.strategy.shares
     if shares is None:
         return None
-    names = [name.split(".")[0] for name, _ in recipe.network.parameters]
-    layers = list(dict.fromkeys(names))
-    places = [layers.index(name) for name in names]
+    places = _layers(recipe.network)
 
     def factors(t: int) -> list[float]:
-        of_layers = shares(t, len(layers), length)
+        of_layers = shares(t, places[-1] + 1, length)
         return [of_layers[place] for place in places]
 
     factors(1)
     return factors
+
+
+def _layers(network: Network) -> list[int]:
+    """The number of the layer that each parameter tensor belongs to; a norm belongs to the layer that it follows."""
+    weights = {name.split(".")[0] for name, parameter in network.parameters if parameter.role == "weight"}
+    places: list[int] = []
+    current, layer = "", -1
+    for name in (name.split(".")[0] for name, _ in network.parameters):
+        if name != current and (name in weights or not places):
+            layer += 1
+        current = name
+        places.append(layer)
+    return places

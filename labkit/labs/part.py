@@ -46,7 +46,7 @@ class Claim:
     """A sentence about the runs of one step that a part must support.
 
     Attributes:
-        says: the sentence.
+        says: the sentence; a question where there is neither band nor goal.
         step: whose runs it is about.
         metric: its mean over seeds is compared with the bands.
         where: parameters that pick one row of the step's leaderboard; none: the best by `best`.
@@ -98,8 +98,10 @@ def read(folder: Path, lab: str, part: str | None) -> Part:
     if lab not in labs:
         raise ConfigError(f"lab: there is no lab {lab!r}, {nearest(lab, labs)}")
     parts: Any = OmegaConf.to_container(OmegaConf.load(labs[lab]))
+    if part is None:
+        raise ConfigError(f"part: which of lab {lab!r}? valid: {', '.join(parts)}.")
     if part not in parts:
-        raise ConfigError(f"part: lab {lab!r} has no part {part!r}, {nearest(str(part), parts)}")
+        raise ConfigError(f"part: lab {lab!r} has no part {part!r}, {nearest(part, parts)}")
     where = f"{labs[lab].name}: {part}"
     plain: dict[str, Any] = dict(parts[part])
     if isinstance(plain.get("steps"), dict):
@@ -123,3 +125,6 @@ def _check_steps(part: Part, where: str) -> None:
     for claim in part.claims:
         if claim.step not in steps:
             raise ConfigError(f"{where}.claims: there is no step {claim.step!r}, {nearest(claim.step, steps)}")
+        judged = [*(claim.band(profile) for profile in PROFILES), claim.goal]
+        if all(band is None for band in judged) and not claim.says.endswith("?"):
+            raise ConfigError(f"{where}.claims: {claim.says!r} has neither band nor goal; then it must be a question.")

@@ -36,12 +36,12 @@ def to_csv(verdicts: Sequence[Verdict], profile: str) -> str:
     """Full precision, whole run ids."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    spread = ["standard_deviation", "interval_half_width", "n"]
+    spread = ["standard_deviation", "interval_half_width", "n", "tried"]
     bands = ["band_low", "band_high", "holds", "goal_low", "goal_high", "reached"]
     writer.writerow(["claim", "metric", "found", *spread, *bands, "source", "run_ids"])
     for v in verdicts:
         band, goal = v.claim.band(profile) or (None, None), v.claim.goal or (None, None)
-        numbers = [v.found, v.deviation, v.half_width, v.n, *band, v.holds, *goal, v.reached]
+        numbers = [v.found, v.deviation, v.half_width, v.n, v.tried, *band, v.holds, *goal, v.reached]
         writer.writerow([v.claim.says, v.claim.metric, *numbers, v.claim.source, " ".join(v.run_ids)])
     return buffer.getvalue()
 
@@ -57,7 +57,8 @@ def _cells(verdict: Verdict, profile: str) -> list[str]:
     reached = {True: " reached", False: " missed", None: ""}[verdict.reached]
     goal = f"{_band(claim.metric, claim.goal)}{reached}"
     band = _band(claim.metric, claim.band(profile))
-    return [claim.says, found, str(verdict.n), band, words[verdict.holds], goal, claim.source]
+    n = str(verdict.n) if verdict.n == verdict.tried else f"{verdict.n} of {verdict.tried}"
+    return [claim.says, found, n, band, words[verdict.holds], goal, claim.source]
 
 
 def _band(metric: str, band: Band | None) -> str:

@@ -22,10 +22,11 @@ class Verdict:
         found: the metric's mean over seeds, or the mean paired difference; NaN where no run says.
         deviation: over seeds; None for fewer than two, and of a difference.
         half_width: the 95% interval is found ± half_width; None for fewer than two seeds.
-        n: seeds.
+        n: seeds with a result.
+        tried: seeds in all; where some diverged or failed the claim neither holds nor reaches its goal.
         holds: whether it lies in the band of the profile; None without a band.
         reached: whether it lies in the goal's; None without a goal.
-        run_ids: of the runs behind it.
+        run_ids: of the runs behind it, of both sides of a difference.
     """
 
     claim: Claim
@@ -33,6 +34,7 @@ class Verdict:
     deviation: float | None
     half_width: float | None
     n: int
+    tried: int
     holds: bool | None
     reached: bool | None
     run_ids: tuple[str, ...]
@@ -40,26 +42,23 @@ class Verdict:
 
 def verdict(claim: Claim, rows: Sequence[Mapping[str, Any]], profile: str) -> Verdict:
     """The claim's, from the rows of its step as the store has them."""
-    entry = _entry(claim, rows, claim.where)
-    values = {} if entry is None else entry.values
-    if claim.against is not None:
-        other = _entry(claim, rows, claim.against)
-        gain = paired(values, {} if other is None else other.values)
-        found = math.nan if gain.difference is None else gain.difference
-        summary = Summary(gain.n, found, None, gain.half_width)
+    sides = [claim.where] if claim.against is None else [claim.where, claim.against]
+    entries = [_entry(claim, rows, where) for where in sides]
+    values = [{} if entry is None else entry.values for entry in entries]
+    if len(values) == 1:
+        summary = summarise(values[0].values())
     else:
-        summary = summarise(values.values())
-    band = claim.band(profile)
-    return Verdict(
-        claim,
-        summary.mean,
-        summary.deviation,
-        summary.half_width,
-        summary.n,
-        None if band is None else within(summary.mean, band),
-        None if claim.goal is None else within(summary.mean, claim.goal),
-        () if entry is None else entry.run_ids,
-    )
+        gain = paired(*values)
+        summary = Summary(gain.n, math.nan if gain.difference is None else gain.difference, None, gain.half_width)
+    tried = max((entry.tried for entry in entries if entry is not None), default=0)
+    whole = summary.n == tried
+
+    def inside(band: Band | None) -> bool | None:
+        return None if band is None else whole and within(summary.mean, band)
+
+    run_ids = tuple(run_id for entry in entries if entry is not None for run_id in entry.run_ids)
+    judged = inside(claim.band(profile)), inside(claim.goal)
+    return Verdict(claim, summary.mean, summary.deviation, summary.half_width, summary.n, tried, *judged, run_ids)
 
 
 def within(value: float, band: Band) -> bool:
@@ -71,11 +70,13 @@ def within(value: float, band: Band) -> bool:
 def _entry(claim: Claim, rows: Sequence[Mapping[str, Any]], where: Mapping[str, Any]) -> Entry | None:
     """The row of the leaderboard that the claim is about, with its metric's values; None where there is none."""
     wanted = [row for row in rows if all(_same(row["params"].get(key), value) for key, value in where.items())]
-    if not wanted:
+    best = rank(wanted, claim.best).entries
+    if not best:
         return None
-    best = rank(wanted, claim.best).entries[0]
-    chosen = [row for row in wanted if row["run_id"] in best.run_ids]
-    return rank(chosen, claim.metric).entries[0]
+    # The best entry's runs by validation data, and runs of the same setting that have no result.
+    setting = best[0].params
+    same = [row for row in wanted if all(row["params"].get(key) == value for key, value in setting.items())]
+    return rank(same, claim.metric).entries[0]
 
 
 def _same(have: str | None, want: Any) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from labkit.config import ConfigError, Count, Positive
 from labkit.optim.schedules import Length
@@ -18,9 +21,9 @@ class Strategy:
 
     Attributes:
         kind: `together`, `alternating`, `layer_by_layer` or `weighted`.
-        shares: `shares(t, layers, length)`: for update t = 1, 2, ... of a network with that many layers with
-            parameters, the factor on the learning rate of each, first to last. A layer with 0 is left as it is, and
-            so is what the update rule remembers of it. None: always 1.
+        shares: `shares(t, layers, length)`: for update t = 1, 2, ... of a network with that many layers with weights
+            (a norm belongs to the layer before it), the factor on the learning rate of each, first to last. A layer
+            with 0 is left as it is, and so is what the update rule remembers of it. None: always 1.
         structure: strategies that differ in it cannot share a population.
     """
 
@@ -55,7 +58,7 @@ def layer_by_layer(*, rounds: Count = 1) -> Strategy:
     return Strategy("layer_by_layer", shares, (rounds,))
 
 
-def weighted(*, decay: Positive = 0.8) -> Strategy:
+def weighted(*, decay: Annotated[Positive, Field(le=10)] = 0.8) -> Strategy:
     """The rate of a layer is `decay` times that of the layer after it (Howard and Ruder 2018, section 3.2); above 1
     the first layers move most."""
 

@@ -15,7 +15,6 @@ Row = Mapping[str, Any]  # {run_id, name, status, params: {str: str}, metrics: {
 SEED = "seed"
 # What the config hash leaves out as well: where things lie and run, not what was computed.
 IGNORED = ("paths.", "tracker.", "hydra.", "trainer.device", "task.")
-# Tags of rows that hold runs together, or their means, or that trained nothing.
 # Tags of rows that hold runs together or their means, and of those that trained nothing.
 _NO_CONTESTANT = ("labkit.sweep", "labkit.seeds_of", "labkit.checks", "labkit.principle", "labkit.lab_part")
 
@@ -72,7 +71,7 @@ def contestants(rows: Iterable[Row], objective: str) -> list[Row]:
 
 
 def speaks_for_others(row: Row) -> bool:
-    """Whether a row is no run of its own: the parent of a multirun, or the means over some runs' seeds."""
+    """Whether a row is no training of its own: the parent of a multirun, means over some runs' seeds, a check."""
     return any(tag in (row.get("tags") or {}) for tag in _NO_CONTESTANT)
 
 

@@ -44,7 +44,7 @@ def lab(*, dry_run: Flag = False) -> Callable[[DictConfig, Sequence[str]], None]
         if profile not in PROFILES:
             raise ConfigError(f"profile: there is no profile {profile!r}, {nearest(str(profile), PROFILES)}")
         part = read(CONF / "labs", config.lab, config.part)
-        shared = [word for word in overrides if word.startswith(("paths.", "tracker"))]
+        shared = passed_on(overrides)
         steps = {name: [*step.words(profile), *shared] for name, step in part.steps.items() if profile in step.only}
         announce(config, part, steps)
         if dry_run:
@@ -55,6 +55,15 @@ def lab(*, dry_run: Flag = False) -> Callable[[DictConfig, Sequence[str]], None]
         finish(config, overrides, found, codes, time.perf_counter() - started)
 
     return task
+
+
+def passed_on(overrides: Sequence[str]) -> list[str]:
+    """The words that every step gets too; raises ConfigError for one that would be lost."""
+    own = ("task=", "task.", "lab=", "part=", "profile=")
+    for word in overrides:
+        if not word.lstrip("+").startswith((*own, "paths.")):
+            raise ConfigError(f"{word}: a part of a lab runs as its file in conf/labs says; only paths.* may be given.")
+    return [word for word in overrides if word.startswith("paths.")]
 
 
 def asked(part: Part, profile: str) -> list[Claim]:
@@ -81,7 +90,8 @@ def carried_out(steps: Mapping[str, Sequence[str]]) -> tuple[dict[str, int], dic
             print(f"\n--- {name}", flush=True)
             table = Path(folder) / f"{name}.json"
             variables = {**os.environ, "LABKIT_TABLE": str(table)}
-            codes[name] = subprocess.run([sys.executable, "-m", "labkit", *words], env=variables).returncode
+            command = [sys.executable, "-m", "labkit", *words]
+            codes[name] = subprocess.run(command, env=variables).returncode
             if codes[name] in (130, -2):
                 raise KeyboardInterrupt
             rows[name] = json.loads(table.read_text())["rows"] if table.exists() else []

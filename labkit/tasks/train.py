@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import torch
 from omegaconf import DictConfig
@@ -23,6 +22,7 @@ from labkit.tasks.regions import Film, Frames
 from labkit.tasks.result import Objective, Result
 from labkit.tasks.trials import Trial, trial_of
 from labkit.tracking.run import Run
+from labkit.tracking.store import default_store
 
 
 def train() -> Callable[[DictConfig, Sequence[str]], Objective | tuple[Objective, ...] | None]:
@@ -165,7 +165,7 @@ def summary(ready: Plan, run_id: str, outcome: Outcome) -> RunSummary:
     suggested = ""
     if outcome.suggested_range is not None:
         suggested = "schedule.lr_min={:.3g} schedule.lr_max={:.3g}".format(*outcome.suggested_range)
-    open_command = f"make ui   # or: mlflow ui --backend-store-uri {Path(ready.paths.root) / 'mlruns' / 'mlflow.db'}"
+    open_command = f"make ui   # or: mlflow ui --backend-store-uri {default_store(ready.paths.root)[0]}"
     return RunSummary(
         name=ready.name,
         run_id=run_id,

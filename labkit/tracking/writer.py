@@ -138,8 +138,7 @@ class Writer:
                 run.artifact(message["name"], message["content"])
             case "finish":
                 run.finish(message["status"], message["note"], message["time"])
-                if not run.waiting:
-                    del self.runs[message["run"]]
+                del self.runs[message["run"]]
 
     def flush_if_due(self) -> None:
         """Write all buffers about every second; less often where that takes long, to leave the cores to training."""

@@ -32,7 +32,15 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(labkit: Any) -> None:
     ("words", "sentence"),
     [
         (["lab=kht"], "lab: there is no lab 'kht', did you mean 'kth'?"),
-        (["lab=kth"], "part: lab 'kth' has no part None, valid: ex1-2."),
+        (["lab=kth"], "part: which of lab 'kth'? valid: ex1-2."),
+        (
+            ["lab=kth", "part=ex1-2", "seed=3"],
+            "seed=3: a part of a lab runs as its file in conf/labs says; only paths.* may be given.",
+        ),
+        (
+            ["lab=kth", "part=ex1-2", "tracker=none"],
+            "tracker=none: a part of a lab runs as its file in conf/labs says; only paths.* may be given.",
+        ),
         (["lab=kth", "part=ex1-2", "profile=ful"], "profile: there is no profile 'ful', did you mean 'full'?"),
     ],
 )
@@ -46,7 +54,7 @@ CONFIG = OmegaConf.create({"lab": "bgu", "part": "part1", "profile": "full", "tr
 
 
 def judged(holds: bool | None) -> Verdict:
-    return Verdict(Claim(says="it learns", step="a", metric="val/accuracy"), 0.5, None, None, 1, holds, None, ())
+    return Verdict(Claim(says="it learns", step="a", metric="val/accuracy"), 0.5, None, None, 1, 1, holds, None, ())
 
 
 @pytest.mark.parametrize(

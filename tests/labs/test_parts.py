@@ -67,11 +67,19 @@ def test_differences_are_paired_by_seed() -> None:
     found = verdict(claim(**keys), ROWS, "full")
     assert found.found == pytest.approx((0.60 - 0.80 + 0.64 - 0.70) / 2)
     assert (found.n, found.holds, found.reached) == (2, True, None)
+    assert found.run_ids == ("a0", "a1", "b0", "b1")
 
 
 @pytest.mark.parametrize("rows", [[], [row("c", 0, math.nan, model="residual")]], ids=["no run", "diverged"])
 def test_without_a_result_no_claim_holds(rows: list[dict[str, Any]]) -> None:
     assert verdict(claim(), rows, "full").holds is False
+
+
+def test_a_seed_that_diverged_is_no_survivor_to_leave_out() -> None:
+    rows = [row("c0", 0, 0.6, model="mlp"), {**row("c1", 1, 0.6, model="mlp"), "tags": {"labkit.diverged_at": "7"}}]
+    found = verdict(claim(), rows, "full")
+    assert (found.n, found.tried, found.holds, found.reached) == (1, 2, False, False)
+    assert "1 of 2" in to_markdown([found], "full")
 
 
 def test_a_profile_without_a_band_has_no_verdict() -> None:
@@ -99,6 +107,7 @@ WRONG = {
         "own.yaml: part1.steps.a: unknown key 'ful', did you mean 'full'",
     ),
     "unknown step": ("steps: {a: {run: [x]}}\n  claims: [{says: s, step: b, metric: m}]", "no step 'b'"),
+    "no band": ("steps: {a: {run: [x]}}\n  claims: [{says: s, step: a, metric: m}]", "it must be a question"),
     "no steps": ("minutes: {full: 3}", "steps"),
 }
 
