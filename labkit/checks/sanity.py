@@ -22,9 +22,9 @@ from labkit.preprocess.prepare import Parts
 SMALL = 1e-3  # gain of the weights that make a network say nothing yet
 CHANCE_TOLERANCE = 1e-3  # nats
 OVERFIT_LOSS = 0.01
-# Models that memorise 100 examples in 50 epochs. Not asked: softmax has no hidden layer to memorise with, baseline is at
-# 0.025 by then, the extended ones are sixteen sigmoid layers that plain initialisation does not train (Boulder lab, part
-# 3), and the evaluation of audio_cnn uses running statistics of batches of ten.
+# Models that memorise 100 examples in 50 epochs. Not asked: softmax has no hidden layer to memorise with, baseline is
+# at 0.025 by then, the extended ones are sixteen sigmoid layers that plain initialisation does not train (Boulder lab,
+# part 3), and the evaluation of audio_cnn uses running statistics of batches of ten.
 MEMORISING = ("two_layer", "mlp", "cnn", "standard", "residual", "char_rnn")
 EPOCHS = 50
 
