@@ -13,12 +13,13 @@ from omegaconf import DictConfig, OmegaConf
 from labkit.checks.sanity import OVERFIT_LOSS
 from labkit.checks.suite import TESTS, Findings, run
 from labkit.compose import CONF
-from labkit.config import ConfigError, Flag, build, nearest
+from labkit.config import Flag, build
 from labkit.models.network import Model
 from labkit.report import check_figures
 from labkit.report.canvas import render
 from labkit.report.check_table import full, overview, summary, to_csv, to_markdown
 from labkit.tasks import provenance, session
+from labkit.tasks.chosen import chosen
 from labkit.tasks.plan import resolved, writable
 
 EXPERIMENT = "checks"
@@ -35,7 +36,7 @@ def check(*, only: str | list[str] | None = None, details: Flag = False) -> Call
     Raises:
         ConfigError: there is no such test.
     """
-    tests = chosen(only)
+    tests = chosen(only, TESTS, "test")
 
     def task(config: DictConfig, overrides: Sequence[str]) -> None:
         plain = resolved(config)
@@ -55,17 +56,6 @@ def check(*, only: str | list[str] | None = None, details: Flag = False) -> Call
             raise SystemExit(1)
 
     return task
-
-
-def chosen(only: str | list[str] | None) -> list[str]:
-    """The names of the tests to do, in the order of the table; raises ConfigError."""
-    names = list(TESTS) if only is None else [only] if isinstance(only, str) else only
-    if not names:
-        raise ConfigError(f"task.only: expected at least one test, got an empty list; valid: {', '.join(TESTS)}.")
-    for name in names:
-        if name not in TESTS:
-            raise ConfigError(f"task.only: there is no test {name!r}, {nearest(name, TESTS)}")
-    return [name for name in TESTS if name in names]
 
 
 def shipped_models() -> dict[str, Model]:

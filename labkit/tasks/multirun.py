@@ -69,7 +69,8 @@ def check(composer: Composer, rows: Sequence[Words]) -> list[Checked]:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from labkit.tasks.plan import data_key, plan, resolved
+    from labkit.tasks.identity import data_key
+    from labkit.tasks.plan import plan, resolved
 
     checked: dict[int, Checked] = {}
     number = 0

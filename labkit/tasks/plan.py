@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -16,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from labkit.compose import explain, keys_of
-from labkit.config import CONSTRUCTORS, MEMBERWISE, NUMERICS_VERSION, ConfigError, build, checked, nearest, shown
+from labkit.config import CONSTRUCTORS, ConfigError, build, checked, nearest, shown
 from labkit.data.dataset import Dataset
 from labkit.engine.recipe import Augmentation, Recipe, l2_per_weight, layers_moved
 from labkit.engine.trainer import Trainer
@@ -25,6 +23,7 @@ from labkit.models.network import layers
 from labkit.preprocess.plane import plane
 from labkit.preprocess.prepare import Parts, Preprocess, prepare
 from labkit.preprocess.split import split
+from labkit.tasks.identity import config_hash, data_key, shape
 from labkit.tracking.settings import Paths, Tracking
 
 SPLIT_KEYS = ("split_seed", "validation", "test", "train_size")
@@ -34,7 +33,6 @@ METRICS = (
     "time/seconds",
 )  # what a search may look at; the test set is not among them
 _SCALARS = ("name", "lab", "part", "profile", "seed", "seeds", "purpose", "objective", "targets")
-left_out_of_hash = ("paths", "tracker", "task", "profile", "targets", "experiment", "sweeps", "objective", "seeds")
 
 
 @dataclass(frozen=True)
@@ -151,7 +149,7 @@ def plan(
         paths=paths,
         config_hash=config_hash(plain, facts.sha256),
         seed_group=config_hash({**plain, "seed": None}, facts.sha256),
-        shape=config_hash(_without_numbers(plain), facts.sha256),
+        shape=shape(plain, facts.sha256),
         objectives=objectives(plain["objective"]),
         choices=choices(config),
     )
@@ -178,41 +176,9 @@ def dataset(plain: Mapping[str, Any]) -> Dataset:
     return build("data", node, plain["targets"])  # type: ignore[no-any-return]
 
 
-def config_hash(plain: Mapping[str, Any], data_sha256: str) -> str:
-    """SHA-256 of the configuration without paths, tracking and device, the data's hash and the numerics version."""
-    kept = {key: value for key, value in plain.items() if key not in left_out_of_hash}
-    trainer = {key: value for key, value in kept.pop("trainer").items() if key != "device"}
-    data = {key: value for key, value in kept.pop("data").items() if key not in ("root", "mirror", "download")}
-    # In data a count and a share differ by their spelling (validation: 1 and 1.0), nowhere else.
-    text = json.dumps(
-        [_one_spelling(kept), _one_spelling(trainer), data, data_sha256, NUMERICS_VERSION], sort_keys=True
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _without_numbers(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration without what may differ between the members of a population, and without its names."""
-    structural: dict[str, Any] = {}
-    for group, value in plain.items():
-        if group in MEMBERWISE or group in ("name", "lab", "part", "purpose"):
-            continue
-        inner = isinstance(value, Mapping)
-        structural[group] = {k: v for k, v in value.items() if f"{group}.{k}" not in MEMBERWISE} if inner else value
-    return structural
-
-
 def objectives(value: Any) -> tuple[str, ...]:
     """The key `objective`, one metric or several, as several."""
     return (value,) if isinstance(value, str) else tuple(value)
-
-
-def _one_spelling(value: Any) -> Any:
-    """1 and 1.0 as one value."""
-    if isinstance(value, Mapping):
-        return {key: _one_spelling(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_one_spelling(inner) for inner in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 _last_prepared: dict[str, tuple[DataFacts, Parts]] = {}  # at most one: the jobs of a multirun prepare it once
@@ -233,13 +199,6 @@ def _data(plain: Mapping[str, Any], preprocess: Preprocess, trainer: Trainer) ->
     facts, parts = _last_prepared[key]
     preprocess.refuse_impossible(facts.name, facts.kind, facts.shape)  # strengths may differ from the last call's
     return facts, parts
-
-
-def data_key(plain: Mapping[str, Any]) -> str:
-    """Equal for configurations that train on the same prepared data."""
-    strengths = ("mirror", "shift", "noise")  # of the augmentation, which happens while training
-    fitted = {key: value for key, value in plain["preprocess"].items() if key not in strengths}
-    return json.dumps([plain["data"], fitted, plain["trainer"].get("precision"), plain["trainer"].get("device")])
 
 
 def forget_data() -> None:

@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from labkit.config import ConfigError, build, nearest
+from labkit.config import build
 from labkit.principles import convolution, dying_relu, initialisation, or_xor, pooling, pooling_robustness
 from labkit.principles.finding import Finding
 from labkit.report import principle_figures as draw
 from labkit.report.canvas import render
 from labkit.report.principle_tables import show, to_csv, to_markdown
 from labkit.tasks import provenance, session
+from labkit.tasks.chosen import chosen
 from labkit.tasks.plan import resolved, writable
 
 LAB, PART = "caltech", "principles"
@@ -70,7 +71,7 @@ def principles(*, only: str | list[str] | None = None) -> Callable[[DictConfig, 
     Raises:
         ConfigError: there is no such principle.
     """
-    names = chosen(only)
+    names = chosen(only, PRINCIPLES, "principle")
 
     def task(config: DictConfig, overrides: Sequence[str]) -> None:
         plain = resolved(config)
@@ -89,17 +90,6 @@ def principles(*, only: str | list[str] | None = None) -> Callable[[DictConfig, 
             raise SystemExit(1)
 
     return task
-
-
-def chosen(only: str | list[str] | None) -> list[str]:
-    """The names of the principles to go through, in the lab's order; raises ConfigError."""
-    names = list(PRINCIPLES) if only is None else [only] if isinstance(only, str) else only
-    if not names:
-        raise ConfigError(f"task.only: expected at least one name, got an empty list; valid: {', '.join(PRINCIPLES)}.")
-    for name in names:
-        if name not in PRINCIPLES:
-            raise ConfigError(f"task.only: there is no principle {name!r}, {nearest(name, PRINCIPLES)}")
-    return [name for name in PRINCIPLES if name in names]
 
 
 def _done(name: str, config: dict[str, Any] | None, overrides: Sequence[str]) -> Finding:

@@ -190,7 +190,7 @@ def folded(answers: Sequence[runner.Answer]) -> Answer:
 
 def fingerprint(job: Checked, space: Space) -> str:
     """Six digits of a hash of what a search holds fixed: another of it is another search."""
-    from labkit.tasks.plan import left_out_of_hash
+    from labkit.tasks.identity import LEFT_OUT
 
     searched = {d.key for d in space.dimensions}
     fixed = {
@@ -198,7 +198,7 @@ def fingerprint(job: Checked, space: Space) -> str:
         if isinstance(value, Mapping)
         else value
         for group, value in job.config.items()
-        if group not in searched and group not in left_out_of_hash
+        if group not in searched and group not in LEFT_OUT
     }
     if isinstance(fixed.get("data"), Mapping):
         fixed["data"] = {key: value for key, value in fixed["data"].items() if key != "root"}

@@ -12,8 +12,9 @@ from omegaconf import DictConfig, open_dict
 from labkit.config import checked
 from labkit.tasks import recording
 from labkit.tasks.grouping import Group, Limits, groups
+from labkit.tasks.identity import data_key
 from labkit.tasks.jobs import environment, speaking_for
-from labkit.tasks.plan import data_key, plan, resolved
+from labkit.tasks.plan import plan, resolved
 from labkit.tasks.recording import Job
 from labkit.tasks.result import Result
 from labkit.tasks.train import execute_all, objective
