@@ -45,7 +45,7 @@ CONSTRUCTORS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "preprocess": {"labkit.preprocess.prepare": ("Preprocess",)},
     "model": {"labkit.models.network": ("layers",)},
-    "init": {"labkit.nn.initialise": ("zero", "normal", "scaled_normal", "glorot", "he")},
+    "init": {"labkit.nn.initialise": ("zero", "normal", "scaled_normal", "glorot", "glorot_sigmoid", "he")},
     "loss": {"labkit.nn.loss": ("CrossEntropy",)},
     "optimizer": {"labkit.optim.rules": ("sgd", "momentum", "nesterov", "adam", "rmsprop")},
     "schedule": {"labkit.optim.schedules": ("constant", "cyclic", "linear_decay", "cosine", "range_test")},

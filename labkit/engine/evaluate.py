@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from labkit.metrics import classification, confusion_matrices
 from labkit.models.network import Network
 from labkit.nn.layer import Context
-from labkit.nn.loss import cross_entropy
+from labkit.nn.loss import cross_entropy, log_mean_probability
 from labkit.preprocess.prepare import Part
 
 # Numbers in the widest activation of a chunk: smaller chunks cost calls, larger ones leave the cache.
@@ -47,23 +48,37 @@ def chunk_size(network: Network, members: int, samples: int) -> int:
 
 @torch.no_grad()
 def evaluate(
-    network: Network, parameters: list[Tensor], buffers: list[Tensor], part: Part, product: torch.dtype | None
+    network: Network,
+    snapshots: Sequence[tuple[list[Tensor], list[Tensor]]],
+    part: Part,
+    product: torch.dtype | None,
+    clip: float | None = None,
 ) -> Evaluation:
-    """Loss and confusion matrix of every member on all of `part`."""
-    members, classes = parameters[0].shape[0], prod(network.output_shape)
-    tensors = network.by_stage(parameters, buffers)
+    """Loss and confusion matrix of every member on all of `part`.
+
+    Args:
+        network: its layers.
+        snapshots: parameters and running statistics; of several the class probabilities are averaged.
+        part: what it is evaluated on.
+        product: dtype of the products, None for the parameters' own.
+        clip: as in `labkit.nn.loss.CrossEntropy`.
+    """
+    first = snapshots[0][0][0]
+    members, classes = first.shape[0], prod(network.output_shape)
+    tensors = [network.by_stage(parameters, buffers) for parameters, buffers in snapshots]
     size = chunk_size(network, members, len(part.features))
-    total = torch.zeros(members, dtype=torch.float64, device=parameters[0].device)
-    confusion = torch.zeros(members, classes, classes, dtype=torch.int64, device=parameters[0].device)
+    total = torch.zeros(members, dtype=torch.float64, device=first.device)
+    confusion = torch.zeros(members, classes, classes, dtype=torch.int64, device=first.device)
     for start in range(0, len(part.features), size):
         chunk = slice(start, start + size)
         labels = part.labels[chunk].unsqueeze(0)
         lengths = None if part.lengths is None else part.lengths[chunk].unsqueeze(0)
         context = Context(lengths=lengths, product=product)
-        scores, _ = network.forward(part.features[chunk].unsqueeze(0), tensors, context)
-        loss, _ = cross_entropy(scores, labels)
+        features = part.features[chunk].unsqueeze(0)
+        scores = [network.forward(features, of_one, context)[0] for of_one in tensors]
+        loss, _ = cross_entropy(joined := log_mean_probability(scores), labels, clip)
         total += loss.double() * labels.shape[1]
-        confusion += confusion_matrices(scores.argmax(-1), labels, classes)
+        confusion += confusion_matrices(joined.argmax(-1), labels, classes)
     return Evaluation(total / len(part.features), confusion)
 
 

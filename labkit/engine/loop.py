@@ -108,23 +108,27 @@ class _Run:
         self.stepper = Stepper(population, self.state)
         self.range_test = population.recipes[0].schedule.kind == "range_test"
         self.before = self.state.plain() if self.range_test else None
+        self.snapshots: list[tuple[list[Tensor], list[Tensor]]] = []  # for the ensemble
 
     def outcomes(self) -> list[Outcome]:
         """Run to the end."""
         population, state = self.population, self.state
         evaluations = population.trainer.evaluations(population.length, population.recipes[0].schedule)
-        due = set(evaluations)
+        kept = population.trainer.snapshots(population.length, population.recipes[0].schedule)
+        marks = sorted({*evaluations, *kept})
         started = time.perf_counter()
         checked = 0
         self._evaluate()
         while state.step < population.length.total and not bool(state.frozen.all()):
-            until = min(state.step + _CHECK_EVERY, next(e for e in evaluations if e > state.step))
+            until = min(state.step + _CHECK_EVERY, next(mark for mark in marks if mark > state.step))
             while state.step < until:
                 state = self.stepper.step(state)
                 self._tell(None)
             self._find_diverged(checked)
             checked = state.step
-            if state.step in due and not bool(state.frozen.all()):
+            if state.step in kept:
+                self._keep()
+            if state.step in evaluations and not bool(state.frozen.all()):
                 self._evaluate()
         state.seconds += time.perf_counter() - started
         return self._close()
@@ -149,12 +153,19 @@ class _Run:
         product = population.trainer.product
         return classify(population.network, stepper.parameters, stepper.buffers, features, product)
 
-    def _measure(self, part: Part) -> Evaluation:
+    def _keep(self) -> None:
+        """Keep the networks of this moment for the ensemble."""
+        tensors = (self.stepper.parameters, self.stepper.buffers)
+        parameters, buffers = ([tensor.clone() for tensor in kind] for kind in tensors)
+        self.snapshots.append((parameters, buffers))
+
+    def _measure(self, part: Part, ensemble: bool = False) -> Evaluation:
         stepper, trainer, network = self.stepper, self.population.trainer, self.population.network
+        networks = self.snapshots if ensemble else [(stepper.parameters, stepper.buffers)]
         chunk = chunk_size(network, len(self.population), len(part.features))
         torch.set_num_threads(trainer.chosen_threads(network.multiply_adds * chunk * len(self.population)))
         try:
-            return evaluate(network, stepper.parameters, stepper.buffers, part, trainer.product)
+            return evaluate(network, networks, part, trainer.product, self.population.recipes[0].loss_clip)
         finally:
             torch.set_num_threads(self.threads)
 
@@ -213,18 +224,32 @@ class _Run:
         part = "test" if open_test else "validation" if len(population.parts.validation.features) else "train"
         final = self._measure(getattr(population.parts, part))
         penalty = population.penalty(self.stepper.parameters)
-        test_rows = final.metrics("test", penalty) if open_test else [{} for _ in population.recipes]
+        rows = final.metrics("test", penalty) if open_test else [{} for _ in population.recipes]
+        _merge(rows, self._ensemble(open_test))
         curves = self._range_curves() if self.range_test else None
         sizes = population.layout.views(self.state.gradient_sizes)
         norms = gradient_l1(sizes, population.layers, self.state.gradient_steps)
-        return [self._outcome(m, final, part, test_rows[m], norms[m], curves) for m in range(len(population))]
+        return [self._outcome(m, final, part, rows[m], norms[m], curves) for m in range(len(population))]
+
+    def _ensemble(self, open_test: bool) -> list[dict[str, float]]:
+        """`val/ensemble/*` and `test/ensemble/*` of every member; empty where no networks were kept."""
+        rows: list[dict[str, float]] = [{} for _ in self.population.recipes]
+        parts = self.population.parts
+        wanted = {"val": parts.validation, **({"test": parts.test} if open_test else {})}
+        for name, part in wanted.items():
+            if self.snapshots and len(part.features):
+                found = self._measure(part, ensemble=True)
+                prefix = f"{name}/ensemble"
+                measured = found.metrics(prefix, torch.zeros_like(found.loss))
+                _merge(rows, [{k: v for k, v in row.items() if k != f"{prefix}/cost"} for row in measured])
+        return rows
 
     def _outcome(
         self,
         m: int,
         final: Evaluation,
         part: str,
-        test_row: dict[str, float],
+        last_row: dict[str, float],
         norms: dict[str, float],
         curves: list[tuple[np.ndarray, np.ndarray]] | None,
     ) -> Outcome:
@@ -232,14 +257,14 @@ class _Run:
         history = state.histories[m]
         stopped = int(state.stopped_at[m])
         steps = stopped if stopped >= 0 else state.step
-        measured = {**history[-1][1], **test_row}
+        measured = {**history[-1][1], **last_row}
         losses = [value for key, value in measured.items() if key.endswith("/loss")]  # the last update may ruin it
         diverged = not self.range_test and (bool(state.diverged[m]) or not np.isfinite(losses).all())
         if diverged:  # what was measured before says nothing about the network that is left
             measured = {key: value if key == "lr" else math.nan for key, value in measured.items()}
             history.append((steps, measured))
-        elif test_row:
-            history.append((steps, test_row))
+        elif last_row:
+            history.append((steps, last_row))
         names = [name for name, _ in population.network.parameters] + [name for name, *_ in population.network.buffers]
         tensors = [*self.stepper.parameters, *self.stepper.buffers]
         by_layer = {f"grad_l1/{name}": value for name, value in norms.items()}

@@ -96,8 +96,14 @@ class Population:
         views = self.layout.views(flat)
         for m, recipe in enumerate(self.recipes):
             source = generator(recipe.seed, "init")
-            for view, (_, parameter) in zip(views, self.network.parameters, strict=True):
-                view[m] = recipe.initialiser.draw(parameter, source, dtype).to(device)
+            for stage in self.network.stages:
+                weight = None
+                for i in range(stage.first_parameter, stage.last_parameter):
+                    parameter = self.network.parameters[i][1]
+                    drawn = recipe.initialiser.draw(parameter, source, dtype, weight)
+                    if parameter.role == "weight" and i > 0:
+                        weight = drawn
+                    views[i][m] = drawn.to(device)
         buffers = torch.zeros(self.buffer_layout.size, dtype=dtype, device=device)
         for view, (_, _, value) in zip(self.buffer_layout.views(buffers), self.network.buffers, strict=True):
             view.fill_(value)

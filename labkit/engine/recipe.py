@@ -43,6 +43,7 @@ class Recipe:
         augmentation: strengths.
         strategy: which layers an update moves.
         open_test: whether the test part is evaluated at the end.
+        loss_clip: of the probabilities where a loss is reported, as in `labkit.nn.loss.CrossEntropy`.
     """
 
     network: Network
@@ -55,6 +56,7 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     strategy: Strategy = field(default_factory=together)
     open_test: bool = True
+    loss_clip: float | None = None
 
     @property
     def structure(self) -> tuple[Any, ...]:
@@ -67,6 +69,7 @@ class Recipe:
             (self.strategy.kind, self.strategy.structure),
             self.trainer,
             self.open_test,
+            self.loss_clip,
         )
 
 

@@ -49,6 +49,8 @@ class Trainer:
         eval_train: whether `train/*` is evaluated.
         gradient: `analytic` is each layer's hand-written backward pass, `autograd` torch's; `auto` is analytic.
         patience: stop after this many evaluations without a lower `val/loss`; None: never.
+        ensemble: average the class probabilities of the networks at so many last cycle ends (snapshot ensembles, Huang
+            et al. 2017) into `val/ensemble/*` and `test/ensemble/*`; None: no ensemble.
     """
 
     epochs: Positive | None = None
@@ -61,6 +63,7 @@ class Trainer:
     eval_train: Flag = True
     gradient: Literal["auto", "analytic", "autograd"] = "auto"
     patience: Count | None = None
+    ensemble: Count | None = None
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.steps is not None:
@@ -112,6 +115,18 @@ class Trainer:
         if total > _MOST_UPDATES:
             raise ConfigError(f"trainer: the run would take {total:,} updates, expected at most {_MOST_UPDATES:,}.")
         return Length(per_epoch, samples, self.batch_size, total)
+
+    def snapshots(self, length: Length, schedule: Schedule) -> list[int]:
+        """Numbers of updates after which the network is kept for the ensemble: the last `ensemble` ends of cycles."""
+        if self.ensemble is None:
+            return []
+        if schedule.cycle is None:
+            raise ConfigError(f"trainer.ensemble: it needs a schedule with cycles, got schedule={schedule.kind}.")
+        cycle = schedule.cycle(length)
+        ends = [length.total - i * cycle for i in range(length.total // cycle)]
+        if self.ensemble > len(ends):
+            raise ConfigError(f"trainer.ensemble: expected at most schedule.cycles={len(ends)}, got {self.ensemble}.")
+        return sorted(ends[: self.ensemble])
 
     def evaluations(self, length: Length, schedule: Schedule) -> list[int]:
         """Numbers of updates after which the run is evaluated: 0, then as `eval_every` says, and the last."""

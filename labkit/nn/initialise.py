@@ -20,15 +20,29 @@ class Initialiser:
     Attributes:
         rule: the weight tensor for a parameter and a generator.
         gain: factor on every weight.
+        input_mean: what the outputs of the layers average to before training; every bias behind another layer starts
+            where it takes that mean away.
     """
 
     rule: Callable[[Parameter, torch.Generator, torch.dtype], Tensor]
     gain: float = 1.0
+    input_mean: float = 0.0
 
-    def draw(self, parameter: Parameter, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
-        """One member's tensor of `parameter.shape`, drawn on the CPU."""
+    def draw(
+        self, parameter: Parameter, generator: torch.Generator, dtype: torch.dtype, weight: Tensor | None = None
+    ) -> Tensor:
+        """One member's tensor of `parameter.shape`, drawn on the CPU.
+
+        Args:
+            parameter: what to draw.
+            generator: of the member's draws.
+            dtype: of the tensor.
+            weight: for a bias, the weight `(units, ...)` of its layer where that layer stands behind another one.
+        """
         if parameter.role == "weight":
             return self.gain * self.rule(parameter, generator, dtype)
+        if parameter.role == "bias" and weight is not None and self.input_mean:
+            return -self.input_mean * weight.flatten(1).sum(1).view(parameter.shape)
         return torch.full(parameter.shape, 1.0 if parameter.role == "scale" else 0.0, dtype=dtype)
 
 
@@ -75,6 +89,15 @@ def scaled_normal(*, gain: NonNegative = 1.0) -> Initialiser:
 def glorot(*, gain: NonNegative = 1.0) -> Initialiser:
     """Uniform within sqrt(6 / (fan-in + fan-out)) (Glorot and Bengio 2010, eq. 16)."""
     return Initialiser(_glorot, gain)
+
+
+def glorot_sigmoid(*, gain: NonNegative = 4.0) -> Initialiser:
+    """Glorot's rule for sigmoid units: weights times 4, for their slope of 1/4 at 0, and none of their mean of 1/2.
+
+    A sigmoid is (1 + tanh(x / 2)) / 2, so these are tanh units in disguise: with a gain of 4 a small signal keeps its
+    size from layer to layer, and the bias -1/2 sum(w) takes away what the mean of the layer before adds.
+    """
+    return Initialiser(_glorot, gain, input_mean=0.5)
 
 
 def he(*, gain: NonNegative = 1.0) -> Initialiser:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from labkit.config import NonNegative
@@ -17,17 +21,21 @@ class CrossEntropy:
 
     Attributes:
         l2: lambda for every weight tensor, or a mapping from layer name (`linear_1`) to lambda.
+        clip: probabilities below `clip` or above `1 - clip` count as these where a loss is reported (Montreal lab), so
+            that no sample's exceeds -log(clip); gradients are those of the unclipped loss. None: no clip.
     """
 
     l2: NonNegative | dict[str, NonNegative] = field(default=0.0)
+    clip: Annotated[float, Field(gt=0, lt=0.5, strict=True)] | None = None
 
 
-def cross_entropy(scores: Tensor, labels: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+def cross_entropy(scores: Tensor, labels: Tensor, clip: float | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """The mean of `-log p_y` over the batch (KTH eq. 8).
 
     Args:
         scores: `(M, B, K)`.
         labels: `(G, B)` int64.
+        clip: as in `CrossEntropy`.
 
     Returns:
         `(M,)` losses, and what the backward pass needs: `exp(s - max s)` `(M, B, K)` and its sums `(M, B, 1)`.
@@ -36,7 +44,23 @@ def cross_entropy(scores: Tensor, labels: Tensor) -> tuple[Tensor, tuple[Tensor,
     exponentials = shifted.exp()
     sums = exponentials.sum(-1, keepdim=True)
     losses = sums.log() - shifted.gather(-1, _index(labels, scores))
+    if clip is not None:
+        losses = losses.clamp(-math.log1p(-clip), -math.log(clip))
     return losses.sum((1, 2)).div_(constant(losses.shape[1], losses)), (exponentials, sums)
+
+
+def log_mean_probability(scores: Sequence[Tensor]) -> Tensor:
+    """Scores of an ensemble: the logarithm of the class probabilities averaged over networks, `(M, B, K)`.
+
+    Args:
+        scores: `(M, B, K)` of each network; of a single one they are returned as they are.
+    """
+    if len(scores) == 1:
+        return scores[0]
+    shifted = [s - s.amax(-1, keepdim=True) for s in scores]
+    logarithms = torch.stack([s - s.exp().sum(-1, keepdim=True).log() for s in shifted])  # (networks, M, B, K)
+    highest = logarithms.amax(0)
+    return highest + (logarithms - highest).exp().mean(0).log()
 
 
 def cross_entropy_backward(saved: tuple[Tensor, Tensor], labels: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ def _courses(parts: Parts, activation: str, epochs: int) -> list[Course]:
         if mark == 1:
             sizes = population.layout.views(state.gradient_sizes)
             norms = gradient_l1(sizes, population.layers, state.gradient_steps)
-        result = evaluate(net, stepper.parameters, stepper.buffers, parts.train, None)
+        result = evaluate(net, [(stepper.parameters, stepper.buffers)], parts.train, None)
         seen.append(mark)
         losses.append(result.loss)
         spreads.append(unit_spread(stepper.parameters[:4]))

@@ -122,7 +122,7 @@ def without_pixels(part: Part, share: float) -> Part:
 
 def _accuracy(net: Network, outcomes: Sequence[Outcome], part: Part) -> list[float]:
     parameters = [torch.stack([outcome.parameters[name] for outcome in outcomes]) for name, _ in net.parameters]
-    accuracy: list[float] = classification(evaluate(net, parameters, [], part, None).confusion)["accuracy"].tolist()
+    accuracy: list[float] = classification(evaluate(net, [(parameters, [])], part, None).confusion)["accuracy"].tolist()
     return accuracy
 
 

@@ -13,7 +13,13 @@ from labkit.report.progress import duration
 if TYPE_CHECKING:
     from rich.console import Group
 
-_PARTS = (("train", "train"), ("validation", "val"), ("test", "test"))
+_PARTS = (
+    ("train", "train"),
+    ("validation", "val"),
+    ("test", "test"),
+    ("validation, ensemble", "val/ensemble"),
+    ("test, ensemble", "test/ensemble"),
+)
 _COLUMNS = ("accuracy", "precision", "recall", "loss")
 
 

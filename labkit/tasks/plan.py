@@ -134,9 +134,11 @@ def plan(
         l2=l2_per_weight(parts_of["loss"].l2, network),
         augmentation=Augmentation(strengths.mirror, strengths.shift, strengths.noise),
         open_test=plain["purpose"] == "comparison" and parts_of["schedule"].kind != "range_test",
+        loss_clip=parts_of["loss"].clip,
     )
     length = trainer.length(len(parts.train.features), recipe.schedule)
     trainer.evaluations(length, recipe.schedule)
+    trainer.snapshots(length, recipe.schedule)
     layers_moved(recipe, length)
     paths = Paths(writable(Path(parts_of["paths"].root).absolute()), parts_of["paths"].data)
     return Plan(

@@ -24,15 +24,16 @@ CONTRACT = {
     "data": "digits cluttered_digits spirals circle swissroll_generated peaks_generated gmm_generated tones syllables "
     "swissroll peaks gmm mnist fashion_mnist cifar10 cifar100 fsdd names table images",
     "model": "softmax two_layer mlp standard residual baseline extended extended_skips_a extended_skips_b cnn "
-    "audio_cnn char_rnn",
+    "shallow audio_cnn char_rnn",
     "optimizer": "sgd momentum nesterov adam rmsprop",
     "schedule": "constant cyclic linear_decay cosine range_test",
     "strategy": "together alternating layer_by_layer weighted",
-    "init": "zero normal scaled_normal glorot he",
+    "init": "zero normal scaled_normal glorot glorot_sigmoid he",
     "task": "train info compare check principles lab",
 }
 FLAT = ("softmax", "two_layer", "mlp", "residual", "standard")
-IMAGES = (*FLAT, "baseline", "extended", "extended_skips_a", "extended_skips_b", "cnn")
+EVERY_KIND = ("baseline", "extended", "extended_skips_a", "extended_skips_b", "shallow")
+IMAGES = (*FLAT, *EVERY_KIND, "cnn")
 SUITABLE = {
     "digits": IMAGES,
     "cluttered_digits": (*IMAGES[5:], "mlp"),
@@ -41,8 +42,8 @@ SUITABLE = {
     "swissroll_generated": FLAT,
     "peaks_generated": FLAT,
     "gmm_generated": FLAT,
-    "tones": ("audio_cnn", "softmax"),
-    "syllables": ("char_rnn",),
+    "tones": ("audio_cnn", "softmax", *EVERY_KIND),
+    "syllables": ("char_rnn", *EVERY_KIND),
 }
 # Small sets: what is tested is that the parts fit, not what is in them.
 SMALL = {

@@ -107,9 +107,9 @@ def test_the_test_part_stays_shut_unless_it_is_opened(monkeypatch: pytest.Monkey
     seen: list[Part] = []
     measure = loop.evaluate
 
-    def watched(network: Any, parameters: Any, buffers: Any, part: Part, product: Any) -> Any:
+    def watched(network: Any, networks: Any, part: Part, *rest: Any) -> Any:
         seen.append(part)
-        return measure(network, parameters, buffers, part, product)
+        return measure(network, networks, part, *rest)
 
     monkeypatch.setattr(loop, "evaluate", watched)
     data = parts(LINEAR)

@@ -19,6 +19,7 @@ RULES = [
     ("scaled_normal", 1 / sqrt(300), None),
     ("glorot", LIMIT / sqrt(3), LIMIT),
     ("he", sqrt(2 / 300), None),
+    ("glorot_sigmoid", LIMIT / sqrt(3), LIMIT),
 ]
 every = pytest.mark.parametrize(("name", "deviation", "limit"), RULES, ids=[rule[0] for rule in RULES])
 
@@ -53,3 +54,37 @@ def test_gain_is_a_factor_and_seeds_differ(name: str, deviation: float, limit: f
 def test_biases_start_at_0_and_scales_at_1(name: str, deviation: float, limit: float | None) -> None:
     assert (draw(name, Parameter((7,), "bias"), gain=3.0) == 0).all()
     assert (draw(name, Parameter((7,), "scale"), gain=3.0) == 1).all()
+
+
+def test_a_sigmoid_network_starts_with_centred_units_of_even_size() -> None:
+    """Behind layers of sigmoids whose outputs average 1/2, units stay centred and signals keep their size."""
+    from labkit.engine.population import Population
+    from labkit.engine.recipe import Recipe
+    from labkit.engine.trainer import Trainer
+    from labkit.models.entries import Sizing
+    from labkit.models.network import layers
+    from labkit.nn.initialise import glorot, glorot_sigmoid
+    from labkit.optim.rules import sgd
+    from labkit.optim.schedules import constant
+    from labkit.preprocess.prepare import Part, Parts
+
+    x = torch.randn(500, 200, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    part = Part(x, torch.zeros(500, dtype=torch.int64))
+    parts = Parts(part, part, part, (200,), "vector", ("a", "b"))
+    entries = [{"linear": {"units": 200}}] * 6 + [{"linear": {"units": "classes"}}]
+    network = layers(layers=entries, activation="sigmoid", skips=[]).build((200,), Sizing(2, 0))
+    trainer = Trainer(steps=1, device="cpu", threads=1, precision="float64")
+    spread = {}
+    for start in (glorot(), glorot_sigmoid()):
+        recipe = Recipe(network, start, sgd(lr=0.1), constant(), trainer, l2=(0.0,) * 7)
+        population = Population([recipe], parts)
+        tensors = population.layout.views(population.initial_state().parameters)
+        h, centres = x, []
+        for i in range(6):
+            s = h @ tensors[2 * i][0].T + tensors[2 * i + 1][0]
+            centres.append(s.mean(0).abs().max().item())
+            h = 1 / (1 + (-s).exp())
+        spread[start.gain] = h.std(0).mean().item(), max(centres)
+    assert spread[1.0][0] < 1e-3  # Glorot alone: after six layers all samples look alike
+    assert spread[4.0][0] > 0.05
+    assert spread[4.0][1] < 1.0  # a hundred outputs of 1/2 more on one side would push a unit by several units
