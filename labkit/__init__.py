@@ -15,11 +15,11 @@ The map, in reading order; a package imports only from the ones above it:
     tracking    the one writer to MLflow, a process of its own
     search      spaces, stages from coarse to fine, zoom, resume: Optuna without Hydra in sight
     report      run records -> tables, figures, leaderboard, pages
-    labs        the parts of the labs: steps, claims with their bands, verdicts
     compose     command-line words -> one composed configuration
-    tasks       what the entrypoint can do: train, info, compare, check, principles, lab; multiruns
+    tasks       what the entrypoint can do: train, info, compare, check, principles; multiruns
     cli         the single entrypoint
     notebook    `run` and `sweep`: the same from Python
+    labs        the parts of the labs: steps run through `sweep`, winners handed on, claims with bands, results
     plugins     the shells by which Hydra finds our launcher and sweepers
 
 In a notebook: `from labkit import run`, `run("experiment=kth/ex3", "seed=1").metrics["test/accuracy"]`.

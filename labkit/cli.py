@@ -53,12 +53,6 @@ def main() -> None:
     """
     global _wants_traces
     at_home()
-    if (
-        "LABKIT_TABLE" in os.environ
-    ):  # a step of a lab's part: killed with it, it must not train on beside the next call
-        from labkit.tasks.launchers import end_with_parent
-
-        end_with_parent()
     _wants_traces = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and this is where a mistake becomes one sentence
     try:

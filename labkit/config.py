@@ -59,7 +59,7 @@ CONSTRUCTORS: dict[str, dict[str, tuple[str, ...]]] = {
         "labkit.tasks.compare": ("compare",),
         "labkit.tasks.check": ("check",),
         "labkit.tasks.principles": ("principles",),
-        "labkit.tasks.lab": ("lab",),
+        "labkit.labs.task": ("lab",),
     },
 }
 

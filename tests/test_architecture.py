@@ -29,11 +29,11 @@ ORDER = (
     "tracking",
     "search",
     "report",
-    "labs",
     "compose",
     "tasks",
     "cli",
     "notebook",
+    "labs",
     "plugins",
 )
 

@@ -1,17 +1,20 @@
-"""A part of a lab as its file says it: what it runs, and what must come out."""
+"""A part of a lab as its file says it: what it runs, whose winners it takes, and what must come out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import field
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from omegaconf import OmegaConf
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
-from labkit.config import ConfigError, first_problem, nearest
+from labkit.config import ConfigError, Count, first_problem, nearest
+from labkit.preprocess.prepare import Kind
 
 Profile = Literal["smoke", "quick", "full"]
 PROFILES: tuple[Profile, ...] = ("smoke", "quick", "full")
@@ -21,24 +24,48 @@ T = TypeVar("T")
 
 
 @checked(frozen=True, kw_only=True, config=_STRICT)
+class Reference:
+    """The winner of earlier steps, some parameters of which a step takes over.
+
+    Attributes:
+        keys: parameters as the store names them; they become words `key=value` of the step's command.
+        steps: `from` in the file: `step` of the same part or `part.step`; the rows of several are ranked together.
+        metric: what ranks them, averaged over seeds: of the validation part, so that nothing is chosen on test data.
+        rule: which end wins.
+        where: parameters that a row must have; a list of values means one of them.
+        stage: only the runs of this stage of a search.
+    """
+
+    keys: list[str] = Field(min_length=1)
+    steps: list[str] = Field(alias="from", min_length=1)
+    metric: str = Field(default="val/accuracy", pattern=r"^(val|train|grad_l1|time)/")
+    rule: Literal["highest", "lowest"] = "highest"
+    where: dict[str, Any] = field(default_factory=dict)
+    stage: str | None = None
+
+
+@checked(frozen=True, kw_only=True, config=_STRICT)
 class Step:
     """One command of a part.
 
     Attributes:
         run: the words of `labkit`.
+        takes: winners of earlier steps, whose words follow.
         smoke, quick, full: further words in that profile.
         only: the profiles that it belongs to; all unless given.
     """
 
-    run: list[str]
+    run: list[str] = Field(min_length=1)
+    takes: list[Reference] = field(default_factory=list)
     smoke: list[str] = field(default_factory=list)
     quick: list[str] = field(default_factory=list)
     full: list[str] = field(default_factory=list)
     only: list[Profile] = field(default_factory=lambda: list(PROFILES))
 
-    def words(self, profile: str) -> list[str]:
-        """The command line in a profile."""
-        return [*self.run, *getattr(self, profile)]
+    def of_profile(self, profile: str) -> list[str]:
+        """The further words of a profile."""
+        words: list[str] = getattr(self, profile)
+        return words
 
 
 @checked(frozen=True, kw_only=True, config=_STRICT)
@@ -49,12 +76,19 @@ class Claim:
         says: the sentence; a question where there is neither band nor goal.
         step: whose runs it is about.
         metric: its mean over seeds is compared with the bands.
-        where: parameters that pick one row of the step's leaderboard; none: the best by `best`.
+        where: parameters that pick one row of the step's leaderboard, a list of values meaning one of them; where
+            several rows have them, or none are given: the best by `best`.
         best: what ranks the rows.
+        stage: only the runs of this stage of a search.
         against: parameters of another row: the claim is about the difference of the two, paired by seed.
+        against_step: the step of that other row; the same unless given.
         smoke, quick, full: the band in that profile; outside it the part fails. Without one there is no verdict.
         goal: reported, never an exit code.
-        source: of the band.
+        any_data: whether the band is about any data set, not only about the lab's own.
+        source: of the band and the goal.
+        assignment: the number that the assignment prints.
+        published: the best published number, and
+        published_by: whose it is.
     """
 
     says: str
@@ -62,17 +96,43 @@ class Claim:
     metric: str
     where: dict[str, Any] = field(default_factory=dict)
     best: str = "val/accuracy"
+    stage: str | None = None
     against: dict[str, Any] | None = None
+    against_step: str | None = None
     smoke: Band | None = None
     quick: Band | None = None
     full: Band | None = None
     goal: Band | None = None
+    any_data: bool = False
     source: str = ""
+    assignment: float | None = None
+    published: float | None = None
+    published_by: str = ""
 
     def band(self, profile: str) -> Band | None:
         """The band in a profile."""
         found: Band | None = getattr(self, profile)
         return found
+
+    @property
+    def paired(self) -> bool:
+        """Whether it is about the difference of two rows."""
+        return self.against is not None or self.against_step is not None
+
+
+@checked(frozen=True, kw_only=True, config=_STRICT)
+class Accepts:
+    """The data sets that a part may be given instead of its own.
+
+    Attributes:
+        kinds: of data.
+        classes: at least so many.
+        samples: at least so many.
+    """
+
+    kinds: list[Kind]
+    classes: Count = 2
+    samples: Count = 1
 
 
 @checked(frozen=True, kw_only=True, config=_STRICT)
@@ -84,33 +144,86 @@ class Part:
         steps: by name, in their order.
         claims: what must come out.
         minutes: measured on two cores, by profile.
+        accepts: other data sets it may be given; None: it has its own and no other.
     """
 
     title: str
-    steps: dict[str, Step]
+    steps: dict[str, Step] = Field(min_length=1)
     claims: list[Claim] = field(default_factory=list)
     minutes: dict[Profile, float] = field(default_factory=dict)
+    accepts: Accepts | None = None
+
+    def of_profile(self, profile: str) -> dict[str, Step]:
+        """The steps that belong to a profile."""
+        return {name: step for name, step in self.steps.items() if profile in step.only}
 
 
-def read(folder: Path, lab: str, part: str | None) -> Part:
-    """A part from `folder/<lab>.yaml`; raises ConfigError where there is none, or a key of it is wrong."""
-    labs = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
-    if lab not in labs:
-        raise ConfigError(f"lab: there is no lab {lab!r}, {nearest(lab, labs)}")
-    parts: Any = OmegaConf.to_container(OmegaConf.load(labs[lab]))
-    if part is None:
-        raise ConfigError(f"part: which of lab {lab!r}? valid: {', '.join(parts)}.")
-    if part not in parts:
-        raise ConfigError(f"part: lab {lab!r} has no part {part!r}, {nearest(part, parts)}")
-    where = f"{labs[lab].name}: {part}"
-    plain: dict[str, Any] = dict(parts[part])
-    if isinstance(plain.get("steps"), dict):
-        plain["steps"] = {key: _made(Step, step, f"{where}.steps.{key}") for key, step in plain["steps"].items()}
-    if isinstance(plain.get("claims"), list):
-        plain["claims"] = [_made(Claim, claim, f"{where}.claims[{i}]") for i, claim in enumerate(plain["claims"])]
-    found = _made(Part, plain, where)
-    _check_steps(found, where)
+@checked(frozen=True, kw_only=True, config=_STRICT)
+class Lab:
+    """A lab's file.
+
+    Attributes:
+        name: of the lab.
+        parts: by name, in their order; a part refers to itself and to earlier ones.
+    """
+
+    name: str
+    parts: dict[str, Part]
+
+    def references(self, part: str, profile: str) -> Iterator[tuple[str, str]]:
+        """`(part, step)` of every earlier step whose winner a part takes."""
+        for step in self.parts[part].of_profile(profile).values():
+            for reference in step.takes:
+                yield from (_place(name, part) for name in reference.steps)
+
+    def needed(self, part: str, profile: str) -> list[str]:
+        """The other parts whose winners a part takes, in their order."""
+        return [name for name in self.parts if name in {p for p, _ in self.references(part, profile)} - {part}]
+
+    def definition(self, part: str, profile: str, given: Sequence[str] = ()) -> str:
+        """A hash of everything that decides what a part runs; `given` are words that all its steps get."""
+        steps = self.parts[part].of_profile(profile)
+        own = {
+            name: [step.run, [asdict(reference) for reference in step.takes], step.of_profile(profile)]
+            for name, step in steps.items()
+        }
+        earlier = [self.definition(name, profile, given) for name in self.needed(part, profile)]
+        return hashlib.sha256(json.dumps([own, earlier, list(given)]).encode()).hexdigest()[:16]
+
+
+def read(folder: Path, name: str) -> Lab:
+    """The lab in `folder/<name>.yaml`; raises ConfigError where there is none, or a key of it is wrong."""
+    files = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+    if name not in files:
+        raise ConfigError(f"lab: there is no lab {name!r}, {nearest(name, [*files, 'all'])}")
+    content: Any = OmegaConf.to_container(OmegaConf.load(files[name]))
+    parts = {part: _part(value, f"{files[name].name}: {part}") for part, value in content.items()}
+    found = Lab(name=name, parts=parts)
+    for part in parts:
+        _check(found, part, f"{files[name].name}: {part}")
     return found
+
+
+def names(folder: Path) -> list[str]:
+    """The labs there are."""
+    return sorted(file.stem for file in folder.glob("*.yaml"))
+
+
+def _part(content: Any, where: str) -> Part:
+    plain = dict(content) if isinstance(content, Mapping) else content
+    if isinstance(plain, dict):
+        if isinstance(plain.get("steps"), Mapping):
+            plain["steps"] = {key: _step(step, f"{where}.steps.{key}") for key, step in plain["steps"].items()}
+        if isinstance(plain.get("claims"), list):
+            plain["claims"] = [_made(Claim, claim, f"{where}.claims[{i}]") for i, claim in enumerate(plain["claims"])]
+    return _made(Part, plain, where)
+
+
+def _step(content: Any, where: str) -> Step:
+    plain = dict(content) if isinstance(content, Mapping) else content
+    if isinstance(plain, dict) and isinstance(plain.get("takes"), list):
+        plain["takes"] = [_made(Reference, one, f"{where}.takes[{i}]") for i, one in enumerate(plain["takes"])]
+    return _made(Step, plain, where)
 
 
 def _made(kind: type[T], value: Any, where: str) -> T:
@@ -120,11 +233,28 @@ def _made(kind: type[T], value: Any, where: str) -> T:
         raise ConfigError(first_problem(error, where, kind)) from None
 
 
-def _check_steps(part: Part, where: str) -> None:
-    steps: Mapping[str, Step] = part.steps
+def _check(lab: Lab, name: str, where: str) -> None:
+    """Names of steps and parts, and that a claim without a band is a question."""
+    part, earlier = lab.parts[name], list(lab.parts)[: list(lab.parts).index(name)]
+    known: list[str] = [f"{other}.{step}" for other in earlier for step in lab.parts[other].steps]
+    for key, step in part.steps.items():
+        for reference in step.takes:
+            for wanted in reference.steps:
+                if wanted not in known:
+                    raise ConfigError(
+                        f"{where}.steps.{key}.takes: no earlier step {wanted!r}, {nearest(wanted, known)}"
+                    )
+        known.append(key)
     for claim in part.claims:
-        if claim.step not in steps:
-            raise ConfigError(f"{where}.claims: there is no step {claim.step!r}, {nearest(claim.step, steps)}")
+        for step_name in filter(None, (claim.step, claim.against_step)):
+            if step_name not in part.steps:
+                raise ConfigError(f"{where}.claims: there is no step {step_name!r}, {nearest(step_name, part.steps)}")
         judged = [*(claim.band(profile) for profile in PROFILES), claim.goal]
         if all(band is None for band in judged) and not claim.says.endswith("?"):
             raise ConfigError(f"{where}.claims: {claim.says!r} has neither band nor goal; then it must be a question.")
+
+
+def _place(name: str, part: str) -> tuple[str, str]:
+    """`part.step` as two names; a name alone is a step of `part`."""
+    before, dot, after = name.partition(".")
+    return (before, after) if dot else (part, name)

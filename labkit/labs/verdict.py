@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from labkit.labs.part import Band, Claim
+from labkit.labs.rows import Rows, best, matching
 from labkit.report.entries import Entry
 from labkit.report.leaderboard import rank
 from labkit.report.statistics import Summary, paired, summarise
@@ -40,10 +41,12 @@ class Verdict:
     run_ids: tuple[str, ...]
 
 
-def verdict(claim: Claim, rows: Sequence[Mapping[str, Any]], profile: str) -> Verdict:
-    """The claim's, from the rows of its step as the store has them."""
-    sides = [claim.where] if claim.against is None else [claim.where, claim.against]
-    entries = [_entry(claim, rows, where) for where in sides]
+def verdict(claim: Claim, steps: Mapping[str, Rows], profile: str) -> Verdict:
+    """The claim's, from the rows of each step as the store has them."""
+    sides = [(claim.step, claim.where)]
+    if claim.paired:
+        sides.append((claim.against_step or claim.step, claim.against or {}))
+    entries = [_entry(claim, steps.get(step, ()), where) for step, where in sides]
     values = [{} if entry is None else entry.values for entry in entries]
     if len(values) == 1:
         summary = summarise(values[0].values())
@@ -67,22 +70,12 @@ def within(value: float, band: Band) -> bool:
     return not math.isnan(value) and (low is None or value >= low) and (high is None or value <= high)
 
 
-def _entry(claim: Claim, rows: Sequence[Mapping[str, Any]], where: Mapping[str, Any]) -> Entry | None:
+def _entry(claim: Claim, rows: Rows, where: Mapping[str, Any]) -> Entry | None:
     """The row of the leaderboard that the claim is about, with its metric's values; None where there is none."""
-    wanted = [row for row in rows if all(_same(row["params"].get(key), value) for key, value in where.items())]
-    best = rank(wanted, claim.best).entries
-    if not best:
+    wanted = matching(rows, where, claim.stage)
+    chosen = best(wanted, claim.best)
+    if chosen is None:
         return None
     # The best entry's runs by validation data, and runs of the same setting that have no result.
-    setting = best[0].params
-    same = [row for row in wanted if all(row["params"].get(key) == value for key, value in setting.items())]
+    same = [row for row in wanted if all(row["params"].get(key) == value for key, value in chosen.params.items())]
     return rank(same, claim.metric).entries[0]
-
-
-def _same(have: str | None, want: Any) -> bool:
-    if have is None:
-        return False
-    try:
-        return float(have) == float(want)
-    except (TypeError, ValueError):
-        return "".join(have.split()) == "".join(str(want).split())

@@ -16,7 +16,7 @@ from labkit.report.progress import duration
 from labkit.tasks import multirun, seeds, session
 from labkit.tasks.jobs import Words, grid
 from labkit.tasks.multirun import Checked
-from labkit.tasks.result import Returns, Table, hand_over
+from labkit.tasks.result import Returns, Table
 from labkit.tasks.runner import Answer, Runner, sweep_variables
 
 
@@ -84,7 +84,7 @@ def _remembering(sweeper: Any, rows: list[Words]) -> Returns:
         answers, table = _recorded(sweeper, tracker, runner, jobs)
     complain(jobs, answers, settings["max_failure_rate"])
     returns = Returns(runner.returns)
-    returns.table = hand_over(table)
+    returns.table = table
     return returns
 
 

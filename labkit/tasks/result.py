@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-_ROW = ("run_id", "name", "params", "metrics", "status", "tags", "parent")
 
 
 @dataclass(frozen=True)
@@ -66,15 +61,6 @@ class Table:
 
     def __str__(self) -> str:
         return self.text
-
-
-def hand_over(table: Table | None) -> Table | None:
-    """The table itself; also written to the file that `LABKIT_TABLE` names, for who started this command."""
-    target = os.environ.get("LABKIT_TABLE")
-    if table is not None and target:
-        rows = [{key: row.get(key) for key in _ROW} for row in table.rows]
-        Path(target).write_text(json.dumps({"study": table.study, "rows": rows}), encoding="utf-8")
-    return table
 
 
 class Returns(list[Any]):

@@ -22,7 +22,7 @@ from labkit.search.space import Space
 from labkit.tasks import multirun, runner, session, spaces
 from labkit.tasks.jobs import Words, merged
 from labkit.tasks.multirun import Checked
-from labkit.tasks.result import Returns, hand_over
+from labkit.tasks.result import Returns
 from labkit.tasks.runner import Runner
 
 
@@ -106,7 +106,7 @@ class LabSearch:
         if self.tracker is not None:
             parent = self.parent if result.evaluated else None
             table = search_board.close(self.config, self.definition, self.tracker, parent, result)
-            returns.table = hand_over(table)
+            returns.table = table
         return returns
 
     @cached_property

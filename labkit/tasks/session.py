@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -19,6 +21,7 @@ FINAL = "final"  # the last stage of a search: the winner, trained on the final 
 TAGS = {STUDY: "labkit.study", STAGE: "labkit.stage", TRIAL: "labkit.trial"}
 
 _trackers: dict[tuple[int, str], Tracker] = {}
+_kept = False
 
 
 def tracker(root: Path) -> Tracker:
@@ -46,8 +49,22 @@ def settle() -> None:
         _trackers[key].settle()
 
 
+@contextmanager
+def kept() -> Iterator[None]:
+    """Keep the trackers between the multiruns inside the `with`: each waits for its values, none for a new writer."""
+    global _kept
+    before, _kept = _kept, True
+    try:
+        yield
+    finally:
+        _kept = before
+
+
 def close() -> None:
     """Wait until everything is written; raises TrackingError if something was lost."""
+    if _kept:
+        settle()
+        return
     for key in [key for key in _trackers if key[0] == os.getpid()]:
         _trackers.pop(key).close()
 

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 
 from labkit.compose import CONF
-from labkit.labs.part import Claim
+from labkit.labs.command import Ran
+from labkit.labs.part import Claim, names, read
+from labkit.labs.running import Done
+from labkit.labs.task import finish, show
 from labkit.labs.verdict import Verdict
-from labkit.tasks.lab import finish
 from labkit.tracking.reading import runs
 from labkit.tracking.store import default_store
 
-PARTS = [(file.stem, part) for file in sorted((CONF / "labs").glob("*.yaml")) for part in OmegaConf.load(file)]
+PARTS = [(lab, part) for lab in names(CONF / "labs") for part in read(CONF / "labs", lab).parts]
 
 
 def test_a_dry_run_prints_the_plan_and_does_nothing(labkit: Any) -> None:
@@ -32,25 +33,24 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(labkit: Any) -> None:
     ("words", "sentence"),
     [
         (["lab=kht"], "lab: there is no lab 'kht', did you mean 'kth'?"),
-        (["lab=kth"], "part: which of lab 'kth'? valid: ex1-2."),
+        (["lab=bgu"], "part: which of lab 'bgu'? valid: part1, part2, all."),
         (
             ["lab=kth", "part=ex1-2", "seed=3"],
-            "seed=3: a part of a lab runs as its file in conf/labs says; only paths.* may be given.",
+            "seed=3: a part of a lab runs as its file in conf/labs says; only paths.* and data may be given.",
         ),
         (
             ["lab=kth", "part=ex1-2", "tracker=none"],
-            "tracker=none: a part of a lab runs as its file in conf/labs says; only paths.* may be given.",
+            "tracker=none: a part of a lab runs as its file in conf/labs says; only paths.* and data may be given.",
         ),
         (["lab=kth", "part=ex1-2", "profile=ful"], "profile: there is no profile 'ful', did you mean 'full'?"),
+        (["lab=kth", "part=ex12"], "part: lab 'kth' has no part 'ex12', did you mean 'ex1-2'?"),
+        (["lab=bgu", "part=part1", "data=spirals"], "data=spirals: bgu part1 has data of its own and takes no other."),
     ],
 )
 def test_what_is_not_there_is_refused(words: list[str], sentence: str, labkit: Any) -> None:
     answer = labkit("task=lab", *words)
     assert (answer.code, answer.err) == (2, f"labkit: {sentence}\n")
     assert answer.files == []
-
-
-CONFIG = OmegaConf.create({"lab": "bgu", "part": "part1", "profile": "full", "tracker": {"enabled": False}})
 
 
 def judged(holds: bool | None) -> Verdict:
@@ -64,9 +64,12 @@ def judged(holds: bool | None) -> Verdict:
 def test_the_exit_code_says_how_it_went(
     holds: bool | None, codes: dict[str, int], code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    ran = {name: Ran(["x"], code, (), 1.0) for name, code in codes.items()}
+    done = Done("bgu", "part1", ran, [judged(holds)], 3.0)
+    show(done, "full")
     ended = 0
     try:
-        finish(CONFIG, [], [judged(holds)], codes, 3.0)
+        finish([done])
     except SystemExit as left:
         ended = int(str(left.code))
     assert ended == code

@@ -7,25 +7,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 
 from labkit.compose import CONF
 from labkit.config import ConfigError
-from labkit.labs.part import PROFILES, Claim, Part, read
+from labkit.labs.part import PROFILES, Claim, Lab, Part, Reference, names, read
+from labkit.labs.rows import winner
 from labkit.labs.table import to_csv, to_markdown
-from labkit.labs.verdict import verdict, within
+from labkit.labs.verdict import Verdict, within
+from labkit.labs.verdict import verdict as judge
 
 LABS = CONF / "labs"
-PARTS = [(file.stem, part) for file in sorted(LABS.glob("*.yaml")) for part in OmegaConf.load(file)]
+PARTS = [(lab, part) for lab in names(LABS) for part in read(LABS, lab).parts]
 
 
 @pytest.mark.parametrize(("lab", "name"), PARTS, ids=lambda value: str(value))
 def test_every_part_is_read_and_its_claims_have_a_step_in_their_profiles(lab: str, name: str) -> None:
-    part = read(LABS, lab, name)
+    part = read(LABS, lab).parts[name]
     for claim in part.claims:
         judged = [profile for profile in PROFILES if claim.band(profile) is not None]
-        assert set(judged) <= set(part.steps[claim.step].only)
-    assert all(any(profile in step.only for step in part.steps.values()) for profile in PROFILES)
+        for step in filter(None, (claim.step, claim.against_step)):
+            assert set(judged) <= set(part.steps[step].only)
+    for profile in PROFILES:
+        assert part.of_profile(profile)
+        for earlier, step in read(LABS, lab).references(name, profile):
+            assert profile in read(LABS, lab).parts[earlier].steps[step].only
+
+
+def verdict(claim: Claim, rows: list[dict[str, Any]], profile: str) -> Verdict:
+    return judge(claim, {"train": rows}, profile)
 
 
 def claim(**keys: Any) -> Claim:
@@ -94,6 +103,41 @@ def test_bands_include_their_ends(value: float, band: tuple[float | None, float 
     assert within(value, band) is expected
 
 
+def test_one_of_several_values_and_another_step_to_compare_with() -> None:
+    lists = claim(where={"model": ["residual", "standard"], "optimizer.lr": [0.01, 0.1]})
+    assert verdict(lists, ROWS, "full").run_ids == ("a0", "a1")
+    other = claim(where={"model": "residual"}, against_step="earlier", goal=None)
+    earlier = [row("e0", 0, 0.5), row("e1", 1, 0.5)]
+    found = judge(other, {"train": ROWS, "earlier": earlier}, "full")
+    assert (found.found, found.run_ids) == (pytest.approx(0.12), ("a0", "a1", "e0", "e1"))
+
+
+def test_only_the_runs_of_a_stage() -> None:
+    staged = [{**one, "tags": {"labkit.stage": "final" if one["run_id"] < "b" else "fine"}} for one in ROWS]
+    assert verdict(claim(stage="fine"), staged, "full").run_ids == ("b0", "b1")
+    assert verdict(claim(stage="confirm"), staged, "full").n == 0
+
+
+def reference(**keys: Any) -> Reference:
+    return Reference(**{"keys": ["model", "optimizer.lr"], "from": ["train"], **keys})
+
+
+def test_a_winner_is_chosen_on_validation_data_and_hands_its_parameters_on() -> None:
+    assert winner(reference(), ROWS) == {"model": "residual", "optimizer.lr": 0.01}
+    assert winner(reference(rule="lowest"), ROWS)["model"] == "standard"
+    assert winner(reference(where={"model": "standard"}), ROWS)["model"] == "standard"
+    with pytest.raises(ConfigError, match="no parameter 'loss"):
+        winner(reference(keys=["loss.l2"]), ROWS)
+    for rows in ([], [{**ROWS[0], "status": "FAILED"}]):
+        with pytest.raises(ConfigError, match="no run of step train has a val/accuracy to choose by"):
+            winner(reference(), rows)
+
+
+def test_nothing_is_chosen_on_test_data() -> None:
+    with pytest.raises(ValueError, match="metric"):
+        reference(metric="test/accuracy")
+
+
 def test_tables_say_what_was_found() -> None:
     verdicts = [verdict(claim(source="a paper"), ROWS, "full")]
     line = to_markdown(verdicts, "full").splitlines()[-1]
@@ -109,6 +153,14 @@ WRONG = {
     "unknown step": ("steps: {a: {run: [x]}}\n  claims: [{says: s, step: b, metric: m}]", "no step 'b'"),
     "no band": ("steps: {a: {run: [x]}}\n  claims: [{says: s, step: a, metric: m}]", "it must be a question"),
     "no steps": ("minutes: {full: 3}", "steps"),
+    "not earlier": (
+        "steps: {a: {run: [x], takes: [{keys: [k], from: [b]}]}, b: {run: [x]}}",
+        "part1.steps.a.takes: no earlier step 'b'",
+    ),
+    "chosen on test data": (
+        "steps: {a: {run: [x]}, b: {run: [x], takes: [{keys: [k], from: [a], metric: test/accuracy}]}}",
+        r"part1.steps.b.takes\[0\].metric",
+    ),
 }
 
 
@@ -116,11 +168,42 @@ WRONG = {
 def test_a_wrong_file_is_one_sentence(text: str, named: str, tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(f"part1:\n  title: t\n  {text}\n")
     with pytest.raises(ConfigError, match=named):
-        read(tmp_path, "own", "part1")
+        read(tmp_path, "own")
 
 
-def test_a_lab_and_a_part_that_are_not_there_are_named(tmp_path: Path) -> None:
+def test_a_lab_that_is_not_there_is_named() -> None:
     with pytest.raises(ConfigError, match="did you mean 'kth'"):
-        read(LABS, "kht", "ex1-2")
-    with pytest.raises(ConfigError, match="did you mean 'ex1-2'"):
-        read(LABS, "kth", "ex12")
+        read(LABS, "kht")
+
+
+TWO = """
+first:
+  title: t
+  steps:
+    a: {run: [x], smoke: [s]}
+    b: {run: [x], only: [full]}
+second:
+  title: t
+  steps:
+    c: {run: [y], takes: [{keys: [k], from: [first.a]}]}
+    d: {run: [y], takes: [{keys: [k], from: [c]}], only: [full]}
+"""
+
+
+def two(folder: Path, text: str = TWO) -> Lab:
+    (folder / "own.yaml").write_text(text)
+    return read(folder, "own")
+
+
+def test_a_definition_changes_with_what_a_part_runs_and_with_the_parts_it_needs(tmp_path: Path) -> None:
+    lab = two(tmp_path)
+    assert lab.needed("second", "smoke") == ["first"]
+    base = lab.definition("second", "smoke")
+    assert two(tmp_path, TWO.replace("title: t", "title: u")).definition("second", "smoke") == base
+    assert two(tmp_path, TWO.replace("[s]", "[other]")).definition("second", "smoke") != base
+    assert two(tmp_path, TWO.replace("[s]", "[other]")).definition("second", "quick") == lab.definition(
+        "second", "quick"
+    )
+    assert two(tmp_path, TWO.replace("keys: [k]", "keys: [l]")).definition("second", "smoke") != base
+    assert lab.definition("second", "smoke", ["data=own"]) != base
+    assert lab.definition("second", "full") != lab.definition("second", "quick")

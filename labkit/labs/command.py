@@ -1,0 +1,68 @@
+"""One step of a part: a `labkit` command carried out in this process."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from labkit.compose import compose
+from labkit.config import ConfigError
+from labkit.labs.rows import Rows
+from labkit.notebook import sweep
+from labkit.tasks.dispatch import dispatch
+from labkit.tasks.plan import forget_data
+from labkit.tracking.store import TrackingError
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended.
+
+    Attributes:
+        words: of the command line.
+        code: its exit code.
+        rows: of its runs as the store has them; none of a command that trains nothing.
+        seconds: wall time.
+    """
+
+    words: Sequence[str]
+    code: int
+    rows: Rows
+    seconds: float
+
+
+def carried_out(words: Sequence[str]) -> Ran:
+    """Run `labkit WORDS` here, every training as a multirun, so that finished runs are not trained again.
+
+    What is wrong is said on stderr as on the command line, and is the exit code.
+    """
+    started, code = time.perf_counter(), 0
+    rows: Rows = ()
+    own = [word for word in words if word not in ("-m", "--multirun")]
+    try:
+        rows = _rows(own)
+    except ConfigError as error:
+        print(f"labkit: {error}", file=sys.stderr)
+        code = 2
+    except TrackingError as error:
+        print(f"labkit: {error}", file=sys.stderr)
+        code = 1
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else 1
+    except Exception:
+        traceback.print_exc()
+        code = 1
+    return Ran(words, code, rows, time.perf_counter() - started)
+
+
+def _rows(words: Sequence[str]) -> Rows:
+    if any(word.startswith("task=") for word in words):
+        try:
+            dispatch(compose(words), words)
+        finally:
+            forget_data()
+        return ()
+    return sweep(*words).rows

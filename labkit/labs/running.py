@@ -1,0 +1,135 @@
+"""A part of a lab on its way: the winners it takes, its steps one after another, its claims, its record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from labkit.config import ConfigError
+from labkit.labs.command import Ran, carried_out
+from labkit.labs.part import Claim, Lab, Part, Step
+from labkit.labs.record import earlier
+from labkit.labs.rows import Rows, winner
+from labkit.labs.verdict import Verdict, verdict
+from labkit.tasks import session
+from labkit.tasks.jobs import word
+
+
+@dataclass
+class Course:
+    """What one call of `task=lab` goes through.
+
+    Attributes:
+        profile: of all its parts.
+        root: whose store keeps the runs.
+        everywhere: words that every step gets: where things lie.
+        data: words that name another data set than the labs' own.
+        known: rows by (lab, part) and step of the parts that have run, in this call or before.
+    """
+
+    profile: str
+    root: Path
+    everywhere: Sequence[str] = ()
+    data: Sequence[str] = ()
+    known: dict[tuple[str, str], Mapping[str, Rows]] = field(default_factory=dict)
+
+    def definition(self, lab: Lab, part: str) -> str:
+        """The part's, with the data it is given."""
+        return lab.definition(part, self.profile, self.data)
+
+    def missing(self, lab: Lab, part: str) -> list[str]:
+        """The earlier parts whose winners a part takes and that have not run, each after those that it needs itself."""
+        found: list[str] = []
+        for name in lab.needed(part, self.profile):
+            if not self._knows(lab, name):
+                found += [one for one in (*self.missing(lab, name), name) if one not in found]
+        return found
+
+    def _knows(self, lab: Lab, part: str) -> bool:
+        key = (lab.name, part)
+        if key not in self.known:
+            rows = earlier(session.tracker(self.root), self.root, self.definition(lab, part))
+            if rows is not None:
+                self.known[key] = rows
+        return key in self.known
+
+    def run(self, lab: Lab, name: str) -> Done:
+        """All steps of a part and its claims; a step that fails ends the part only where the command was refused."""
+        started = time.perf_counter()
+        part = lab.parts[name]
+        ran: dict[str, Ran] = {}
+        steps = part.of_profile(self.profile)
+        for number, (key, step) in enumerate(steps.items(), start=1):
+            rows = {own: done.rows for own, done in ran.items()}
+            try:
+                words = self.words(step, self._taken(lab, name, step, rows))
+            except ConfigError as error:
+                ran[key] = self._refused(step, error)
+                continue
+            print(f"\n--- {name}, step {number} of {len(steps)}: {key}\n    labkit {' '.join(words)}", flush=True)
+            ran[key] = carried_out([*words, *self.everywhere])
+            if ran[key].code == 2:
+                break
+        rows = {key: done.rows for key, done in ran.items()}
+        self.known[lab.name, name] = rows
+        found = [verdict(claim, rows, self.profile) for claim in self.asked(part) if claim.step in ran]
+        return Done(lab.name, name, ran, found, time.perf_counter() - started)
+
+    def words(self, step: Step, taken: Iterable[str] = ()) -> list[str]:
+        """A step's command line; what it takes over is not known before it runs."""
+        return [*step.run, *taken, *step.of_profile(self.profile), *self.data]
+
+    def _taken(self, lab: Lab, name: str, step: Step, own: Mapping[str, Rows]) -> Iterator[str]:
+        """The words that winners of earlier steps give."""
+        for reference in step.takes:
+            rows: list[Mapping[str, Any]] = []
+            for wanted in reference.steps:
+                before, dot, after = wanted.partition(".")
+                rows += (self.known[lab.name, before] if dot else own).get(after if dot else before, ())
+            for key, value in winner(reference, rows).items():
+                yield word(key, value)
+
+    def asked(self, part: Part) -> Iterator[Claim]:
+        """The claims that mean something: on embedded data those with a band of their own; bands of the lab's own data
+        say nothing about another's."""
+        for claim in part.claims:
+            if self.data and not claim.any_data:
+                yield replace(claim, smoke=None, quick=None, full=None, goal=None, assignment=None, published=None)
+            elif self.profile != "smoke" or claim.band("smoke") is not None:
+                yield claim
+
+    def _refused(self, step: Step, error: ConfigError) -> Ran:
+        print(f"labkit: {error}", flush=True)
+        return Ran(self.words(step), 1, (), 0.0)
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a part went.
+
+    Attributes:
+        lab, part: its names.
+        ran: how each step ended.
+        found: the claims.
+        seconds: wall time.
+    """
+
+    lab: str
+    part: str
+    ran: Mapping[str, Ran]
+    found: Sequence[Verdict]
+    seconds: float
+
+    @property
+    def outside(self) -> list[str]:
+        """The claims outside their bands."""
+        return [verdict.claim.says for verdict in self.found if verdict.holds is False]
+
+    @property
+    def code(self) -> int:
+        """2 where a command was refused, 1 where a claim or a command failed, else 0."""
+        codes = {step.code for step in self.ran.values()}
+        return 2 if 2 in codes else int(bool(self.outside or any(codes)))

@@ -1,0 +1,165 @@
+"""`task=lab`: a part of a lab, all of a lab, or all labs; a claim outside its band ends it with exit code 1."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, open_dict
+
+from labkit.compose import CONF
+from labkit.config import ConfigError, Flag, nearest
+from labkit.labs import record
+from labkit.labs.part import PROFILES, Lab, names, read
+from labkit.labs.running import Course, Done
+from labkit.labs.table import to_rich
+from labkit.report.progress import duration
+from labkit.tasks import session
+from labkit.tasks.plan import dataset, resolved
+
+LABS = CONF / "labs"
+ALL = "all"
+
+
+def lab(*, dry_run: Flag = False) -> Callable[[DictConfig, Sequence[str]], None]:
+    """The task: run the part `part` of the lab `lab` in the profile `profile`; `all` is every part, or every lab.
+
+    Each step is a `labkit` command, so finished runs are skipped and a killed part goes on when it is called again. A
+    part that takes winners of earlier parts runs those first where they have not run.
+
+    Args:
+        dry_run: only print the plan.
+
+    Raises:
+        ConfigError: there is no such lab, part or profile, or the part does not take the data set.
+    """
+
+    def task(config: DictConfig, overrides: Sequence[str]) -> None:
+        if config.profile not in PROFILES:
+            raise ConfigError(f"profile: there is no profile {config.profile!r}, {nearest(config.profile, PROFILES)}")
+        wanted = chosen(config.lab, config.part)
+        everywhere, data = passed_on(overrides)
+        if data:
+            check_data(config, wanted)
+        course = Course(config.profile, Path(config.paths.root).absolute(), everywhere, data)
+        with session.kept():
+            order = in_order(course, wanted)
+            announce(course, order)
+            if not dry_run:
+                finish([carry_out(course, one, part, config) for one, part in order])
+
+    return task
+
+
+def chosen(name: str, part: str | None) -> list[tuple[Lab, str]]:
+    """The parts that are asked for, with their labs; raises ConfigError."""
+    if name == ALL:
+        return [(one, key) for one in (read(LABS, each) for each in names(LABS)) for key in one.parts]
+    found = read(LABS, name)
+    if part is None:
+        raise ConfigError(f"part: which of lab {name!r}? valid: {', '.join(found.parts)}, {ALL}.")
+    if part == ALL:
+        return [(found, key) for key in found.parts]
+    if part not in found.parts:
+        raise ConfigError(f"part: lab {name!r} has no part {part!r}, {nearest(part, [*found.parts, ALL])}")
+    return [(found, part)]
+
+
+def passed_on(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words that every step gets, of places and of data; raises ConfigError for one that would be lost."""
+    own = ("task=", "task.", "lab=", "part=", "profile=")
+    for word in overrides:
+        if not word.lstrip("+").startswith((*own, "paths.", "data=", "data.")):
+            raise ConfigError(
+                f"{word}: a part of a lab runs as its file in conf/labs says; only paths.* and data may be given."
+            )
+    places = [word for word in overrides if word.startswith("paths.")]
+    return places, [word for word in overrides if word.startswith(("data=", "data."))]
+
+
+def check_data(config: DictConfig, wanted: Sequence[tuple[Lab, str]]) -> None:
+    """Raise ConfigError unless every part takes the data set that is given."""
+    given = dataset(resolved(config))
+    for lab, name in wanted:
+        accepts = lab.parts[name].accepts
+        where = f"data={given.name}: {lab.name} {name}"
+        if accepts is None:
+            raise ConfigError(f"{where} has data of its own and takes no other.")
+        if given.kind not in accepts.kinds:
+            raise ConfigError(f"{where} expects data of kind {' or '.join(accepts.kinds)}, got {given.kind!r}.")
+        if len(given.class_names) < accepts.classes:
+            raise ConfigError(f"{where} expects at least {accepts.classes} classes, got {len(given.class_names)}.")
+        if len(given.labels) < accepts.samples:
+            raise ConfigError(f"{where} expects at least {accepts.samples} samples, got {len(given.labels)}.")
+
+
+def in_order(course: Course, wanted: Sequence[tuple[Lab, str]]) -> list[tuple[Lab, str]]:
+    """The parts, each after the earlier ones whose winners it takes."""
+    order: list[tuple[Lab, str]] = []
+    for lab, part in wanted:
+        for name in [*course.missing(lab, part), part]:
+            if not any((lab.name, name) == (other.name, key) for other, key in order):
+                order.append((lab, name))
+    return order
+
+
+def announce(course: Course, order: Sequence[tuple[Lab, str]]) -> None:
+    """Print the plan: the commands, what they wait for, and how long they should take."""
+    minutes = [lab.parts[name].minutes.get(course.profile, 0.0) for lab, name in order]  # type: ignore[call-overload]
+    for (lab, name), expected in zip(order, minutes, strict=True):
+        time = f", about {duration(60 * expected)} on two cores" if expected else ""
+        print(f"{lab.name} {name}: {lab.parts[name].title} (profile {course.profile}{time})")
+        for key, step in lab.parts[name].of_profile(course.profile).items():
+            print(f"  {key:<20} labkit {' '.join(course.words(step))}")
+            for one in step.takes:
+                print(f"  {'':<20} + {', '.join(one.keys)} of {' and '.join(one.steps)}: {one.rule} {one.metric}")
+        for earlier in lab.needed(name, course.profile):
+            later = any((lab.name, earlier) == (other.name, key) for other, key in order)
+            print(f"  it takes winners of {earlier}, which {'runs first' if later else 'has run'}")
+    if len(order) > 1:
+        print(f"{len(order)} parts, about {duration(60 * sum(minutes))}")
+    sys.stdout.flush()
+
+
+def carry_out(course: Course, lab: Lab, part: str, config: DictConfig) -> Done:
+    """Run one part, print its claims, and keep its record."""
+    done = course.run(lab, part)
+    show(done, course.profile)
+    if done.code != 2:
+        own = config.copy()
+        with open_dict(own):
+            own.lab, own.part = lab.name, part
+        words = ["task=lab", f"lab={lab.name}", f"part={part}", f"profile={course.profile}", *course.data]
+        record.keep(own, words, course.definition(lab, part), done.ran, done.found, done.seconds)
+    return done
+
+
+def show(done: Done, profile: str) -> None:
+    """Print the claims of a part and what failed."""
+    from rich.console import Console
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    print(f"\n{done.lab} {done.part}, profile {profile}, {duration(done.seconds)}")
+    if done.found:
+        console.print(to_rich(done.found, profile))
+    for name, step in done.ran.items():
+        if step.code:
+            hint = "; profile=smoke needs no files" if step.code == 2 and profile != "smoke" else ""
+            print(f"step {name} ended with exit code {step.code}{hint}")
+    for sentence in done.outside:
+        print(f"outside its band: {sentence}")
+    sys.stdout.flush()
+
+
+def finish(parts: Sequence[Done]) -> None:
+    """Say how several parts went; exit with 2 where a command was refused, with 1 where a claim or a command failed."""
+    for done in parts if len(parts) > 1 else ():
+        holding = sum(verdict.holds is True for verdict in done.found)
+        state = {0: "", 1: "  FAILED", 2: "  REFUSED"}[done.code]
+        claims = f"{holding} claims hold, {len(done.outside)} do not"
+        print(f"{done.lab + ' ' + done.part:<24} {duration(done.seconds):>8}  {claims}{state}")
+    code = max((done.code for done in parts), default=0)
+    if code:
+        session.settle()
+        raise SystemExit(code)

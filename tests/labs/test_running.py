@@ -1,0 +1,118 @@
+"""A lab of two parts, run in this process: winners handed on, earlier parts first, finished work skipped, a record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labkit.compose import compose
+from labkit.config import ConfigError
+from labkit.labs import record, task
+from labkit.labs.part import read
+from labkit.labs.running import Course
+from labkit.tasks import session
+from labkit.tracking.reading import runs
+from labkit.tracking.store import default_store
+
+LAB = """
+first:
+  title: two rates
+  accepts: {kinds: [vector], classes: 3, samples: 100}
+  steps:
+    rates:
+      run: [name=rates, trainer.epochs=2, "model.hidden=[8,9]", "optimizer.lr=1e-9,0.1", seeds=2]
+      smoke: [data=spirals]
+  claims:
+    - {says: better than guessing, step: rates, metric: val/accuracy, smoke: [0.4, 1], any_data: true}
+    - {says: as good as on spirals, step: rates, metric: val/accuracy, smoke: [0.4, 1]}
+second:
+  title: the better one again
+  accepts: {kinds: [vector]}
+  steps:
+    again:
+      run: [name=again, data=spirals, trainer.epochs=1, "seeds=2"]
+      takes: [{keys: [optimizer.lr, model.hidden], from: [first.rates]}]
+      smoke: [trainer.batch_size=16]
+  claims:
+    - {says: learns nothing, step: again, metric: val/accuracy, smoke: [0, 0.1]}
+    - says: half the epochs cost accuracy?
+      step: again
+      metric: val/accuracy
+      against: {}
+      smoke: [0, 0]
+"""
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`labkit task=lab lab=own part=...`; returns the exit code."""
+    folder = tmp_path / "labs"
+    folder.mkdir()
+    (folder / "own.yaml").write_text(LAB)
+    monkeypatch.setattr(task, "LABS", folder)
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> int:
+        words = ("task=lab", "lab=own", "profile=smoke", f"paths.root={tmp_path}", *words)
+        try:
+            task.lab()(compose(words), words)
+        except SystemExit as left:
+            return int(str(left.code))
+        finally:
+            session.close()
+        return 0
+
+    return call
+
+
+def rows(root: Path) -> list[Any]:
+    return list(runs(default_store(root)[0]))
+
+
+def test_a_part_runs_the_parts_it_needs_first_and_nothing_twice(
+    call: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("part=second") == 1  # a claim is false
+    said = capsys.readouterr().out
+    assert "it takes winners of first, which runs first" in said
+    assert "+ optimizer.lr, model.hidden of first.rates: highest val/accuracy" in said
+    assert "labkit name=again data=spirals trainer.epochs=1 seeds=2 trainer.batch_size=16" in said
+    assert "outside its band: learns nothing" in said
+    trained = [row for row in rows(tmp_path) if row["name"] in ("rates", "again") and row["params"].get("seed")]
+    assert len(trained) == 4 + 2
+    again = [row for row in trained if row["name"] == "again"]
+    assert {(row["params"]["optimizer.lr"], row["params"]["model.hidden"]) for row in again} == {("0.1", "[8, 9]")}
+    records = {row["name"]: row for row in rows(tmp_path) if record.PART in row["tags"]}
+    assert {name: row["status"] for name, row in records.items()} == {"first": "FINISHED", "second": "FAILED"}
+    assert records["first"]["metrics"]["test_openings"] == records["first"]["metrics"]["runs"] == 4
+    claims = record.read(tmp_path, records["second"]["run_id"], "claims.json")
+    assert [claim["holds"] for claim in claims] == [False, True]
+    steps = record.read(tmp_path, records["second"]["run_id"], "steps.json")
+    assert sorted(steps["again"]["run_ids"]) == sorted(row["run_id"] for row in again)
+
+    assert call("part=second") == 1
+    assert "it takes winners of first, which has run" in capsys.readouterr().out
+    now = [row for row in rows(tmp_path) if row["name"] in ("rates", "again") and row["params"].get("seed")]
+    assert len(now) == 6
+
+
+def test_another_data_set_is_taken_where_it_fits(call: Any) -> None:
+    for word, complaint in (
+        ("data=circle", "data=circle: own first expects at least 3 classes, got 2."),
+        ("data=digits", "data=digits: own first expects data of kind vector, got 'image'."),
+    ):
+        with pytest.raises(ConfigError, match=complaint):
+            call("part=first", word)
+
+
+@pytest.mark.parametrize(
+    ("profile", "data", "bands"),
+    [("smoke", (), [(0.4, 1), (0.4, 1)]), ("full", (), [None, None]), ("smoke", ("data=own",), [(0.4, 1), None])],
+)
+def test_of_another_data_set_only_claims_about_any_are_judged(
+    profile: str, data: tuple[str, ...], bands: list[Any], call: Any, tmp_path: Path
+) -> None:
+    asked = Course(profile, tmp_path, (), data).asked(read(tmp_path / "labs", "own").parts["first"])
+    assert [claim.band(profile) for claim in asked] == bands
