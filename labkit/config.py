@@ -60,6 +60,7 @@ CONSTRUCTORS: dict[str, dict[str, tuple[str, ...]]] = {
         "labkit.tasks.check": ("check",),
         "labkit.tasks.principles": ("principles",),
         "labkit.labs.task": ("lab",),
+        "labkit.labs.report": ("report",),
     },
 }
 

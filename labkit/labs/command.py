@@ -41,9 +41,8 @@ def carried_out(words: Sequence[str]) -> Ran:
     """
     started, code = time.perf_counter(), 0
     rows: Rows = ()
-    own = [word for word in words if word not in ("-m", "--multirun")]
     try:
-        rows = _rows(own)
+        rows = _rows(words)
     except ConfigError as error:
         print(f"labkit: {error}", file=sys.stderr)
         code = 2

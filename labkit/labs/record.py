@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from labkit.labs.command import Ran
+from labkit.labs.part import Claim
 from labkit.labs.rows import Rows
 from labkit.labs.table import to_csv, to_markdown
 from labkit.labs.verdict import Verdict
@@ -19,7 +20,9 @@ from labkit.tasks.plan import resolved
 from labkit.tracking.reading import artifact
 from labkit.tracking.store import default_store
 
+# Tags: which part; the hash of what it runs; whether all steps ran; words that give it another data set.
 PART, DEFINITION, WHOLE = "labkit.lab_part", "labkit.part_definition", "labkit.part_whole"
+GIVEN = "labkit.part_given"
 
 
 def keep(
@@ -29,6 +32,7 @@ def keep(
     ran: Mapping[str, Ran],
     found: Sequence[Verdict],
     seconds: float,
+    given: Sequence[str] = (),
 ) -> None:
     """One run for a part; FAILED where a claim or a step failed.
 
@@ -39,6 +43,7 @@ def keep(
         ran: its steps.
         found: its claims.
         seconds: wall time of this call.
+        given: words that name another data set than the lab's own.
     """
     whole = not any(step.code for step in ran.values())
     runs = {row["run_id"]: row for step in ran.values() for row in step.rows}.values()
@@ -52,6 +57,7 @@ def keep(
             PART: f"{config.lab}/{config.part}",
             DEFINITION: definition,
             WHOLE: str(whole).lower(),
+            **({GIVEN: " ".join(given)} if given else {}),
         },
     )
     failed = sum(verdict.holds is False for verdict in found)
@@ -68,7 +74,7 @@ def keep(
     )
     kept.artifact_text("claims.md", to_markdown(found, config.profile))
     kept.artifact_text("claims.csv", to_csv(found, config.profile))
-    kept.artifact_text("claims.json", json.dumps([_plain(verdict, config.profile) for verdict in found], indent=1))
+    kept.artifact_text("claims.json", json.dumps([asdict(verdict) for verdict in found], indent=1))
     kept.artifact_text("steps.json", json.dumps({name: _step(step) for name, step in ran.items()}, indent=1))
     bad = failed or not whole
     kept.finish("FAILED" if bad else "FINISHED", "A claim or a step failed." if bad else "")
@@ -85,6 +91,14 @@ def earlier(tracker: Any, root: Path, definition: str) -> dict[str, Rows] | None
     if set(ids) - rows.keys():  # runs were deleted since
         return None
     return {name: [rows[run_id] for run_id in step["run_ids"]] for name, step in steps.items()}
+
+
+def verdicts(root: Path, run_id: str) -> list[Verdict]:
+    """The claims of a part's record."""
+    return [
+        Verdict(**{**plain, "claim": Claim(**plain["claim"]), "run_ids": tuple(plain["run_ids"])})
+        for plain in read(root, run_id, "claims.json")
+    ]
 
 
 def read(root: Path, run_id: str, name: str) -> Any:
@@ -111,14 +125,8 @@ def _step(step: Ran) -> dict[str, Any]:
     }
 
 
-def _plain(verdict: Verdict, profile: str) -> dict[str, Any]:
-    claim = asdict(verdict.claim)
-    bands = {"band": verdict.claim.band(profile)}
-    numbers = {key: value for key, value in asdict(verdict).items() if key != "claim"}
-    return {**{key: value for key, value in claim.items() if key not in ("smoke", "quick", "full")}, **bands, **numbers}
-
-
 def _data(row: Mapping[str, Any]) -> str:
-    """The data set's name, with a star where its files are not the published ones."""
+    """The data set's name, with a star where it is read from files that are not the published archive."""
     name = str(row["params"].get("data._target_", "data")).rpartition(".")[2]
-    return name if (row.get("tags") or {}).get("labkit.data_verified") != "false" else f"{name}*"
+    verified = (row.get("tags") or {}).get("labkit.data_verified") != "false"
+    return name if verified or "data.root" not in row["params"] else f"{name}*"

@@ -15,7 +15,7 @@ from labkit.labs.record import earlier
 from labkit.labs.rows import Rows, winner
 from labkit.labs.verdict import Verdict, verdict
 from labkit.tasks import session
-from labkit.tasks.jobs import word
+from labkit.tasks.jobs import merged, word
 
 
 @dataclass
@@ -80,7 +80,8 @@ class Course:
 
     def words(self, step: Step, taken: Iterable[str] = ()) -> list[str]:
         """A step's command line; what it takes over is not known before it runs."""
-        return [*step.run, *taken, *step.of_profile(self.profile), *self.data]
+        own = [word for word in step.run if word not in ("-m", "--multirun")]
+        return list(merged(own, taken, step.of_profile(self.profile), self.data))
 
     def _taken(self, lab: Lab, name: str, step: Step, own: Mapping[str, Rows]) -> Iterator[str]:
         """The words that winners of earlier steps give."""

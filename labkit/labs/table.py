@@ -48,24 +48,40 @@ def to_csv(verdicts: Sequence[Verdict], profile: str) -> str:
 
 def _cells(verdict: Verdict, profile: str) -> list[str]:
     claim = verdict.claim
-    found = write.spread(claim.metric, verdict.found, verdict.deviation)
-    if claim.against is not None:
-        found = write.number(claim.metric, verdict.found, "+")
-        if verdict.half_width is not None:
-            found += f" {write.interval(claim.metric, verdict.found, verdict.half_width, '+')}"
-    words = {True: "holds", False: "FAILS", None: write.NOTHING}
-    reached = {True: " reached", False: " missed", None: ""}[verdict.reached]
-    goal = f"{_band(claim.metric, claim.goal)}{reached}"
-    band = _band(claim.metric, claim.band(profile))
+    words, reached = verdict_words(verdict)
+    goal = f"{band(claim.metric, claim.goal)}{reached}"
     n = str(verdict.n) if verdict.n == verdict.tried else f"{verdict.n} of {verdict.tried}"
-    return [claim.says, found, n, band, words[verdict.holds], goal, claim.source]
+    return [claim.says, finding(verdict), n, band(claim.metric, claim.band(profile)), words, goal, claim.source]
 
 
-def _band(metric: str, band: Band | None) -> str:
+def finding(verdict: Verdict) -> str:
+    """`46.02 ± 0.39`; of a difference `+0.25 [+0.10, +0.40]`."""
+    claim = verdict.claim
+    if not claim.paired:
+        return write.spread(claim.metric, verdict.found, verdict.deviation)
+    found = write.number(claim.metric, verdict.found, "+")
+    if verdict.half_width is None:
+        return found
+    return f"{found} {write.interval(claim.metric, verdict.found, verdict.half_width, '+')}"
+
+
+def verdict_words(verdict: Verdict) -> tuple[str, str]:
+    """What became of the claim, and of its goal. A question about a difference is answered by its 95% interval."""
+    reached = {True: " reached", False: " missed", None: ""}[verdict.reached]
+    if verdict.holds is not None:
+        return ("holds" if verdict.holds else "FAILS"), reached
+    if not verdict.claim.paired or verdict.half_width is None:
+        return write.NOTHING, reached
+    if abs(verdict.found) <= verdict.half_width:
+        return "no difference shown", reached
+    return ("more" if verdict.found > 0 else "less"), reached
+
+
+def band(metric: str, limits: Band | None) -> str:
     """`45.50..47.20`, `at least 52.00`."""
-    if band is None:
+    if limits is None:
         return write.NOTHING
-    low, high = (None if end is None else write.number(metric, end) for end in band)
+    low, high = (None if end is None else write.number(metric, end) for end in limits)
     if low is None or high is None:
         return f"at least {low}" if high is None else f"at most {high}"
     return f"{low}..{high}"

@@ -131,7 +131,7 @@ def carry_out(course: Course, lab: Lab, part: str, config: DictConfig) -> Done:
         with open_dict(own):
             own.lab, own.part = lab.name, part
         words = ["task=lab", f"lab={lab.name}", f"part={part}", f"profile={course.profile}", *course.data]
-        record.keep(own, words, course.definition(lab, part), done.ran, done.found, done.seconds)
+        record.keep(own, words, course.definition(lab, part), done.ran, done.found, done.seconds, course.data)
     return done
 
 

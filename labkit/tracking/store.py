@@ -31,12 +31,16 @@ class TrackingError(RuntimeError):
 
 
 def environment() -> dict[str, str]:
-    """Variables to set before MLflow is imported: no INFO lines, no telemetry, no unpickling, short HTTP retries."""
+    """Variables to set before MLflow is imported: no INFO lines, no bars, no telemetry, no unpickling, short HTTP retries."""
     fixed = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     }
-    wished = {"MLFLOW_LOGGING_LEVEL": "WARNING", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4"}
+    wished = {
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    }
     return fixed | {name: os.environ.get(name, value) for name, value in wished.items()}
 
 

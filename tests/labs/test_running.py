@@ -87,8 +87,8 @@ def test_a_part_runs_the_parts_it_needs_first_and_nothing_twice(
     records = {row["name"]: row for row in rows(tmp_path) if record.PART in row["tags"]}
     assert {name: row["status"] for name, row in records.items()} == {"first": "FINISHED", "second": "FAILED"}
     assert records["first"]["metrics"]["test_openings"] == records["first"]["metrics"]["runs"] == 4
-    claims = record.read(tmp_path, records["second"]["run_id"], "claims.json")
-    assert [claim["holds"] for claim in claims] == [False, True]
+    claims = record.verdicts(tmp_path, records["second"]["run_id"])
+    assert [claim.holds for claim in claims] == [False, True]
     steps = record.read(tmp_path, records["second"]["run_id"], "steps.json")
     assert sorted(steps["again"]["run_ids"]) == sorted(row["run_id"] for row in again)
 

@@ -1,0 +1,66 @@
+"""`task=report`: the results of a lab, or of all labs, as a Markdown page from the records in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from labkit.config import ConfigError
+from labkit.labs import record, task
+from labkit.labs.part import PROFILES
+from labkit.labs.results import Record, newest, page
+from labkit.tasks.board import nearby
+from labkit.tasks.provenance import reproduce
+from labkit.tracking.reading import runs
+from labkit.tracking.store import default_store
+
+
+def report(
+    *, file: str | None = None, unverified: dict[str, str] | None = None
+) -> Callable[[DictConfig, Sequence[str]], None]:
+    """The task: write the page for the lab `lab`, or for `lab=all`.
+
+    Every part is shown by its newest record in the largest profile that it ran in, on the lab's own data.
+
+    Args:
+        file: where to; None: docs/results.md for all labs, mlruns/reports/<lab>.md for one.
+        unverified: what is known of data sets whose files are not the published archive.
+
+    Raises:
+        ConfigError: there is no such lab, or no part of it has run.
+    """
+
+    def task_(config: DictConfig, overrides: Sequence[str]) -> None:
+        root = Path(config.paths.root).absolute()
+        uri, _ = default_store(root)
+        wanted = task.chosen(config.lab, config.part or task.ALL)
+        rows = runs(uri, experiments=sorted({lab.name for lab, _ in wanted}))
+        found, absent = [], []
+        for lab, part in wanted:
+            own = [row for row in rows if row["tags"].get(record.PART) == f"{lab.name}/{part}"]
+            newest_row = newest((row for row in own if record.GIVEN not in row["tags"]), PROFILES)
+            if newest_row is None:
+                absent.append(f"{lab.name} {part}")
+                continue
+            run_id = newest_row["run_id"]
+            steps = record.read(root, run_id, "steps.json")
+            title = lab.parts[part].title
+            found.append(Record(lab.name, part, title, newest_row, record.verdicts(root, run_id), steps))
+        if not found:
+            raise ConfigError(f"report: no part of lab {config.lab!r} has a record in {uri}.")
+        target = place(root, config.lab, file)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(page(found, absent, unverified or {}, reproduce(overrides)), encoding="utf-8")
+        missing = f", {len(absent)} have no record" if absent else ""
+        print(f"{len(found)} parts in {nearby(target)}{missing}")
+
+    return task_
+
+
+def place(root: Path, lab: str, file: str | None) -> Path:
+    """Where the page goes."""
+    if file is not None:
+        return root / file
+    return root / "docs" / "results.md" if lab == task.ALL else root / "mlruns" / "reports" / f"{lab}.md"
