@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from labkit.labs.command import Ran
 from labkit.labs.part import Claim
-from labkit.labs.rows import Rows
+from labkit.labs.rows import Rows, diagnoses
 from labkit.labs.table import to_csv, to_markdown
 from labkit.labs.verdict import Verdict
 from labkit.tasks import provenance, session
@@ -122,6 +122,7 @@ def _step(step: Ran) -> dict[str, Any]:
         "training": sum(row["metrics"].get("time/seconds", 0.0) for row in step.rows),
         "test_openings": sum(any(name.startswith("test/") for name in row["metrics"]) for row in step.rows),
         "run_ids": [row["run_id"] for row in step.rows],
+        "diagnoses": diagnoses(step.rows),
     }
 
 

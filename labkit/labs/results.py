@@ -114,6 +114,9 @@ def _part(record: Record) -> Iterator[str]:
         lines = [_claim(verdict, record.profile) for verdict in record.verdicts]
         yield write.markdown_table(CLAIM_HEADS, lines, right=RIGHT)
     yield write.markdown_table(STEP_HEADS, [_step(name, step) for name, step in record.steps.items()], right=RIGHT)
+    said = [f"- {name}: {sentence}" for name, step in record.steps.items() for sentence in step["diagnoses"]]
+    if said:
+        yield "\n".join(said)
 
 
 def _claim(verdict: Verdict, profile: str) -> list[str]:

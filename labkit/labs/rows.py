@@ -26,6 +26,16 @@ def best(rows: Rows, metric: str, maximise: bool | None = None) -> Entry | None:
     return entries[0] if entries else None
 
 
+def diagnoses(rows: Rows) -> list[str]:
+    """What runs said at their ends: divergence, a loss that stayed at ln K and why; each sentence with a run's name."""
+    found: dict[str, str] = {}
+    for row in rows:
+        sentence = (row.get("tags") or {}).get("labkit.diagnosis")
+        if sentence:
+            found.setdefault(sentence, f"{row['name']} (run {row['run_id'][:8]}): {sentence}")
+    return list(found.values())
+
+
 def winner(reference: Reference, rows: Rows) -> dict[str, Any]:
     """The parameters that a step takes over from the winner among `rows`.
 

@@ -12,6 +12,7 @@ from labkit.compose import CONF
 from labkit.config import ConfigError, Flag, nearest
 from labkit.labs import record
 from labkit.labs.part import PROFILES, Lab, names, read
+from labkit.labs.rows import diagnoses
 from labkit.labs.running import Course, Done
 from labkit.labs.table import to_rich
 from labkit.report.progress import duration
@@ -144,6 +145,8 @@ def show(done: Done, profile: str) -> None:
     if done.found:
         console.print(to_rich(done.found, profile))
     for name, step in done.ran.items():
+        for sentence in diagnoses(step.rows):
+            print(f"step {name}: {sentence}")
         if step.code:
             hint = "; profile=smoke needs no files" if step.code == 2 and profile != "smoke" else ""
             print(f"step {name} ended with exit code {step.code}{hint}")

@@ -21,7 +21,7 @@ _HOME = {
     "run_table": "tables",
     "run_text": "tables",
     "show_run": "tables",
-    "diagnose": "tables",
+    "dead": "tables",
     "rank": "leaderboard",
     "Leaderboard": "leaderboard",
     "Entry": "leaderboard",

@@ -37,7 +37,7 @@ class RunSummary:
         reproduce: the command that repeats the run.
         open_command: the command or address that shows it.
         never_predicted: names of classes the network never chose.
-        notes: one sentence each, see `diagnose`.
+        notes: one sentence each, such as `dead` gives.
         suggested: what a learning-rate range test suggests, as override words.
     """
 
@@ -53,21 +53,21 @@ class RunSummary:
     suggested: str = ""
 
 
-def diagnose(history: Sequence[tuple[int, Mapping[str, float]]], n_classes: int) -> list[str]:
-    """What a run's history gives away: a loss that is not finite, or one that never left ln K.
+def dead(history: Sequence[tuple[int, Mapping[str, float]]], n_classes: int) -> str:
+    """One sentence where the loss stayed within 1% of ln K, that of guessing, at the end of a run; else nothing.
 
     Args:
         history: (updates done, metrics) rows.
         n_classes: K.
     """
-    for step, metrics in history:
-        if not all(math.isfinite(value) for key, value in metrics.items() if key.endswith(("/loss", "/cost"))):
-            return [f"diverged: the loss is not finite at update {step}; try a smaller learning rate"]
-    losses = [metrics["train/loss"] for step, metrics in history if step > 0 and "train/loss" in metrics]
+    rows = [metrics for step, metrics in history if step > 0]
+    part = "train" if any("train/loss" in row for row in rows) else "val"
+    losses = [row[f"{part}/loss"] for row in rows if f"{part}/loss" in row]
     chance = math.log(n_classes)
     if losses and all(abs(loss - chance) < 0.01 * chance for loss in losses[len(losses) // 2 :]):
-        return [f"dead network: the training loss stays at ln {n_classes} = {chance:.4f}, that of guessing"]
-    return []
+        name = {"train": "training", "val": "validation"}[part]
+        return f"dead network: the {name} loss stays at ln {n_classes} = {chance:.4f}, that of guessing"
+    return ""
 
 
 def _rows(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:

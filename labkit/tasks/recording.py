@@ -14,6 +14,7 @@ import yaml
 from labkit.engine.loop import Outcome
 from labkit.report import figures
 from labkit.tasks import provenance, regions, session
+from labkit.tasks.diagnosis import Diagnosis
 from labkit.tasks.plan import Plan
 from labkit.tracking.run import Run
 
@@ -96,10 +97,14 @@ def start(job: Job) -> Run | None:
     )
 
 
-def end(job: Job, run: Run, outcome: Outcome, place: Place, pruned: bool, frames: regions.Frames = ()) -> None:
+def end(
+    job: Job, run: Run, outcome: Outcome, place: Place, pruned: bool, found: Diagnosis, frames: regions.Frames = ()
+) -> None:
     """What is known only at the end: last metrics, tags, figures, weights; then the run's status."""
     ready = job.plan
-    run.log(outcome.steps, outcome.metrics)
+    run.log(outcome.steps, {**outcome.metrics, **found.metrics})
+    if found.notes:
+        run.set_tag("labkit.diagnosis", "; ".join(found.notes))
     run.set_tag("labkit.group", _group(ready, outcome, place))
     if outcome.diverged:
         run.set_tag("labkit.diverged_at", str(outcome.stopped_at))

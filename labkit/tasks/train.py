@@ -14,8 +14,9 @@ from labkit.engine.loop import Progress as Step
 from labkit.engine.loop import train as train_population
 from labkit.metrics import never_predicted
 from labkit.report.progress import Progress
-from labkit.report.tables import RunSummary, diagnose, show_run
+from labkit.report.tables import RunSummary, show_run
 from labkit.tasks import provenance, recording
+from labkit.tasks.diagnosis import Diagnosis, diagnosis
 from labkit.tasks.plan import Plan, plan
 from labkit.tasks.recording import Job, Place
 from labkit.tasks.regions import Film, Frames
@@ -89,8 +90,9 @@ def recorded(
 ) -> Result | Exception:
     """Record how a job ended and show it, unless it is one of many; a failure to record is its own job's alone."""
     try:
+        found = diagnosis(job.plan, outcome)
         if run is not None:
-            recording.end(job, run, outcome, place, pruned, frames)
+            recording.end(job, run, outcome, place, pruned, found, frames)
         status = "PRUNED" if pruned else "DIVERGED" if outcome.diverged else "FINISHED"
         run_id = run.id if run is not None else ""
         result = Result(run_id, outcome.metrics, outcome.history, outcome.parameters, job.plan.config, status)
@@ -99,7 +101,7 @@ def recorded(
             recording.break_off(run, error)
         return error
     if not quiet and job.parent is None:
-        show_run(summary(job.plan, run_id, outcome))
+        show_run(summary(job.plan, run_id, outcome, found))
     return result
 
 
@@ -154,13 +156,8 @@ class Watch:
         return stop
 
 
-def summary(ready: Plan, run_id: str, outcome: Outcome) -> RunSummary:
+def summary(ready: Plan, run_id: str, outcome: Outcome, found: Diagnosis) -> RunSummary:
     """The record of a finished run as its end-of-run table shows it."""
-    notes = [] if outcome.suggested_range else diagnose(outcome.history, ready.parts.n_classes)
-    if outcome.diverged:
-        notes = [f"diverged: the loss of update {outcome.stopped_at} is not finite; try a smaller learning rate"]
-    elif outcome.stopped_at is not None:
-        notes.append(f"stopped early after {outcome.stopped_at} updates: val/loss no longer fell")
     unseen = never_predicted(torch.from_numpy(outcome.confusion), ready.parts.class_names)
     suggested = ""
     if outcome.suggested_range is not None:
@@ -175,6 +172,6 @@ def summary(ready: Plan, run_id: str, outcome: Outcome) -> RunSummary:
         reproduce=provenance.reproduce(ready.overrides),
         open_command=open_command,
         never_predicted=[] if outcome.diverged else unseen,
-        notes=notes,
+        notes=found.notes,
         suggested=suggested,
     )

@@ -31,7 +31,7 @@ class TrackingError(RuntimeError):
 
 
 def environment() -> dict[str, str]:
-    """Variables to set before MLflow is imported: no INFO lines, no bars, no telemetry, no unpickling, short HTTP retries."""
+    """Variables to set before MLflow is imported: no INFO lines, bars, telemetry or unpickling, short HTTP retries."""
     fixed = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",

@@ -1,0 +1,78 @@
+"""Why a network says the same of every sample: what its activations let through, and how far gradients reach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor
+
+from labkit.models.network import Network
+from labkit.nn.activation import ACTIVATIONS, Activation
+from labkit.nn.layer import Context
+
+_FLAT = 0.01  # of a sigmoid's slope: where its output lies within 1% of 0 or 1
+_MOSTLY = 0.9
+_FADED = 0.01
+
+
+@dataclass(frozen=True)
+class Silence:
+    """What a network that stays at ln K shows.
+
+    Attributes:
+        saturated: by layer, the share of its units' activations, over samples, with a slope below 0.01.
+        gradient: by layer with weights, first to last, the mean absolute gradient of one parameter over epoch 1.
+        spread: the standard deviation of a score over samples, averaged over classes.
+        why: what these say, in one sentence.
+    """
+
+    saturated: Mapping[str, float]
+    gradient: Mapping[str, float]
+    spread: float
+
+    @property
+    def why(self) -> str:
+        worst = max(self.saturated, key=lambda layer: self.saturated[layer], default="")
+        if worst and self.saturated[worst] > _MOSTLY:
+            share = f"{100 * self.saturated[worst]:.0f}% of {worst}'s units"
+            return f"{share} are saturated and let no gradient through: smaller weights or a smaller rate"
+        reach = list(self.gradient.values())
+        if not any(reach):
+            return "every gradient is 0: the weights start where nothing is to be learnt"
+        if len(reach) > 1 and reach[0] < _FADED * reach[-1]:
+            sizes = f"{reach[-1]:.1e} a weight in the last layer and {reach[0]:.1e} in the first"
+            mend = "larger initial weights (init=glorot_sigmoid for sigmoids), another activation, or skips"
+            return f"the gradient fades on its way back, {sizes}: {mend}"
+        if self.spread < _FADED:
+            return f"scores differ by {self.spread:.1e} between samples: what tells them apart fades on its way up"
+        return "neither saturation nor a fading gradient: the rate may be too small, or so large that nothing settles"
+
+
+@torch.no_grad()
+def silence(network: Network, parameters: Mapping[str, Tensor], features: Tensor, sums: Mapping[str, float]) -> Silence:
+    """What the activations of some samples and the gradients of epoch 1 show.
+
+    Args:
+        network: its layers.
+        parameters: by name, without the member axis, running statistics included.
+        features: `(n, *shape)`, of the training part.
+        sums: the gradient's L1 norm by layer, averaged over epoch 1's updates.
+    """
+    tensors = [parameters[name].unsqueeze(0).to(features.device) for name, _ in network.parameters]
+    buffers = [parameters[name].unsqueeze(0).to(features.device) for name, *_ in network.buffers]
+    scores, tape = network.forward(features.unsqueeze(0), network.by_stage(tensors, buffers), Context())
+    saturated = {}
+    for stage, saved in zip(network.stages, tape, strict=True):
+        if isinstance(stage.layer, Activation) and saved is not None:
+            like = saved[0] if isinstance(saved, tuple) else saved
+            slope = ACTIVATIONS[stage.layer.function].backward(torch.ones_like(like), saved)
+            saturated[stage.name] = float((slope.abs() < _FLAT).double().mean())
+    sizes: dict[str, int] = {}
+    for name, parameter in network.parameters:
+        layer = name.split(".")[0]
+        sizes[layer] = sizes.get(layer, 0) + prod(parameter.shape)
+    gradient = {layer: sums[layer] / size for layer, size in sizes.items() if layer in sums}
+    return Silence(saturated, gradient, float(scores[0].double().std(0).mean()))
