@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,14 +17,13 @@ from labkit.preprocess.augment import augment
 from labkit.tasks import provenance
 from labkit.tasks.plan import Plan, dataset, plan, resolved
 
-_PICTURE = Path("mlruns") / "samples.png"
 
-
-def info(*, samples: Count = 8) -> Callable[[DictConfig, Sequence[str]], None]:
+def info(*, samples: Count = 8, picture: str = "mlruns/samples.png") -> Callable[[DictConfig, Sequence[str]], None]:
     """The task: print the facts, and draw samples before and after preprocessing and augmentation.
 
     Args:
         samples: how many are drawn.
+        picture: where to, under `paths.root`.
     """
 
     def task(config: DictConfig, overrides: Sequence[str]) -> None:
@@ -38,9 +36,9 @@ def info(*, samples: Count = 8) -> Callable[[DictConfig, Sequence[str]], None]:
             ("Run", list(_run_facts(ready))),
         ):
             _print(title, facts)
-        target = ready.paths.root / _PICTURE
+        target = ready.paths.root / picture
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(picture(stored, ready, samples))
+        target.write_bytes(drawn(stored, ready, samples))
         _print("Picture", [("samples", str(target))])
 
     return task
@@ -101,7 +99,7 @@ def _run_facts(ready: Plan) -> Iterator[tuple[str, object]]:
     yield "config hash", ready.config_hash
 
 
-def picture(stored: Dataset, ready: Plan, count: int) -> bytes:
+def drawn(stored: Dataset, ready: Plan, count: int) -> bytes:
     """A PNG of training samples before and after preprocessing and augmentation."""
 
     from labkit.report.canvas import render
