@@ -13,7 +13,7 @@ from labkit.config import ConfigError
 from labkit.labs.rows import Rows
 from labkit.notebook import sweep
 from labkit.tasks.dispatch import dispatch
-from labkit.tasks.plan import forget_data
+from labkit.tasks.plan import dataset, forget_data, resolved
 from labkit.tracking.store import TrackingError
 
 
@@ -55,6 +55,11 @@ def carried_out(words: Sequence[str]) -> Ran:
         traceback.print_exc()
         code = 1
     return Ran(words, code, rows, time.perf_counter() - started)
+
+
+def check_data(words: Sequence[str]) -> None:
+    """Read the data set of a command; raises ConfigError where files of it are missing or wrong."""
+    dataset(resolved(compose(words)))
 
 
 def _rows(words: Sequence[str]) -> Rows:

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from labkit.config import ConfigError
-from labkit.labs.command import Ran, carried_out
+from labkit.labs.command import Ran, carried_out, check_data
 from labkit.labs.part import Claim, Lab, Part, Step
 from labkit.labs.record import earlier
 from labkit.labs.rows import Rows, winner
 from labkit.labs.verdict import Verdict, verdict
 from labkit.tasks import session
 from labkit.tasks.jobs import merged, word
+
+_OF_DATA = ("experiment=", "sweeps=", "data=", "data.root=")  # words that say which data a command trains on
 
 
 @dataclass
@@ -55,6 +57,16 @@ class Course:
             if rows is not None:
                 self.known[key] = rows
         return key in self.known
+
+    def check_data(self, lab: Lab, name: str) -> None:
+        """Raise ConfigError where files of a data set that the part trains on are missing or wrong."""
+        if self.profile == "smoke" and not self.data:
+            return  # embedded data
+        steps = lab.parts[name].of_profile(self.profile).values()
+        about = {tuple(word for word in self.words(step) if word.startswith(_OF_DATA)) for step in steps}
+        for words in sorted(about):
+            if words:
+                check_data([*words, *self.everywhere])
 
     def run(self, lab: Lab, name: str) -> Done:
         """All steps of a part and its claims; a step that fails ends the part only where the command was refused."""

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, open_dict
 from labkit.compose import CONF
 from labkit.config import ConfigError, Flag, nearest
 from labkit.labs import record
+from labkit.labs.command import Ran
 from labkit.labs.part import PROFILES, Lab, names, read
 from labkit.labs.rows import diagnoses
 from labkit.labs.running import Course, Done
@@ -124,8 +125,14 @@ def announce(course: Course, order: Sequence[tuple[Lab, str]]) -> None:
 
 
 def carry_out(course: Course, lab: Lab, part: str, config: DictConfig) -> Done:
-    """Run one part, print its claims, and keep its record."""
-    done = course.run(lab, part)
+    """Run one part, print its claims, and keep its record; nothing is run or written where its data are missing."""
+    try:
+        course.check_data(lab, part)
+    except ConfigError as error:
+        print(f"labkit: {error}", file=sys.stderr)
+        done = Done(lab.name, part, {"data": Ran((), 2, (), 0.0)}, (), 0.0)
+    else:
+        done = course.run(lab, part)
     show(done, course.profile)
     if done.code != 2:
         own = config.copy()

@@ -53,6 +53,15 @@ def test_what_is_not_there_is_refused(words: list[str], sentence: str, labkit: A
     assert answer.files == []
 
 
+def test_a_part_whose_data_are_missing_writes_nothing(labkit: Any) -> None:
+    answer = labkit("task=lab", "lab=bgu", "part=part1", "profile=full", "paths.data=nowhere")
+    assert answer.code == 2
+    assert answer.err.startswith("labkit: ")
+    assert "nowhere/bgu/SwissRollData.mat is missing: put the course's file" in answer.err
+    assert "profile=smoke needs no files" in answer.out
+    assert answer.files == []
+
+
 def judged(holds: bool | None) -> Verdict:
     return Verdict(Claim(says="it learns", step="a", metric="val/accuracy"), 0.5, None, None, 1, 1, holds, None, ())
 
