@@ -27,13 +27,12 @@ def best(rows: Rows, metric: str, maximise: bool | None = None) -> Entry | None:
 
 
 def diagnoses(rows: Rows) -> list[str]:
-    """What runs said at their ends: divergence, a loss that stayed at ln K and why; each sentence with a run's name."""
-    found: dict[str, str] = {}
+    """What runs said at their ends, kind by kind: how many diverged or stayed at ln K, and why the first of them."""
+    kinds: dict[str, list[tuple[str, str]]] = {}
     for row in rows:
-        sentence = (row.get("tags") or {}).get("labkit.diagnosis")
-        if sentence:
-            found.setdefault(sentence, f"{row['name']} (run {row['run_id'][:8]}): {sentence}")
-    return list(found.values())
+        if sentence := (row.get("tags") or {}).get("labkit.diagnosis"):
+            kinds.setdefault(sentence.partition(":")[0], []).append((row["run_id"][:8], sentence))
+    return [f"{len(kind)} of {len(rows)} runs, first {kind[0][0]}: {kind[0][1]}" for kind in kinds.values()]
 
 
 def winner(reference: Reference, rows: Rows) -> dict[str, Any]:
