@@ -207,3 +207,9 @@ def test_a_definition_changes_with_what_a_part_runs_and_with_the_parts_it_needs(
     assert two(tmp_path, TWO.replace("keys: [k]", "keys: [l]")).definition("second", "smoke") != base
     assert lab.definition("second", "smoke", ["data=own"]) != base
     assert lab.definition("second", "full") != lab.definition("second", "quick")
+
+
+def test_every_part_has_a_make_target() -> None:
+    text = (Path(__file__).parents[2] / "Makefile").read_text().replace("\\\n", " ")
+    line = next(line for line in text.splitlines() if line.startswith("LAB_PARTS :="))
+    assert sorted(line.split()[2:]) == sorted(f"{lab}-{part}" for lab, part in PARTS)

@@ -9,7 +9,7 @@ import pytest
 
 from labkit.compose import compose
 from labkit.config import ConfigError
-from labkit.labs import record, task
+from labkit.labs import record, report, task
 from labkit.labs.part import read
 from labkit.labs.running import Course
 from labkit.tasks import session
@@ -96,6 +96,13 @@ def test_a_part_runs_the_parts_it_needs_first_and_nothing_twice(
     assert "it takes winners of first, which has run" in capsys.readouterr().out
     now = [row for row in rows(tmp_path) if row["name"] in ("rates", "again") and row["params"].get("seed")]
     assert len(now) == 6
+
+    words = ("task=report", "lab=own", f"paths.root={tmp_path}", "task.file=results.md")
+    report.report(file="results.md")(compose(words), words)
+    said = (tmp_path / "results.md").read_text()
+    mean = sum(row["metrics"]["val/accuracy"] for row in again) / 2
+    assert f"| learns nothing (val/accuracy) | {100 * mean:.2f} ±" in said
+    assert "| own second | smoke | 1 of 2 hold | - | 2 | 2 |" in said
 
 
 def test_another_data_set_is_taken_where_it_fits(call: Any) -> None:

@@ -1,0 +1,108 @@
+"""The results page: every number in it is a record's, and what has no record is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from labkit.labs.part import PROFILES, Claim
+from labkit.labs.results import Record, newest, page
+from labkit.labs.verdict import Verdict
+
+
+def row(profile: str = "full", start: int = 0, **metrics: float) -> dict[str, Any]:
+    usual = {"runs": 7, "test_openings": 5, "time/seconds": 75.0, "time/training": 65.0}
+    return {
+        "run_id": "r",
+        "start_time": start,
+        "params": {"profile": profile, "data": "cifar10* mnist"},
+        "metrics": {**usual, **metrics},
+        "tags": {"mlflow.source.git.commit": "0123456789", "labkit.hardware": "two cores", "labkit.versions": "a=1"},
+    }
+
+
+CLAIM = Claim(
+    says="it is good",
+    step="train",
+    metric="test/accuracy",
+    full=(0.5, 0.7),
+    goal=(0.65, None),
+    source="a paper",
+    assignment=0.6,
+    published=0.62,
+    published_by="a report",
+)
+VERDICT = Verdict(CLAIM, 0.615, 0.01, 0.02, 5, 5, True, False, ("abcdefgh12", "b", "c"))
+STEPS = {
+    "train": {
+        "command": "labkit x",
+        "code": 0,
+        "run_ids": ["a"] * 7,
+        "training": 65,
+        "test_openings": 5,
+        "diagnoses": [],
+    }
+}
+
+
+def record(*verdicts: Verdict, **steps: Any) -> Record:
+    return Record("own", "first", "a part", row(), verdicts, {"train": {**STEPS["train"], **steps}})
+
+
+def text(*records: Record) -> str:
+    return page(records, ["own second"], {"cifar10": "a copy"}, "labkit task=report lab=all")
+
+
+def test_a_claim_stands_beside_the_worlds_numbers() -> None:
+    line = next(line for line in text(record(VERDICT)).splitlines() if "it is good" in line)
+    assert [cell.strip() for cell in line.strip("|").split("|")] == [
+        "it is good (test/accuracy)",
+        "61.50 ± 1.00",
+        "5",
+        "60.00",
+        "62.00 (a report)",
+        "50.00..70.00",
+        "holds",
+        "at least 65.00 missed",
+        "a paper",
+        "`abcdefgh` +2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "half_width", "words"), [(0.02, 0.01, "more"), (-0.02, 0.01, "less"), (0.02, 0.03, "no difference shown")]
+)
+def test_a_question_about_a_difference_is_answered_by_its_interval(found: float, half_width: float, words: str) -> None:
+    asked = Claim(says="better?", step="train", metric="test/accuracy", against={"model": "mlp"})
+    verdict = replace(VERDICT, claim=asked, found=found, half_width=half_width, holds=None, reached=None)
+    line = next(line for line in text(record(verdict)).splitlines() if "better?" in line)
+    assert f"| {words} |" in line
+    assert f"{100 * found:+.2f} [" in line
+
+
+def test_the_page_says_how_often_the_test_set_was_opened_and_what_is_missing() -> None:
+    said = text(record(VERDICT))
+    assert (
+        "| own first | full | 1 of 1 hold | 0 of 1 reached | 7 | 5 | 1:05 | 1:15 | `make own-first PROFILE=full` |"
+        in said
+    )
+    assert "Parts without a record: own second." in said
+    assert "cifar10*: its files are not the published archive, so its checksum could not be compared: a copy." in said
+    assert "mnist:" not in said
+    assert "01234567;" in said
+
+
+def test_failed_steps_and_what_runs_said_are_in_it() -> None:
+    said = text(record(VERDICT, code=1, diagnoses=["1 of 7 runs, first abc: dead network"]))
+    assert "| train (exit code 1) |" in said
+    assert "- train: 1 of 7 runs, first abc: dead network" in said
+
+
+def test_the_newest_record_of_the_largest_profile_counts() -> None:
+    rows = [row("full", 1), row("full", 3), row("quick", 9), row("full", 2)]
+    found = newest(rows, PROFILES)
+    assert found is not None
+    assert (found["params"]["profile"], found["start_time"]) == ("full", 3)
+    assert newest([], PROFILES) is None
