@@ -236,12 +236,14 @@ class _Run:
         rows: list[dict[str, float]] = [{} for _ in self.population.recipes]
         parts = self.population.parts
         wanted = {"val": parts.validation, **({"test": parts.test} if open_test else {})}
+        frozen = self.state.frozen.tolist()  # a member that ended early has no ensemble
         for name, part in wanted.items():
             if self.snapshots and len(part.features):
                 found = self._measure(part, ensemble=True)
                 prefix = f"{name}/ensemble"
-                measured = found.metrics(prefix, torch.zeros_like(found.loss))
-                _merge(rows, [{k: v for k, v in row.items() if k != f"{prefix}/cost"} for row in measured])
+                for m, row in enumerate(found.metrics(prefix, torch.zeros_like(found.loss))):
+                    if not frozen[m]:
+                        rows[m].update({key: value for key, value in row.items() if key != f"{prefix}/cost"})
         return rows
 
     def _outcome(

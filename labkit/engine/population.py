@@ -13,6 +13,8 @@ from labkit.engine.recipe import Recipe, layers_moved
 from labkit.engine.state import RunState
 from labkit.engine.streams import distinct, generator
 from labkit.engine.vector import Layout
+from labkit.models.network import Network
+from labkit.nn.activation import Activation
 from labkit.nn.flatten import Flatten
 from labkit.nn.layer import Context, Draws
 from labkit.nn.linear import Linear
@@ -96,12 +98,12 @@ class Population:
         views = self.layout.views(flat)
         for m, recipe in enumerate(self.recipes):
             source = generator(recipe.seed, "init")
-            for stage in self.network.stages:
+            for stage, centred in zip(self.network.stages, behind_sigmoids(self.network), strict=True):
                 weight = None
                 for i in range(stage.first_parameter, stage.last_parameter):
                     parameter = self.network.parameters[i][1]
                     drawn = recipe.initialiser.draw(parameter, source, dtype, weight)
-                    if parameter.role == "weight" and i > 0:
+                    if parameter.role == "weight" and centred:
                         weight = drawn
                     views[i][m] = drawn.to(device)
         buffers = torch.zeros(self.buffer_layout.size, dtype=dtype, device=device)
@@ -251,6 +253,18 @@ class Stepper:
             for new, old in zip(layout.views(now), layout.views(then), strict=True):
                 frozen = state.frozen.view(-1, *[1] * (new.dim() - 1))
                 new.copy_(torch.where(frozen, old, new))
+
+
+def behind_sigmoids(network: Network) -> list[bool]:
+    """Of every stage, whether it is a layer with one weight whose inputs are a sigmoid's outputs as they are."""
+    found, behind = [], False
+    for stage in network.stages:
+        own = network.parameters[stage.first_parameter : stage.last_parameter]
+        found.append(behind and sum(parameter.role == "weight" for _, parameter in own) == 1)
+        if isinstance(stage.layer, Activation):
+            behind = stage.layer.function == "sigmoid"
+        behind = behind and not own and not stage.arrivals
+    return found
 
 
 def _as_read(parts: Parts, recipes: Sequence[Recipe]) -> Parts:

@@ -35,13 +35,13 @@ class Silence:
 
     @property
     def why(self) -> str:
+        reach = list(self.gradient.values())
+        if not any(reach[:-1]):
+            return "no gradient reaches any layer but the last: weights that start at 0, or units that are all shut"
         worst = max(self.saturated, key=lambda layer: self.saturated[layer], default="")
         if worst and self.saturated[worst] > _MOSTLY:
             share = f"{100 * self.saturated[worst]:.0f}% of {worst}'s units"
-            return f"{share} are saturated and let no gradient through: smaller weights or a smaller rate"
-        reach = list(self.gradient.values())
-        if not any(reach):
-            return "every gradient is 0: the weights start where nothing is to be learnt"
+            return f"{share} are saturated or shut and let no gradient through: smaller weights or a smaller rate"
         if len(reach) > 1 and reach[0] < _FADED * reach[-1]:
             sizes = f"{reach[-1]:.1e} a weight in the last layer and {reach[0]:.1e} in the first"
             mend = "larger initial weights (init=glorot_sigmoid for sigmoids), another activation, or skips"

@@ -120,6 +120,8 @@ class Trainer:
         """Numbers of updates after which the network is kept for the ensemble: the last `ensemble` ends of cycles."""
         if self.ensemble is None:
             return []
+        if self.patience is not None:
+            raise ConfigError("trainer.ensemble: it needs every cycle, and trainer.patience may end the run before.")
         if schedule.cycle is None:
             raise ConfigError(f"trainer.ensemble: it needs a schedule with cycles, got schedule={schedule.kind}.")
         cycle = schedule.cycle(length)

@@ -20,6 +20,7 @@ Profile = Literal["smoke", "quick", "full"]
 PROFILES: tuple[Profile, ...] = ("smoke", "quick", "full")
 Band = tuple[float | None, float | None]  # lowest and highest value; None: no limit
 _STRICT: Any = {"extra": "forbid"}
+_CHOOSES = "^(val|train|grad_l1|time)/"  # what a row may be chosen by: nothing of the test set
 T = TypeVar("T")
 
 
@@ -38,7 +39,7 @@ class Reference:
 
     keys: list[str] = Field(min_length=1)
     steps: list[str] = Field(alias="from", min_length=1)
-    metric: str = Field(default="val/accuracy", pattern=r"^(val|train|grad_l1|time)/")
+    metric: str = Field(default="val/accuracy", pattern=_CHOOSES)
     rule: Literal["highest", "lowest"] = "highest"
     where: dict[str, Any] = field(default_factory=dict)
     stage: str | None = None
@@ -95,7 +96,7 @@ class Claim:
     step: str
     metric: str
     where: dict[str, Any] = field(default_factory=dict)
-    best: str = "val/accuracy"
+    best: str = Field(default="val/accuracy", pattern=_CHOOSES)
     stage: str | None = None
     against: dict[str, Any] | None = None
     against_step: str | None = None
@@ -180,15 +181,22 @@ class Lab:
         """The other parts whose winners a part takes, in their order."""
         return [name for name in self.parts if name in {p for p, _ in self.references(part, profile)} - {part}]
 
-    def definition(self, part: str, profile: str, given: Sequence[str] = ()) -> str:
-        """A hash of everything that decides what a part runs; `given` are words that all its steps get."""
+    def definition(self, part: str, profile: str, given: Sequence[str] = (), world: str = "") -> str:
+        """A hash of what a part runs.
+
+        Args:
+            part: its name.
+            profile: that it runs in.
+            given: words that all its steps get.
+            world: a hash of what the words mean.
+        """
         steps = self.parts[part].of_profile(profile)
         own = {
             name: [step.run, [asdict(reference) for reference in step.takes], step.of_profile(profile)]
             for name, step in steps.items()
         }
-        earlier = [self.definition(name, profile, given) for name in self.needed(part, profile)]
-        return hashlib.sha256(json.dumps([own, earlier, list(given)]).encode()).hexdigest()[:16]
+        earlier = [self.definition(name, profile, given, world) for name in self.needed(part, profile)]
+        return hashlib.sha256(json.dumps([own, earlier, list(given), world]).encode()).hexdigest()[:16]
 
 
 def read(folder: Path, name: str) -> Lab:

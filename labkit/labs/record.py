@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,48 @@ from labkit.labs.verdict import Verdict
 from labkit.tasks import provenance, session
 from labkit.tasks.plan import resolved
 from labkit.tracking.reading import artifact
-from labkit.tracking.store import default_store
+from labkit.tracking.store import TrackingError, default_store
 
-# Tags: which part; the hash of what it runs; whether all steps ran; words that give it another data set.
-PART, DEFINITION, WHOLE = "labkit.lab_part", "labkit.part_definition", "labkit.part_whole"
-GIVEN = "labkit.part_given"
+# Tags: which part; words that give it another data set; the hash of what it runs and whether all of it ran, which are
+# set last, so that a record without them is one that was not finished.
+PART, GIVEN = "labkit.lab_part", "labkit.part_given"
+DEFINITION, WHOLE = "labkit.part_definition", "labkit.part_whole"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A part as the store has it.
+
+    Attributes:
+        row: its run.
+        verdicts: its claims.
+        steps: by name: `command`, `code`, `seconds` of wall time and of `training`, `run_ids`, those of them that
+            opened the test set (`tested`), and what they said at their ends (`diagnoses`).
+    """
+
+    row: Mapping[str, Any]
+    verdicts: Sequence[Verdict]
+    steps: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def profile(self) -> str:
+        """It ran in."""
+        return str(self.row["params"]["profile"])
+
+    @property
+    def definition(self) -> str:
+        """The hash of what it runs."""
+        return str(self.row["tags"][DEFINITION])
+
+    @property
+    def given(self) -> str:
+        """The words that gave it another data set than its own; empty where none did."""
+        return str(self.row["tags"].get(GIVEN, ""))
+
+    @property
+    def tested(self) -> set[str]:
+        """The runs that opened the test set."""
+        return {run_id for step in self.steps.values() for run_id in step["tested"]}
 
 
 def keep(
@@ -31,7 +68,6 @@ def keep(
     definition: str,
     ran: Mapping[str, Ran],
     found: Sequence[Verdict],
-    seconds: float,
     given: Sequence[str] = (),
 ) -> None:
     """One run for a part; FAILED where a claim or a step failed.
@@ -42,12 +78,10 @@ def keep(
         definition: of the part, see `Lab.definition`.
         ran: its steps.
         found: its claims.
-        seconds: wall time of this call.
         given: words that name another data set than the lab's own.
     """
     whole = not any(step.code for step in ran.values())
     runs = {row["run_id"]: row for step in ran.values() for row in step.rows}.values()
-    opened = [row for row in runs if any(name.startswith("test/") for name in row["metrics"])]
     kept = session.tracker(Path(config.paths.root)).start_run(
         experiment=config.lab,
         name=config.part,
@@ -55,37 +89,28 @@ def keep(
         tags={
             **provenance.tags(resolved(config), overrides),
             PART: f"{config.lab}/{config.part}",
-            DEFINITION: definition,
-            WHOLE: str(whole).lower(),
             **({GIVEN: " ".join(given)} if given else {}),
         },
     )
     failed = sum(verdict.holds is False for verdict in found)
-    kept.log(
-        0,
-        {
-            "claims": len(found),
-            "claims_failed": failed,
-            "runs": len(runs),
-            "test_openings": len(opened),
-            "time/seconds": seconds,
-            "time/training": sum(row["metrics"].get("time/seconds", 0.0) for row in runs),
-        },
-    )
+    seconds = sum(step.seconds for step in ran.values())
+    kept.log(0, {"claims": len(found), "claims_failed": failed, "runs": len(runs), "time/seconds": seconds})
     kept.artifact_text("claims.md", to_markdown(found, config.profile))
     kept.artifact_text("claims.csv", to_csv(found, config.profile))
     kept.artifact_text("claims.json", json.dumps([asdict(verdict) for verdict in found], indent=1))
     kept.artifact_text("steps.json", json.dumps({name: _step(step) for name, step in ran.items()}, indent=1))
+    kept.set_tag(WHOLE, str(whole).lower())
+    kept.set_tag(DEFINITION, definition)
     bad = failed or not whole
     kept.finish("FAILED" if bad else "FINISHED", "A claim or a step failed." if bad else "")
 
 
 def earlier(tracker: Any, root: Path, definition: str) -> dict[str, Rows] | None:
     """The rows of each step of a part that ran whole before, by its definition; None where it has not."""
-    records = tracker.find(f"tags.`{DEFINITION}` = '{definition}' and tags.`{WHOLE}` = 'true'")
-    if not records:
+    found = list(read(tracker.find(f"tags.`{DEFINITION}` = '{definition}' and tags.`{WHOLE}` = 'true'"), root))
+    if not found:
         return None
-    steps = read(root, records[-1]["run_id"], "steps.json")
+    steps = found[-1].steps
     ids = [run_id for step in steps.values() for run_id in step["run_ids"]]
     rows = {row["run_id"]: row for row in _by_id(tracker, ids)}
     if set(ids) - rows.keys():  # runs were deleted since
@@ -93,17 +118,21 @@ def earlier(tracker: Any, root: Path, definition: str) -> dict[str, Rows] | None
     return {name: [rows[run_id] for run_id in step["run_ids"]] for name, step in steps.items()}
 
 
-def verdicts(root: Path, run_id: str) -> list[Verdict]:
-    """The claims of a part's record."""
-    return [
-        Verdict(**{**plain, "claim": Claim(**plain["claim"]), "run_ids": tuple(plain["run_ids"])})
-        for plain in read(root, run_id, "claims.json")
-    ]
-
-
-def read(root: Path, run_id: str, name: str) -> Any:
-    """A JSON artifact of a part's record."""
-    return json.loads(artifact(default_store(root)[0], run_id, name))
+def read(rows: Iterable[Mapping[str, Any]], root: Path) -> Iterator[Record]:
+    """The records among the rows of a store, but for those that were never finished or are of another version."""
+    uri, _ = default_store(root)
+    for row in rows:
+        if PART not in row["tags"] or DEFINITION not in row["tags"]:
+            continue
+        try:
+            claims, steps = (json.loads(artifact(uri, row["run_id"], f"{name}.json")) for name in ("claims", "steps"))
+            verdicts = [
+                Verdict(**{**one, "claim": Claim(**one["claim"]), "run_ids": tuple(one["run_ids"])}) for one in claims
+            ]
+        except (TrackingError, TypeError, ValueError, KeyError):
+            continue
+        if all("tested" in step for step in steps.values()):
+            yield Record(row, verdicts, steps)
 
 
 def _by_id(tracker: Any, ids: Sequence[str], portion: int = 200) -> list[Any]:
@@ -120,8 +149,8 @@ def _step(step: Ran) -> dict[str, Any]:
         "code": step.code,
         "seconds": step.seconds,
         "training": sum(row["metrics"].get("time/seconds", 0.0) for row in step.rows),
-        "test_openings": sum(any(name.startswith("test/") for name in row["metrics"]) for row in step.rows),
         "run_ids": [row["run_id"] for row in step.rows],
+        "tested": [row["run_id"] for row in step.rows if any(name.startswith("test/") for name in row["metrics"])],
         "diagnoses": diagnoses(step.rows),
     }
 

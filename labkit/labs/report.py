@@ -9,8 +9,7 @@ from omegaconf import DictConfig
 
 from labkit.config import ConfigError
 from labkit.labs import record, task
-from labkit.labs.part import PROFILES
-from labkit.labs.results import Record, newest, page
+from labkit.labs.results import page, shown
 from labkit.tasks.board import nearby
 from labkit.tasks.provenance import reproduce
 from labkit.tracking.reading import runs
@@ -22,8 +21,6 @@ def report(
 ) -> Callable[[DictConfig, Sequence[str]], None]:
     """The task: write the page for the lab `lab`, or for `lab=all`.
 
-    Every part is shown by its newest record in the largest profile that it ran in, on the lab's own data.
-
     Args:
         file: where to; None: docs/results.md for all labs, mlruns/reports/<lab>.md for one.
         unverified: what is known of data sets whose files are not the published archive.
@@ -32,7 +29,7 @@ def report(
         ConfigError: there is no such lab, or no part of it has run.
     """
 
-    def task_(config: DictConfig, overrides: Sequence[str]) -> None:
+    def write(config: DictConfig, overrides: Sequence[str]) -> None:
         root = Path(config.paths.root).absolute()
         uri, _ = default_store(root)
         wanted = task.chosen(config.lab, config.part or task.ALL)
@@ -40,14 +37,10 @@ def report(
         found, absent = [], []
         for lab, part in wanted:
             own = [row for row in rows if row["tags"].get(record.PART) == f"{lab.name}/{part}"]
-            newest_row = newest((row for row in own if record.GIVEN not in row["tags"]), PROFILES)
-            if newest_row is None:
+            parts = shown(f"{lab.name} {part}", lab.parts[part].title, record.read(own, root))
+            found += parts
+            if not any(not one.record.given for one in parts):
                 absent.append(f"{lab.name} {part}")
-                continue
-            run_id = newest_row["run_id"]
-            steps = record.read(root, run_id, "steps.json")
-            title = lab.parts[part].title
-            found.append(Record(lab.name, part, title, newest_row, record.verdicts(root, run_id), steps))
         if not found:
             raise ConfigError(f"report: no part of lab {config.lab!r} has a record in {uri}.")
         target = place(root, config.lab, file)
@@ -56,7 +49,7 @@ def report(
         missing = f", {len(absent)} have no record" if absent else ""
         print(f"{len(found)} parts in {nearby(target)}{missing}")
 
-    return task_
+    return write
 
 
 def place(root: Path, lab: str, file: str | None) -> Path:

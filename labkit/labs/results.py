@@ -5,53 +5,64 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from labkit.labs.table import band, finding, verdict_words
+from labkit.labs.part import PROFILES
+from labkit.labs.record import Record
+from labkit.labs.table import band, finding, goal, seeds, verdict_words
 from labkit.labs.verdict import Verdict
 from labkit.report import cells as write
 from labkit.report.progress import duration
 
 RIGHT = ("ours", "n", "assignment", "runs", "training", "wall", "test set opened")
 CLAIM_HEADS = ("claim", "ours", "n", "assignment", "best published", "band", "verdict", "goal", "source", "runs")
-STEP_HEADS = ("step", "command", "runs", "training", "test set opened")
+STEP_HEADS = ("step", "command", "runs", "training", "wall", "test set opened")
 PART_HEADS = ("part", "profile", "claims", "goals", "runs", "test set opened", "training", "wall", "command")
 
 
 @dataclass(frozen=True)
-class Record:
-    """A part as the store has it.
+class Shown:
+    """A part on the page.
 
     Attributes:
-        lab, part, title: what it is.
-        row: its run.
-        verdicts: its claims.
-        steps: by name: command, runs, seconds of training, how often the test set was opened.
+        name: lab and part.
+        title: what it is.
+        record: the newest in the largest profile that it ran in.
+        tested: all its runs that ever opened the test set, those of other profiles and of earlier definitions included.
+        seconds: by step, the longest wall time of a call with this definition: a later one may only have skipped.
     """
 
-    lab: str
-    part: str
+    name: str
     title: str
-    row: Mapping[str, Any]
-    verdicts: Sequence[Verdict]
-    steps: Mapping[str, Mapping[str, Any]]
-
-    @property
-    def profile(self) -> str:
-        """It ran in."""
-        return str(self.row["params"]["profile"])
+    record: Record
+    tested: frozenset[str]
+    seconds: Mapping[str, float]
 
     @property
     def command(self) -> str:
         """It runs again by."""
-        return f"make {self.lab}-{self.part} PROFILE={self.profile}"
+        data = "".join(f" {word.replace('data=', 'DATA=', 1)}" for word in self.record.given.split())
+        return f"make {self.name.replace(' ', '-', 1)} PROFILE={self.record.profile}{data}"
 
 
-def page(records: Sequence[Record], absent: Sequence[str], unverified: Mapping[str, str], command: str) -> str:
+def shown(name: str, title: str, records: Iterable[Record]) -> list[Shown]:
+    """A part as the page has it: once on its own data, once for each other data set that it was given."""
+    by_given: dict[str, list[Record]] = {}
+    for record in records:
+        by_given.setdefault(record.given, []).append(record)
+    found = []
+    for own in (by_given[given] for given in sorted(by_given)):
+        best = max(own, key=lambda record: (PROFILES.index(record.profile), record.row["start_time"]))
+        same = [record for record in own if record.definition == best.definition]
+        seconds = {step: max(one.steps[step]["seconds"] for one in same if step in one.steps) for step in best.steps}
+        found.append(Shown(name, title, best, frozenset().union(*(one.tested for one in own)), seconds))
+    return found
+
+
+def page(parts: Sequence[Shown], absent: Sequence[str], unverified: Mapping[str, str], command: str) -> str:
     """The page.
 
     Args:
-        records: of the parts that ran, in order.
+        parts: those that ran, in order.
         absent: names of the parts that have no record.
         unverified: what is known of data sets whose files are not the published ones.
         command: that wrote it.
@@ -60,94 +71,95 @@ def page(records: Sequence[Record], absent: Sequence[str], unverified: Mapping[s
         "# Results of the labs",
         f"Written by `{command}` from the records of the parts in the store. Shares are in per cent; mean ± sample "
         "standard deviation over n seeds. A band is a claim about the world: outside it a part ends with exit code 1. "
-        "A goal is only reported. Differences are paired by seed, with their 95% interval (Student's t).",
-        "\n".join(f"- {line}" for line in _facts(records, unverified)),
-        write.markdown_table(PART_HEADS, [_overview(record) for record in records], right=RIGHT),
+        "A goal is only reported. Differences are paired by seed, with their 95% interval (Student's t). Training is "
+        "the sum over runs, wall the longest call of every step.",
+        "\n".join(f"- {line}" for line in _facts(parts, unverified)),
+        write.markdown_table(PART_HEADS, [_overview(part) for part in parts], right=RIGHT),
     ]
     if absent:
         blocks.append(f"Parts without a record: {', '.join(absent)}.")
-    for record in records:
-        blocks += _part(record)
+    for part in parts:
+        blocks += _part(part)
     return "\n".join(block.rstrip("\n") + "\n" for block in blocks)
 
 
-def _facts(records: Sequence[Record], unverified: Mapping[str, str]) -> Iterator[str]:
+def _facts(parts: Sequence[Shown], unverified: Mapping[str, str]) -> Iterator[str]:
     """Machine and versions, and data whose files are not the published ones."""
+    rows = [part.record.row for part in parts]
     for tag, name in (("labkit.hardware", "Machine"), ("labkit.versions", "Versions")):
-        yield f"{name}: {'; '.join(dict.fromkeys(str(record.row['tags'].get(tag, '-')) for record in records))}."
-    marked = {name for record in records for name in str(record.row["params"]["data"]).split() if name.endswith("*")}
+        yield f"{name}: {'; '.join(dict.fromkeys(str(row['tags'].get(tag, '-')) for row in rows))}."
+    marked = {name for row in rows for name in str(row["params"]["data"]).split() if name.endswith("*")}
     for name in sorted(name.rstrip("*") for name in marked):
         known = f": {unverified[name]}" if name in unverified else ""
         yield f"{name}*: its files are not the published archive, so its checksum could not be compared{known}."
 
 
-def _overview(record: Record) -> list[str]:
-    judged = [verdict.holds for verdict in record.verdicts if verdict.holds is not None]
-    goals = [verdict.reached for verdict in record.verdicts if verdict.reached is not None]
-    metrics = record.row["metrics"]
+def _overview(part: Shown) -> list[str]:
+    judged = [verdict.holds for verdict in part.record.verdicts if verdict.holds is not None]
+    goals = [verdict.reached for verdict in part.record.verdicts if verdict.reached is not None]
     return [
-        f"{record.lab} {record.part}",
-        record.profile,
+        f"{part.name} ({part.record.given})" if part.record.given else part.name,
+        part.record.profile,
         f"{sum(judged)} of {len(judged)} hold",
         f"{sum(goals)} of {len(goals)} reached" if goals else write.NOTHING,
-        f"{metrics['runs']:.0f}",
-        f"{metrics['test_openings']:.0f}",
-        duration(metrics["time/training"]),
-        duration(metrics["time/seconds"]),
-        f"`{record.command}`",
+        *_sizes(part),
+        f"`{part.command}`",
     ]
 
 
-def _part(record: Record) -> Iterator[str]:
-    metrics, tags = record.row["metrics"], record.row["tags"]
+def _sizes(part: Shown) -> list[str]:
+    """Runs, openings of the test set, seconds of training and of wall time."""
+    steps = part.record.steps.values()
+    runs = len({run_id for step in steps for run_id in step["run_ids"]})
+    training = sum(step["training"] for step in steps)
+    return [str(runs), str(len(part.tested)), duration(training), duration(sum(part.seconds.values()))]
+
+
+def _part(part: Shown) -> Iterator[str]:
+    record, tags = part.record, part.record.row["tags"]
     day = datetime.fromtimestamp(record.row["start_time"] / 1000, UTC).date()
     commit = str(tags.get("mlflow.source.git.commit", ""))[:8] or "no commit"
     if tags.get("labkit.git_dirty") == "true":
         commit += " with changes"
-    yield f"## {record.lab} {record.part}: {record.title}"
+    runs, opened, training, wall = _sizes(part)
+    yield f"## {part.name}{f' ({record.given})' if record.given else ''}: {part.title}"
     yield (
-        f"`{record.command}`, {day}, {commit}; data: {record.row['params']['data'] or 'none'}; "
-        f"{metrics['runs']:.0f} runs with {duration(metrics['time/training'])} of training, the last call took "
-        f"{duration(metrics['time/seconds'])}; the test set was opened {metrics['test_openings']:.0f} times."
+        f"`{part.command}`, {day}, commit {commit}; data: {record.row['params']['data'] or 'none'}; {runs} runs, "
+        f"{training} of training, {wall} in all; {opened} runs opened the test set, once each."
     )
     if record.verdicts:
         lines = [_claim(verdict, record.profile) for verdict in record.verdicts]
         yield write.markdown_table(CLAIM_HEADS, lines, right=RIGHT)
-    yield write.markdown_table(STEP_HEADS, [_step(name, step) for name, step in record.steps.items()], right=RIGHT)
+    steps = [_step(name, step, part.seconds[name]) for name, step in record.steps.items()]
+    yield write.markdown_table(STEP_HEADS, steps, right=RIGHT)
     said = [f"- {name}: {sentence}" for name, step in record.steps.items() for sentence in step["diagnoses"]]
     if said:
         yield "\n".join(said)
 
 
 def _claim(verdict: Verdict, profile: str) -> list[str]:
-    claim = verdict.claim
-    numbers = [
-        None if value is None else write.number(claim.metric, value) for value in (claim.assignment, claim.published)
-    ]
-    published = write.NOTHING if numbers[1] is None else f"{numbers[1]} ({claim.published_by})"
-    first, rest = verdict.run_ids[:1], len(verdict.run_ids) - 1
-    words, reached = verdict_words(verdict)
+    claim, rest = verdict.claim, len(verdict.run_ids) - 1
+    world = (claim.assignment, claim.published)
+    assignment, published = (write.NOTHING if one is None else write.number(claim.metric, one) for one in world)
     return [
         f"{claim.says} ({claim.metric})",
         finding(verdict),
-        str(verdict.n) if verdict.n == verdict.tried else f"{verdict.n} of {verdict.tried}",
-        numbers[0] or write.NOTHING,
-        published,
+        seeds(verdict),
+        assignment,
+        f"{published} ({claim.published_by})" if claim.published_by else published,
         band(claim.metric, claim.band(profile)),
-        words,
-        f"{band(claim.metric, claim.goal)}{reached}",
+        verdict_words(verdict),
+        goal(verdict),
         claim.source or write.NOTHING,
-        "".join(f"`{run_id[:8]}`" for run_id in first) + (f" +{rest}" if rest > 0 else ""),
+        "".join(f"`{run_id[:8]}`" for run_id in verdict.run_ids[:1]) + (f" +{rest}" if rest > 0 else ""),
     ]
 
 
-def _step(name: str, step: Mapping[str, Any]) -> list[str]:
+def _step(name: str, step: Mapping[str, object], seconds: float) -> list[str]:
     failed = f" (exit code {step['code']})" if step["code"] else ""
-    opened = str(step["test_openings"])
-    return [name + failed, f"`{step['command']}`", str(len(step["run_ids"])), duration(step["training"]), opened]
-
-
-def newest(rows: Iterable[Mapping[str, Any]], order: Sequence[str]) -> Mapping[str, Any] | None:
-    """Of the records of one part the newest in the profile that comes last in `order`, first of the lab's own data."""
-    known = sorted(rows, key=lambda row: (order.index(row["params"]["profile"]), row["start_time"]))
-    return known[-1] if known else None
+    training, runs, tested = step["training"], step["run_ids"], step["tested"]
+    assert isinstance(training, float | int)
+    assert isinstance(runs, list)
+    assert isinstance(tested, list)
+    times = (duration(training), duration(seconds))
+    return [name + failed, f"`{step['command']}`", str(len(runs)), *times, str(len(tested))]

@@ -8,7 +8,6 @@ from typing import Any
 
 from labkit.config import ConfigError
 from labkit.labs.part import Reference
-from labkit.report.entries import Entry
 from labkit.report.leaderboard import rank
 
 Rows = Sequence[Mapping[str, Any]]
@@ -20,10 +19,23 @@ def matching(rows: Rows, where: Mapping[str, Any], stage: str | None = None) -> 
     return [row for row in kept if all(_has(row["params"].get(key), value) for key, value in where.items())]
 
 
-def best(rows: Rows, metric: str, maximise: bool | None = None) -> Entry | None:
-    """The first row of the leaderboard by the mean of `metric` over seeds; None where no run has a result."""
-    entries = rank(rows, metric, maximise=maximise).entries
-    return entries[0] if entries else None
+def best(rows: Rows, metric: str, maximise: bool | None = None) -> Rows:
+    """All runs of the best setting by the mean of `metric` over seeds, those without a result included.
+
+    A setting that lost seeds (a run diverged or failed) comes behind all that lost none. The rows themselves where
+    there is one setting only; none where no run has a result to choose by, or they are of different data sets.
+    """
+    board = rank(rows, metric, maximise=maximise)
+    if len(board.sections) != 1 or not board.entries:
+        return ()
+    ranked = [entry for entry in board.entries if entry.rank is not None]
+    if not ranked and len({tuple(row["params"].get(key) for key in board.keys) for row in rows}) == 1:
+        return rows
+    whole = [entry for entry in ranked if len(entry.seeds) == entry.tried]
+    for entry in [*whole, *ranked][:1]:
+        chosen = next(row["params"] for row in rows if row["run_id"] == entry.run_ids[0])
+        return [row for row in rows if all(row["params"].get(key) == chosen.get(key) for key in board.keys)]
+    return ()
 
 
 def diagnoses(rows: Rows) -> list[str]:
@@ -39,33 +51,36 @@ def winner(reference: Reference, rows: Rows) -> dict[str, Any]:
     """The parameters that a step takes over from the winner among `rows`.
 
     Raises:
-        ConfigError: no run has a result, or the winner lacks a parameter.
+        ConfigError: no run has a result, the winner has lost seeds, or it lacks a parameter.
     """
     named = " and ".join(reference.steps)
-    found = best(matching(rows, reference.where, reference.stage), reference.metric, reference.rule == "highest")
-    if found is None or found.rank is None:
+    kept = matching(rows, reference.where, reference.stage)
+    found = best(kept, reference.metric, reference.rule == "highest")
+    entry = rank(found, reference.metric).entries[0] if found else None
+    if entry is None or entry.rank is None:
         raise ConfigError(f"takes: no run of step {named} has a {reference.metric} to choose by.")
-    params = next(row["params"] for row in rows if row["run_id"] == found.run_ids[0])
-    missing = [key for key in reference.keys if key not in params]
+    if len(entry.seeds) < entry.tried:
+        raise ConfigError(f"takes: in step {named} every setting has lost seeds; there is no winner to take over.")
+    missing = [key for key in reference.keys if key not in found[0]["params"]]
     if missing:
         raise ConfigError(f"takes: the winner of step {named} has no parameter {missing[0]!r}.")
-    return {key: _value(params[key]) for key in reference.keys}
+    return {key: _value(found[0]["params"][key]) for key in reference.keys}
 
 
 def _value(text: str) -> Any:
     """What the store keeps as text: a number, a list, true, null, or the text itself."""
+    words = {"null": None, "true": True, "false": False}
+    if text.lower() in words:
+        return words[text.lower()]
     try:
-        return None if text == "null" else ast.literal_eval(text)
+        return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
 
 
 def _has(have: str | None, want: Any) -> bool:
-    if isinstance(want, list) and not (have or "").startswith("["):
-        return any(_has(have, value) for value in want)
+    """Whether a parameter has a value, or one of several; 0.1 and 1e-1 are one value."""
     if have is None:
         return False
-    try:
-        return float(have) == float(want)
-    except (TypeError, ValueError):
-        return "".join(have.split()) == "".join(str(want).split())
+    known = _value(have)
+    return known == want or (isinstance(want, list) and not isinstance(known, list) and known in want)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from labkit.config import ConfigError
+from labkit.compose import CONF
+from labkit.config import NUMERICS_VERSION, ConfigError
 from labkit.labs.command import Ran, carried_out, check_data
 from labkit.labs.part import Claim, Lab, Part, Step
 from labkit.labs.record import earlier
@@ -17,7 +21,22 @@ from labkit.labs.verdict import Verdict, verdict
 from labkit.tasks import session
 from labkit.tasks.jobs import merged, word
 
+# What a claim says of the lab's own data only.
+_OF_THE_LAB: dict[str, Any] = {
+    **dict.fromkeys(("smoke", "quick", "full", "goal", "assignment", "published")),
+    **dict.fromkeys(("source", "published_by"), ""),
+}
 _OF_DATA = ("experiment=", "sweeps=", "data=", "data.root=")  # words that say which data a command trains on
+
+
+@cache
+def composed_of() -> str:
+    """A hash of every file that a configuration is composed of, and of the version of the numbers."""
+    files = sorted(file for file in CONF.rglob("*.yaml") if file.parent.name not in ("labs", "task", "help"))
+    content = hashlib.sha256(str(NUMERICS_VERSION).encode())
+    for file in files:
+        content.update(file.read_bytes())
+    return content.hexdigest()
 
 
 @dataclass
@@ -39,8 +58,8 @@ class Course:
     known: dict[tuple[str, str], Mapping[str, Rows]] = field(default_factory=dict)
 
     def definition(self, lab: Lab, part: str) -> str:
-        """The part's, with the data it is given."""
-        return lab.definition(part, self.profile, self.data)
+        """The part's, with the data it is given, the files that its words name, and the version of the numbers."""
+        return lab.definition(part, self.profile, self.data, composed_of())
 
     def missing(self, lab: Lab, part: str) -> list[str]:
         """The earlier parts whose winners a part takes and that have not run, each after those that it needs itself."""
@@ -101,7 +120,7 @@ class Course:
             rows: list[Mapping[str, Any]] = []
             for wanted in reference.steps:
                 before, dot, after = wanted.partition(".")
-                rows += (self.known[lab.name, before] if dot else own).get(after if dot else before, ())
+                rows += (self.known.get((lab.name, before), {}) if dot else own).get(after if dot else before, ())
             for key, value in winner(reference, rows).items():
                 yield word(key, value)
 
@@ -110,12 +129,12 @@ class Course:
         say nothing about another's."""
         for claim in part.claims:
             if self.data and not claim.any_data:
-                yield replace(claim, smoke=None, quick=None, full=None, goal=None, assignment=None, published=None)
+                yield replace(claim, **_OF_THE_LAB)
             elif self.profile != "smoke" or claim.band("smoke") is not None:
                 yield claim
 
     def _refused(self, step: Step, error: ConfigError) -> Ran:
-        print(f"labkit: {error}", flush=True)
+        print(f"labkit: {error}", file=sys.stderr)
         return Ran(self.words(step), 1, (), 0.0)
 
 

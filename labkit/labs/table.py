@@ -48,10 +48,19 @@ def to_csv(verdicts: Sequence[Verdict], profile: str) -> str:
 
 def _cells(verdict: Verdict, profile: str) -> list[str]:
     claim = verdict.claim
-    words, reached = verdict_words(verdict)
-    goal = f"{band(claim.metric, claim.goal)}{reached}"
-    n = str(verdict.n) if verdict.n == verdict.tried else f"{verdict.n} of {verdict.tried}"
-    return [claim.says, finding(verdict), n, band(claim.metric, claim.band(profile)), words, goal, claim.source]
+    limits = band(claim.metric, claim.band(profile))
+    return [claim.says, finding(verdict), seeds(verdict), limits, verdict_words(verdict), goal(verdict), claim.source]
+
+
+def seeds(verdict: Verdict) -> str:
+    """`5`, or `3 of 5` where two seeds have no result."""
+    return str(verdict.n) if verdict.n == verdict.tried else f"{verdict.n} of {verdict.tried}"
+
+
+def goal(verdict: Verdict) -> str:
+    """`at least 52.00 missed`."""
+    words = {True: " reached", False: " missed", None: ""}[verdict.reached]
+    return band(verdict.claim.metric, verdict.claim.goal) + words
 
 
 def finding(verdict: Verdict) -> str:
@@ -65,16 +74,15 @@ def finding(verdict: Verdict) -> str:
     return f"{found} {write.interval(claim.metric, verdict.found, verdict.half_width, '+')}"
 
 
-def verdict_words(verdict: Verdict) -> tuple[str, str]:
-    """What became of the claim, and of its goal. A question about a difference is answered by its 95% interval."""
-    reached = {True: " reached", False: " missed", None: ""}[verdict.reached]
+def verdict_words(verdict: Verdict) -> str:
+    """What became of the claim. A question about a difference is answered by its 95% interval."""
     if verdict.holds is not None:
-        return ("holds" if verdict.holds else "FAILS"), reached
+        return "holds" if verdict.holds else "FAILS"
     if not verdict.claim.paired or verdict.half_width is None:
-        return write.NOTHING, reached
+        return write.NOTHING
     if abs(verdict.found) <= verdict.half_width:
-        return "no difference shown", reached
-    return ("more" if verdict.found > 0 else "less"), reached
+        return "no difference shown"
+    return "more" if verdict.found > 0 else "less"
 
 
 def band(metric: str, limits: Band | None) -> str:

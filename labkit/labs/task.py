@@ -42,11 +42,11 @@ def lab(*, dry_run: Flag = False) -> Callable[[DictConfig, Sequence[str]], None]
             raise ConfigError(f"profile: there is no profile {config.profile!r}, {nearest(config.profile, PROFILES)}")
         wanted = chosen(config.lab, config.part)
         everywhere, data = passed_on(overrides)
-        if data:
-            check_data(config, wanted)
         course = Course(config.profile, Path(config.paths.root).absolute(), everywhere, data)
         with session.kept():
             order = in_order(course, wanted)
+            if data:
+                check_data(config, order)
             announce(course, order)
             if not dry_run:
                 finish([carry_out(course, one, part, config) for one, part in order])
@@ -76,8 +76,11 @@ def passed_on(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
             raise ConfigError(
                 f"{word}: a part of a lab runs as its file in conf/labs says; only paths.* and data may be given."
             )
-    places = [word for word in overrides if word.startswith("paths.")]
-    return places, [word for word in overrides if word.startswith(("data=", "data."))]
+    places = [word for word in overrides if word.lstrip("+").startswith("paths.")]
+    data = [word for word in overrides if word.lstrip("+").startswith(("data=", "data."))]
+    if data and not any(word.startswith("data=") for word in data):
+        raise ConfigError(f"{data[0]}: keys of a data set go with data=..., which gives the part another set.")
+    return places, data
 
 
 def check_data(config: DictConfig, wanted: Sequence[tuple[Lab, str]]) -> None:
@@ -129,17 +132,18 @@ def carry_out(course: Course, lab: Lab, part: str, config: DictConfig) -> Done:
     try:
         course.check_data(lab, part)
     except ConfigError as error:
-        print(f"labkit: {error}", file=sys.stderr)
+        hint = "" if course.profile == "smoke" else " (profile=smoke needs no files)"
+        print(f"labkit: {error}{hint}", file=sys.stderr)
         done = Done(lab.name, part, {"data": Ran((), 2, (), 0.0)}, (), 0.0)
     else:
         done = course.run(lab, part)
     show(done, course.profile)
-    if done.code != 2:
+    if done.code != 2 or any(step.rows for step in done.ran.values()):
         own = config.copy()
         with open_dict(own):
             own.lab, own.part = lab.name, part
         words = ["task=lab", f"lab={lab.name}", f"part={part}", f"profile={course.profile}", *course.data]
-        record.keep(own, words, course.definition(lab, part), done.ran, done.found, done.seconds, course.data)
+        record.keep(own, words, course.definition(lab, part), done.ran, done.found, course.data)
     return done
 
 
@@ -155,8 +159,7 @@ def show(done: Done, profile: str) -> None:
         for sentence in diagnoses(step.rows):
             print(f"step {name}: {sentence}")
         if step.code:
-            hint = "; profile=smoke needs no files" if step.code == 2 and profile != "smoke" else ""
-            print(f"step {name} ended with exit code {step.code}{hint}")
+            print(f"step {name} ended with exit code {step.code}")
     for sentence in done.outside:
         print(f"outside its band: {sentence}")
     sys.stdout.flush()

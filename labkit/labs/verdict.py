@@ -10,7 +10,7 @@ from typing import Any
 from labkit.labs.part import Band, Claim
 from labkit.labs.rows import Rows, best, matching
 from labkit.report.entries import Entry
-from labkit.report.leaderboard import rank
+from labkit.report.entries import entries as entries_of
 from labkit.report.statistics import Summary, paired, summarise
 
 
@@ -53,8 +53,8 @@ def verdict(claim: Claim, steps: Mapping[str, Rows], profile: str) -> Verdict:
     else:
         gain = paired(*values)
         summary = Summary(gain.n, math.nan if gain.difference is None else gain.difference, None, gain.half_width)
-    tried = max((entry.tried for entry in entries if entry is not None), default=0)
-    whole = summary.n == tried
+    whole = all(entry is not None and len(entry.values) == entry.tried for entry in entries)
+    tried = summary.n if whole else max((entry.tried for entry in entries if entry is not None), default=0)
 
     def inside(band: Band | None) -> bool | None:
         return None if band is None else whole and within(summary.mean, band)
@@ -71,11 +71,6 @@ def within(value: float, band: Band) -> bool:
 
 
 def _entry(claim: Claim, rows: Rows, where: Mapping[str, Any]) -> Entry | None:
-    """The row of the leaderboard that the claim is about, with its metric's values; None where there is none."""
-    wanted = matching(rows, where, claim.stage)
-    chosen = best(wanted, claim.best)
-    if chosen is None:
-        return None
-    # The best entry's runs by validation data, and runs of the same setting that have no result.
-    same = [row for row in wanted if all(row["params"].get(key) == value for key, value in chosen.params.items())]
-    return rank(same, claim.metric).entries[0]
+    """The runs that the claim is about, those without a result among them, as one entry; None where there are none."""
+    chosen = best(matching(rows, where, claim.stage), claim.best)
+    return entries_of(chosen, claim.metric, maximise=True, keys=())[0] if chosen else None

@@ -20,8 +20,8 @@ class Initialiser:
     Attributes:
         rule: the weight tensor for a parameter and a generator.
         gain: factor on every weight.
-        input_mean: what the outputs of the layers average to before training; every bias behind another layer starts
-            where it takes that mean away.
+        input_mean: what the outputs of the network's sigmoids average to before training; the bias of a layer behind
+            them starts where it takes that mean away.
     """
 
     rule: Callable[[Parameter, torch.Generator, torch.dtype], Tensor]
@@ -37,7 +37,7 @@ class Initialiser:
             parameter: what to draw.
             generator: of the member's draws.
             dtype: of the tensor.
-            weight: for a bias, the weight `(units, ...)` of its layer where that layer stands behind another one.
+            weight: for a bias, the weight `(units, ...)` of its layer where that layer stands behind sigmoids.
         """
         if parameter.role == "weight":
             return self.gain * self.rule(parameter, generator, dtype)

@@ -52,7 +52,8 @@ class Tracker:
         self._runs: list[Run] = []
         self._started = 0  # milliseconds, of the newest run
         self._errors: list[str] = []
-        self._answers: list[dict[str, Any] | None] = []  # in the order of the questions
+        self._answers: dict[int, dict[str, Any]] = {}  # by the number of the question, until they are read
+        self._questions = 0
         self._noise: deque[str] = deque(maxlen=20)
         self._out, self._in = bytearray(), b""
         self._closed = self._silent = False
@@ -125,11 +126,11 @@ class Tracker:
 
     def _ask(self, op: str, **fields: Any) -> Any:
         with self._lock:
-            token = len(self._answers)
-            self._answers.append(None)
+            token = self._questions = self._questions + 1
             self._send(op, None, token=token, **fields)
-            while (answer := self._answers[token]) is None and not self._silent:
+            while token not in self._answers and not self._silent:
                 self._exchange(wait=True)
+            answer = self._answers.pop(token, None)
         if answer is None or "failure" in answer:
             raise TrackingError(answer["failure"] if answer else "the tracking writer ended before it could read.")
         return answer["answer"]

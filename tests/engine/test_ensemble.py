@@ -58,6 +58,20 @@ def test_one_network_is_an_ensemble_of_itself() -> None:
     assert run["test/ensemble/accuracy"] == run["test/accuracy"]
 
 
+def test_a_member_that_ends_early_has_no_ensemble_and_leaves_the_others_theirs() -> None:
+    keys: dict[str, Any] = {"rates": cycles(3), "how": trainer(epochs=None, steps=None, ensemble=2)}
+    wild, good = recipe(FAMILY, l2=1e30, **keys), recipe(FAMILY, **keys)
+    alone, (diverged, beside) = train([good], DATA)[0], train([wild, good], DATA)
+    assert diverged.diverged
+    assert not any("ensemble" in key for key in diverged.metrics)
+    assert beside.metrics["val/ensemble/loss"] == pytest.approx(alone.metrics["val/ensemble/loss"], rel=1e-10)
+
+
+def test_an_early_stop_and_an_ensemble_do_not_go_together() -> None:
+    with pytest.raises(ConfigError, match="may end the run before"):
+        train([recipe(FAMILY, rates=cycles(2), how=trainer(epochs=None, steps=None, ensemble=1, patience=1))], DATA)
+
+
 @pytest.mark.parametrize(
     ("rates", "wanted", "complaint"),
     [

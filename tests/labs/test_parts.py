@@ -11,7 +11,7 @@ import pytest
 from labkit.compose import CONF
 from labkit.config import ConfigError
 from labkit.labs.part import PROFILES, Claim, Lab, Part, Reference, names, read
-from labkit.labs.rows import winner
+from labkit.labs.rows import matching, winner
 from labkit.labs.table import to_csv, to_markdown
 from labkit.labs.verdict import Verdict, within
 from labkit.labs.verdict import verdict as judge
@@ -136,6 +136,66 @@ def test_a_winner_is_chosen_on_validation_data_and_hands_its_parameters_on() -> 
 def test_nothing_is_chosen_on_test_data() -> None:
     with pytest.raises(ValueError, match="metric"):
         reference(metric="test/accuracy")
+    with pytest.raises(ValueError, match="best"):
+        claim(best="test/accuracy")
+
+
+def test_a_row_is_chosen_by_validation_data_even_where_only_some_rows_have_a_parameter() -> None:
+    rows = [row("a0", 0, 0.9, 0.5, model="mlp", model__width="3"), row("b0", 0, 0.4, 0.6, model="mlp")]
+    assert verdict(claim(), rows, "full").run_ids == ("b0",)
+
+
+def test_of_several_rows_that_nothing_tells_apart_none_is_judged() -> None:
+    rows = [row("a0", 0, 0.6, model="mlp"), row("b0", 0, 0.9, model="residual")]
+    for one in rows:
+        del one["metrics"]["val/accuracy"]
+    assert verdict(claim(), rows, "full").holds is False
+    assert verdict(claim(), rows[:1], "full").found == 0.6  # a single one needs no choice
+
+
+LOST = [
+    row("c0", 0, 0.6, 0.9, optimizer__lr="1"),
+    {**row("c1", 1, 0.6, 0.9, optimizer__lr="1"), "status": "FAILED"},
+    row("d0", 0, 0.5, 0.5, optimizer__lr="0.1"),
+    row("d1", 1, 0.5, 0.5, optimizer__lr="0.1"),
+]
+
+
+def test_a_setting_that_lost_seeds_wins_only_where_all_have() -> None:
+    assert winner(reference(keys=["optimizer.lr"]), LOST) == {"optimizer.lr": 0.1}
+    assert verdict(claim(), LOST, "full").run_ids == ("d0", "d1")
+    with pytest.raises(ConfigError, match="every setting has lost seeds"):
+        winner(reference(keys=["optimizer.lr"]), LOST[:2])
+
+
+def test_rows_of_different_data_are_no_contest() -> None:
+    rows = [row("e0", 0, 0.6, data___target_="x.mnist"), row("f0", 0, 0.6, data___target_="x.cifar10")]
+    with pytest.raises(ConfigError, match="no run"):
+        winner(reference(keys=["seed"]), rows)
+
+
+@pytest.mark.parametrize(
+    ("have", "want", "same"),
+    [
+        ("true", True, True),
+        ("True", True, True),
+        ("false", True, False),
+        ("null", None, True),
+        ("0.01", 1e-2, True),
+        ("[8, 9]", [8, 9], True),
+        ("[8, 9]", [[8, 9], [7]], False),
+        ("9", [8, 9], True),
+        ("relu", "relu", True),
+    ],
+)
+def test_values_are_compared_as_what_they_mean(have: str, want: Any, same: bool) -> None:
+    assert bool(matching([row("a", 0, 0.5, key=have)], {"key": want})) is same
+
+
+def test_pairs_of_different_numbers_of_seeds_are_compared_on_those_they_share() -> None:
+    more = [*ROWS, row("a2", 2, 0.9, 0.6, model="residual", optimizer__lr="0.01")]
+    found = verdict(claim(where={"model": "residual"}, against={"model": "standard"}, full=[-1, 0]), more, "full")
+    assert (found.n, found.tried, found.holds) == (2, 2, True)
 
 
 def test_tables_say_what_was_found() -> None:
@@ -206,6 +266,7 @@ def test_a_definition_changes_with_what_a_part_runs_and_with_the_parts_it_needs(
     )
     assert two(tmp_path, TWO.replace("keys: [k]", "keys: [l]")).definition("second", "smoke") != base
     assert lab.definition("second", "smoke", ["data=own"]) != base
+    assert lab.definition("second", "smoke", (), "other files") != base
     assert lab.definition("second", "full") != lab.definition("second", "quick")
 
 

@@ -7,19 +7,20 @@ from typing import Any
 
 import pytest
 
-from labkit.labs.part import PROFILES, Claim
-from labkit.labs.results import Record, newest, page
+from labkit.labs.part import Claim
+from labkit.labs.record import DEFINITION, GIVEN, Record
+from labkit.labs.results import Shown, page, shown
 from labkit.labs.verdict import Verdict
 
 
-def row(profile: str = "full", start: int = 0, **metrics: float) -> dict[str, Any]:
-    usual = {"runs": 7, "test_openings": 5, "time/seconds": 75.0, "time/training": 65.0}
+def row(profile: str = "full", start: int = 0, definition: str = "d", **tags: str) -> dict[str, Any]:
+    usual = {"mlflow.source.git.commit": "0123456789", "labkit.hardware": "two cores", "labkit.versions": "a=1"}
     return {
         "run_id": "r",
         "start_time": start,
         "params": {"profile": profile, "data": "cifar10* mnist"},
-        "metrics": {**usual, **metrics},
-        "tags": {"mlflow.source.git.commit": "0123456789", "labkit.hardware": "two cores", "labkit.versions": "a=1"},
+        "metrics": {},
+        "tags": {**usual, DEFINITION: definition, **tags},
     }
 
 
@@ -35,24 +36,27 @@ CLAIM = Claim(
     published_by="a report",
 )
 VERDICT = Verdict(CLAIM, 0.615, 0.01, 0.02, 5, 5, True, False, ("abcdefgh12", "b", "c"))
-STEPS = {
-    "train": {
-        "command": "labkit x",
-        "code": 0,
-        "run_ids": ["a"] * 7,
-        "training": 65,
-        "test_openings": 5,
-        "diagnoses": [],
-    }
+STEP = {
+    "command": "labkit x",
+    "code": 0,
+    "seconds": 75.0,
+    "training": 65.0,
+    "run_ids": list("abcdefg"),
+    "tested": list("abcde"),
+    "diagnoses": [],
 }
 
 
-def record(*verdicts: Verdict, **steps: Any) -> Record:
-    return Record("own", "first", "a part", row(), verdicts, {"train": {**STEPS["train"], **steps}})
+def record(*verdicts: Verdict, about: dict[str, Any] | None = None, **step: Any) -> Record:
+    return Record(about or row(), verdicts, {"train": {**STEP, **step}})
+
+
+def part(*records: Record) -> list[Shown]:
+    return shown("own first", "a part", records)
 
 
 def text(*records: Record) -> str:
-    return page(records, ["own second"], {"cifar10": "a copy"}, "labkit task=report lab=all")
+    return page(part(*records), ["own second"], {"cifar10": "a copy"}, "labkit task=report lab=all")
 
 
 def test_a_claim_stands_beside_the_worlds_numbers() -> None:
@@ -100,9 +104,20 @@ def test_failed_steps_and_what_runs_said_are_in_it() -> None:
     assert "- train: 1 of 7 runs, first abc: dead network" in said
 
 
-def test_the_newest_record_of_the_largest_profile_counts() -> None:
-    rows = [row("full", 1), row("full", 3), row("quick", 9), row("full", 2)]
-    found = newest(rows, PROFILES)
-    assert found is not None
-    assert (found["params"]["profile"], found["start_time"]) == ("full", 3)
-    assert newest([], PROFILES) is None
+def test_the_newest_record_of_the_largest_profile_counts_and_openings_of_all() -> None:
+    rows = [row("full", 1, "old"), row("full", 3), row("quick", 9), row("full", 2)]
+    tested = [["a"], ["b"], ["c"], ["b", "d"]]
+    seconds = [500.0, 4.0, 1.0, 75.0]
+    records = [record(about=r, tested=t, seconds=s, run_ids=t) for r, t, s in zip(rows, tested, seconds, strict=True)]
+    (found,) = part(*records)
+    assert (found.record.profile, found.record.row["start_time"]) == ("full", 3)
+    assert found.tested == set("abcd")
+    assert found.seconds == {"train": 75.0}  # the longest call of this definition
+    assert part() == []
+
+
+def test_another_data_set_is_a_part_of_its_own() -> None:
+    own, other = part(record(VERDICT), record(about=row("quick", 5, **{GIVEN: "data=fsdd"})))
+    assert (own.record.given, other.record.given) == ("", "data=fsdd")
+    assert other.command == "make own-first PROFILE=quick DATA=fsdd"
+    assert "## own first (data=fsdd): a part" in text(other.record)

@@ -88,3 +88,22 @@ def test_a_sigmoid_network_starts_with_centred_units_of_even_size() -> None:
     assert spread[1.0][0] < 1e-3  # Glorot alone: after six layers all samples look alike
     assert spread[4.0][0] > 0.05
     assert spread[4.0][1] < 1.0  # a hundred outputs of 1/2 more on one side would push a unit by several units
+
+
+def test_only_layers_right_behind_sigmoids_are_centred() -> None:
+    from labkit.engine.population import behind_sigmoids
+    from labkit.models.entries import Sizing
+    from labkit.models.network import layers
+
+    sequence = [
+        {"conv2d": {"channels": 3}},
+        {"linear": {"units": 4, "activation": "relu"}},
+        {"linear": {"units": 4}},
+        {"linear": {"units": 4}},
+        {"linear": {"units": "classes"}},
+    ]
+    network = layers(layers=sequence, activation="sigmoid", skips=[[2, 3]]).build((1, 6, 6), Sizing(2, 0))
+    centred = [stage.name for stage, yes in zip(network.stages, behind_sigmoids(network), strict=True) if yes]
+    assert centred == ["linear_2", "linear_5"]  # not the first, not behind ReLUs, not behind a sum
+    texts = layers(layers=[{"embedding": {"size": 3}}, {"rnn": {"units": 4}}, {"linear": {"units": "classes"}}])
+    assert not any(behind_sigmoids(texts.build((7,), Sizing(2, 9))))
