@@ -5,14 +5,18 @@ READY := .venv/.ready
 FULL_READY := .venv/.ready-full
 BENCH_READY := .venv/.ready-bench
 PROFILE ?= quick
-LAB_PARTS := bgu-part1 bgu-part2 kth-ex1-2 montreal-gradients caltech-part1 caltech-part3-theory
+LAB_PARTS := bgu-part1 bgu-part2 boulder-part1 boulder-part2 boulder-part3 boulder-extra \
+	caltech-part1 caltech-part2 caltech-part3 caltech-part3-theory \
+	kth-ex1-2 kth-ex3 kth-ex4 kth-search kth-final kth-bonus \
+	montreal-init montreal-search montreal-gradients montreal-cnn
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train check ui test test-full lint types bench bench-sweeps clean $(LAB_PARTS)
+.PHONY: help setup demo train check labs results ui test test-full lint types bench bench-sweeps clean $(LAB_PARTS)
 
 help: ## show every target with one line
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
-	@echo "  make LAB-PART      a part of a lab, PROFILE=smoke (embedded data), quick or full: $(LAB_PARTS)"
+	@echo "  make LAB-PART      a part of a lab, PROFILE=smoke (embedded data), quick or full: $(LAB_PARTS);"
+	@echo "                     DATA=fsdd gives boulder's parts another data set"
 
 setup: $(READY) ## make .venv with pinned versions (once)
 
@@ -40,7 +44,13 @@ check: setup ## gradients, Jacobians and sanity of every layer, loss and model: 
 	$(BIN)/labkit task=check $(ARGS)
 
 $(LAB_PARTS): setup
-	$(BIN)/labkit task=lab lab=$(firstword $(subst -, ,$@)) part=$(patsubst $(firstword $(subst -, ,$@))-%,%,$@) profile=$(PROFILE) $(ARGS)
+	$(BIN)/labkit task=lab lab=$(firstword $(subst -, ,$@)) part=$(patsubst $(firstword $(subst -, ,$@))-%,%,$@) profile=$(PROFILE) $(if $(DATA),data=$(DATA)) $(ARGS)
+
+labs: setup ## every part of every lab: make labs PROFILE=smoke; call it again after a kill and it goes on
+	$(BIN)/labkit task=lab lab=all profile=$(PROFILE) $(ARGS)
+
+results: setup ## docs/results.md from the records of the parts that have run
+	$(BIN)/labkit task=report lab=all $(ARGS)
 
 ui: setup ## open MLflow's UI on the store under mlruns/, on this machine only
 	$(BIN)/python -m labkit.tracking.ui

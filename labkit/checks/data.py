@@ -18,8 +18,12 @@ EXAMPLES = 100
 
 
 def small_parts(model: Model) -> Parts:
-    """Syllables for a model with an embedding, tones for one with one-dimensional convolutions, else digits."""
-    kinds = {entry if isinstance(entry, str) else next(iter(entry)) for entry in model.layers}
+    """Syllables for a model with an embedding, tones for one with one-dimensional convolutions, else digits.
+
+    A model for several kinds of data gets the kind that it names first.
+    """
+    first = next(iter(model.variants.values()))
+    kinds = {entry if isinstance(entry, str) else next(iter(entry)) for entry in first.layers}
     return _parts("embedding" if "embedding" in kinds else "conv1d" if "conv1d" in kinds else "")
 
 

@@ -48,7 +48,8 @@ class Subject:
 
 
 def subject(name: str, model: Model, l2: Sequence[float] = (), shape: Shape | None = None) -> Subject:
-    """A model behind an `Input`, on a sample that fits it."""
+    """A model for one kind of data behind an `Input`, on a sample that fits it."""
+    assert isinstance(model.layers, list), "of `Model.variants`"
     kinds = [entry if isinstance(entry, str) else next(iter(entry)) for entry in model.layers]
     shape = shape or next((SAMPLES[kind] for kind in kinds if kind in SAMPLES), VECTOR)
     tokens = TOKENS if "embedding" in kinds else 0
@@ -92,5 +93,9 @@ def _around(case: LayerCase) -> tuple[Network, Shape, int, int]:
 
 
 def model_subjects(models: Mapping[str, Model]) -> list[Subject]:
-    """Every shipped model as it stands."""
-    return [subject(f"model={name}", model) for name, model in models.items()]
+    """Every shipped model as it stands; one for several kinds of data once for each, the first under the plain name."""
+    named = {}
+    for name, model in models.items():
+        for kind, variant in model.variants.items():
+            named[f"model={name}" if f"model={name}" not in named else f"model={name} {kind}"] = variant
+    return [subject(name, variant) for name, variant in named.items()]

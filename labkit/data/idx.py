@@ -7,11 +7,13 @@ import hashlib
 import struct
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
+from labkit.config import Natural
 from labkit.data.checks import check, check_labels
 from labkit.data.dataset import DataError, Dataset
 from labkit.data.download import Published, fetch, verify
@@ -58,21 +60,29 @@ FASHION_MNIST = _published(
 )
 
 
-def mnist(*, root: Path, download: bool = True, mirror: str | None = None) -> Dataset:
+def mnist(*, root: Path, held_out: Natural = 0, download: bool = True, mirror: str | None = None) -> Dataset:
     """MNIST: 60,000 + 10,000 handwritten digits, `(n, 1, 28, 28)` uint8; files in `root/mnist`.
 
     Source: LeCun, Cortes and Burges (1998), yann.lecun.com/exdb/mnist.
 
     Args:
         root: the data folder.
+        held_out: so many training images, the last ones, are the validation part; 0: it is drawn.
         download: fetch missing files from the publisher.
         mirror: another base address that holds the same files.
 
     Raises:
-        DataError: a file is missing, damaged or not the published one.
+        DataError: a file is missing, damaged or not the published one, or nothing would be left to train on.
     """
     source = "MNIST, LeCun, Cortes and Burges 1998, yann.lecun.com/exdb/mnist"
-    return _load("mnist", MNIST, MNIST_CLASSES, source, root / "mnist", download, mirror)
+    whole = _load("mnist", MNIST, MNIST_CLASSES, source, root / "mnist", download, mirror)
+    if not held_out:
+        return whole
+    train = whole.splits["train"]
+    if held_out >= len(train):
+        raise DataError(f"data.held_out: expected fewer than the {len(train)} training images, got {held_out}.")
+    parts = {"train": train[:-held_out], "validation": train[-held_out:], "test": whole.splits["test"]}
+    return check(replace(whole, splits=parts))
 
 
 def fashion_mnist(*, root: Path, download: bool = True, mirror: str | None = None) -> Dataset:

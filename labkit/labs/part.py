@@ -129,11 +129,13 @@ class Accepts:
         kinds: of data.
         classes: at least so many.
         samples: at least so many.
+        words: further words for data of a kind, behind all others of a step.
     """
 
     kinds: list[Kind]
     classes: Count = 2
     samples: Count = 1
+    words: dict[Kind, list[str]] = field(default_factory=dict)
 
 
 @checked(frozen=True, kw_only=True, config=_STRICT)

@@ -18,6 +18,7 @@ from labkit.labs.part import Claim, Lab, Part, Step
 from labkit.labs.record import earlier
 from labkit.labs.rows import Rows, winner
 from labkit.labs.verdict import Verdict, verdict
+from labkit.preprocess.prepare import Kind
 from labkit.tasks import session
 from labkit.tasks.jobs import merged, word
 
@@ -48,6 +49,7 @@ class Course:
         root: whose store keeps the runs.
         everywhere: words that every step gets: where things lie.
         data: words that name another data set than the labs' own.
+        kind: of that data set.
         known: rows by (lab, part) and step of the parts that have run, in this call or before.
     """
 
@@ -55,6 +57,7 @@ class Course:
     root: Path
     everywhere: Sequence[str] = ()
     data: Sequence[str] = ()
+    kind: Kind | None = None
     known: dict[tuple[str, str], Mapping[str, Rows]] = field(default_factory=dict)
 
     def definition(self, lab: Lab, part: str) -> str:
@@ -81,8 +84,9 @@ class Course:
         """Raise ConfigError where files of a data set that the part trains on are missing or wrong."""
         if self.profile == "smoke" and not self.data:
             return  # embedded data
-        steps = lab.parts[name].of_profile(self.profile).values()
-        about = {tuple(word for word in self.words(step) if word.startswith(_OF_DATA)) for step in steps}
+        part = lab.parts[name]
+        steps = part.of_profile(self.profile).values()
+        about = {tuple(word for word in self.words(part, step) if word.startswith(_OF_DATA)) for step in steps}
         for words in sorted(about):
             if words:
                 check_data([*words, *self.everywhere])
@@ -96,9 +100,9 @@ class Course:
         for number, (key, step) in enumerate(steps.items(), start=1):
             rows = {own: done.rows for own, done in ran.items()}
             try:
-                words = self.words(step, self._taken(lab, name, step, rows))
+                words = self.words(part, step, self._taken(lab, name, step, rows))
             except ConfigError as error:
-                ran[key] = self._refused(step, error)
+                ran[key] = self._refused(part, step, error)
                 continue
             print(f"\n--- {name}, step {number} of {len(steps)}: {key}\n    labkit {' '.join(words)}", flush=True)
             ran[key] = carried_out([*words, *self.everywhere])
@@ -109,10 +113,11 @@ class Course:
         found = [verdict(claim, rows, self.profile) for claim in self.asked(part) if claim.step in ran]
         return Done(lab.name, name, ran, found, time.perf_counter() - started)
 
-    def words(self, step: Step, taken: Iterable[str] = ()) -> list[str]:
+    def words(self, part: Part, step: Step, taken: Iterable[str] = ()) -> list[str]:
         """A step's command line; what it takes over is not known before it runs."""
+        of_kind = part.accepts.words.get(self.kind, []) if part.accepts and self.kind else []
         own = [word for word in step.run if word not in ("-m", "--multirun")]
-        return list(merged(own, taken, step.of_profile(self.profile), self.data))
+        return list(merged(own, taken, step.of_profile(self.profile), self.data, of_kind))
 
     def _taken(self, lab: Lab, name: str, step: Step, own: Mapping[str, Rows]) -> Iterator[str]:
         """The words that winners of earlier steps give."""
@@ -133,9 +138,9 @@ class Course:
             elif self.profile != "smoke" or claim.band("smoke") is not None:
                 yield claim
 
-    def _refused(self, step: Step, error: ConfigError) -> Ran:
+    def _refused(self, part: Part, step: Step, error: ConfigError) -> Ran:
         print(f"labkit: {error}", file=sys.stderr)
-        return Ran(self.words(step), 1, (), 0.0)
+        return Ran(self.words(part, step), 1, (), 0.0)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from labkit.labs.part import PROFILES, Lab, names, read
 from labkit.labs.rows import diagnoses
 from labkit.labs.running import Course, Done
 from labkit.labs.table import to_rich
+from labkit.preprocess.prepare import Kind
 from labkit.report.progress import duration
 from labkit.tasks import session
 from labkit.tasks.plan import dataset, resolved
@@ -46,7 +47,7 @@ def lab(*, dry_run: Flag = False) -> Callable[[DictConfig, Sequence[str]], None]
         with session.kept():
             order = in_order(course, wanted)
             if data:
-                check_data(config, order)
+                course.kind = check_data(config, order)
             announce(course, order)
             if not dry_run:
                 finish([carry_out(course, one, part, config) for one, part in order])
@@ -83,8 +84,8 @@ def passed_on(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     return places, data
 
 
-def check_data(config: DictConfig, wanted: Sequence[tuple[Lab, str]]) -> None:
-    """Raise ConfigError unless every part takes the data set that is given."""
+def check_data(config: DictConfig, wanted: Sequence[tuple[Lab, str]]) -> Kind:
+    """The kind of the data set that is given; raises ConfigError unless every part takes it."""
     given = dataset(resolved(config))
     for lab, name in wanted:
         accepts = lab.parts[name].accepts
@@ -97,6 +98,7 @@ def check_data(config: DictConfig, wanted: Sequence[tuple[Lab, str]]) -> None:
             raise ConfigError(f"{where} expects at least {accepts.classes} classes, got {len(given.class_names)}.")
         if len(given.labels) < accepts.samples:
             raise ConfigError(f"{where} expects at least {accepts.samples} samples, got {len(given.labels)}.")
+    return given.kind
 
 
 def in_order(course: Course, wanted: Sequence[tuple[Lab, str]]) -> list[tuple[Lab, str]]:
@@ -116,7 +118,7 @@ def announce(course: Course, order: Sequence[tuple[Lab, str]]) -> None:
         time = f", about {duration(60 * expected)} on two cores" if expected else ""
         print(f"{lab.name} {name}: {lab.parts[name].title} (profile {course.profile}{time})")
         for key, step in lab.parts[name].of_profile(course.profile).items():
-            print(f"  {key:<20} labkit {' '.join(course.words(step))}")
+            print(f"  {key:<20} labkit {' '.join(course.words(lab.parts[name], step))}")
             for one in step.takes:
                 print(f"  {'':<20} + {', '.join(one.keys)} of {' and '.join(one.steps)}: {one.rule} {one.metric}")
         for earlier in lab.needed(name, course.profile):

@@ -194,29 +194,29 @@ ENTRIES: dict[str, Any] = {
 }
 
 
-def expand(entries: Sequence[Any], activation: str, sizing: Sizing) -> list[Unit]:
-    """The units that a model file's `layers` stand for; raises ConfigError on an unknown entry, key or value."""
+def expand(entries: Sequence[Any], activation: str, sizing: Sizing, where: str = "model.layers") -> list[Unit]:
+    """The units that a model file's list `where` stands for; raises ConfigError on an unknown entry, key or value."""
     _activation(activation)
     units: list[Unit] = []
     for position, entry in enumerate(entries):
-        kind, keys = _kind_and_keys(entry, position)
+        kind, keys = _kind_and_keys(entry, f"{where}[{position}]")
         try:
             parsed = TypeAdapter(ENTRIES[kind]).validate_python(keys)
         except ValidationError as error:
-            raise ConfigError(first_problem(error, f"model.layers[{position}].{kind}", ENTRIES[kind])) from None
+            raise ConfigError(first_problem(error, f"{where}[{position}].{kind}", ENTRIES[kind])) from None
         units.extend(parsed.expand(kind, activation, sizing))
     return units
 
 
-def _kind_and_keys(entry: Any, position: int) -> tuple[str, Mapping[str, Any]]:
+def _kind_and_keys(entry: Any, where: str) -> tuple[str, Mapping[str, Any]]:
     kind: Any = entry if isinstance(entry, str) else None
     keys: Any = {}
     if isinstance(entry, Mapping) and len(entry) == 1:
         (kind, keys), *_ = entry.items()
     if not isinstance(kind, str):
-        raise ConfigError(f"model.layers[{position}]: expected a layer such as 'linear: {{units: 50}}', got {entry!r}.")
+        raise ConfigError(f"{where}: expected a layer such as 'linear: {{units: 50}}', got {entry!r}.")
     if kind not in ENTRIES:
-        raise ConfigError(f"model.layers[{position}]: unknown layer {kind!r}, {nearest(kind, ENTRIES)}")
+        raise ConfigError(f"{where}: unknown layer {kind!r}, {nearest(kind, ENTRIES)}")
     return kind, keys or {}
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, get_args
 
 from torch import Tensor
 
-from labkit.config import ConfigError, Count, Natural
+from labkit.config import ConfigError, Count, Natural, nearest
 from labkit.models.entries import Sizing, Unit, expand
 from labkit.nn.convolution import Convolution
 from labkit.nn.dropout import Dropout
@@ -18,6 +18,15 @@ from labkit.nn.flatten import Flatten
 from labkit.nn.layer import Context, Layer, Parameter, Shape, Tensors, WeightLayer
 from labkit.nn.linear import Linear
 from labkit.nn.recurrent import Recurrent
+from labkit.preprocess.prepare import Kind
+
+# What a sample with so many axes is; a text has one axis, too, and is told by its tokens.
+_KINDS: dict[int, Kind] = {1: "vector", 2: "sound", 3: "image"}
+
+
+def kind_of(shape: Shape, sizing: Sizing) -> Kind:
+    """The kind of data that samples of `shape` are."""
+    return "text" if sizing.tokens else _KINDS[len(shape)]
 
 
 @dataclass(frozen=True)
@@ -26,7 +35,7 @@ class Model:
 
     Attributes:
         activation: after every layer with weights but the last.
-        layers: entries of `labkit.models.entries.ENTRIES`.
+        layers: entries of `labkit.models.entries.ENTRIES`; or such a list for each kind of data it is meant for.
         skips: pairs `[a, b]`: the output of point a is added to the output of point b. Point 0 is the input, point i
             the i-th layer with weights after its activation and after the skips that arrive there.
         max_parameters: budget; None for none.
@@ -34,14 +43,33 @@ class Model:
     """
 
     activation: str
-    layers: list[Any]
+    layers: list[Any] | dict[str, list[Any]]
     skips: list[tuple[int, int]]
     max_parameters: int | None = None
     max_hidden_units: int | None = None
 
+    @property
+    def variants(self) -> dict[str, Model]:
+        """The model for each kind of data; itself under "" where one list is for all."""
+        if isinstance(self.layers, Mapping):
+            return {kind: replace(self, layers=entries) for kind, entries in self.layers.items()}
+        return {"": self}
+
+    def entries(self, shape: Shape, sizing: Sizing) -> tuple[list[Any], str]:
+        """The layer list for samples of `shape`, and its name in messages; raises ConfigError where there is none."""
+        if not isinstance(self.layers, Mapping):
+            return self.layers, "model.layers"
+        kind = kind_of(shape, sizing)
+        if kind not in self.layers:
+            raise ConfigError(
+                f"model.layers: there are no layers for data of kind {kind!r}; it has {', '.join(self.layers)}."
+            )
+        return self.layers[kind], f"model.layers.{kind}"
+
     def build(self, shape: Shape, sizing: Sizing) -> Network:
         """The network for samples of `shape`; raises ConfigError where a layer, a skip or a budget does not fit."""
-        network = Network(expand(self.layers, self.activation, sizing), self.skips, shape)
+        entries, where = self.entries(shape, sizing)
+        network = Network(expand(entries, self.activation, sizing, where), self.skips, shape)
         embeddings = [i for i, stage in enumerate(network.stages) if isinstance(stage.layer, Embedding)]
         if embeddings != ([0] if sizing.tokens else []):
             raise ConfigError(
@@ -63,14 +91,24 @@ class Model:
 
 def layers(
     *,
-    layers: list[Any],
+    layers: list[Any] | dict[str, list[Any]],
     activation: str = "relu",
     skips: list[tuple[Natural, Count]] = [],  # noqa: B006  (read only)
     max_parameters: Count | None = None,
     max_hidden_units: Count | None = None,
     **names: Any,
 ) -> Model:
-    """A model from a list of layers; further keys are only names that the list interpolates (`${model.hidden}`)."""
+    """A model from a list of layers, or from one for each kind of data (`image: [...]`, `sound: [...]`).
+
+    Further keys are only names that the lists interpolate (`${model.hidden}`).
+
+    Raises:
+        ConfigError: there is no such kind of data.
+    """
+    kinds: tuple[str, ...] = get_args(Kind)
+    for kind in layers if isinstance(layers, Mapping) else ():
+        if kind not in kinds:
+            raise ConfigError(f"model.layers: unknown kind of data {kind!r}, {nearest(kind, kinds)}")
     return Model(activation, layers, skips, max_parameters, max_hidden_units)
 
 

@@ -96,7 +96,8 @@ def differing(rows: Iterable[Row], ignore: Sequence[str] = IGNORED) -> tuple[str
 
 def _follows(name: str, options: set[str], params: Sequence[Mapping[str, str]]) -> bool:
     only_some = any(name not in mapping for mapping in params)
-    return name == "model.layers" or name.endswith("._target_") or (only_some and name.partition(".")[0] in options)
+    layers = name == "model.layers" or name.startswith("model.layers.")
+    return layers or name.endswith("._target_") or (only_some and name.partition(".")[0] in options)
 
 
 def _settings(params: Sequence[Mapping[str, str]], names: Sequence[str]) -> set[tuple[str | None, ...]]:

@@ -84,11 +84,11 @@ def test_what_a_run_keeps(labkit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert labkit("task=check", "task.only=[differences,movement]").code == 1
     told = notebook.told
     assert (told["experiment"], told["status"]) == ("checks", "FAILED")
-    assert re.fullmatch(r"\d of 15 checks FAILED: differences \d\.", told["note"])
+    assert re.fullmatch(r"\d of 16 checks FAILED: differences \d\.", told["note"])
     assert told["params"] == {"task.only": "differences movement"}
     assert told["tags"]["labkit.reproduce"] == "labkit task=check 'task.only=[differences,movement]'"
     table = list(csv.DictReader(io.StringIO(told["artifacts"]["checks.csv"].decode())))
-    assert len(table) == told["metrics"]["checks"] == 15
+    assert len(table) == told["metrics"]["checks"] == 16
     assert sum(line["verdict"] == FAILED for line in table) == told["metrics"]["checks_failed"] > 0
     assert told["note"].encode() in told["artifacts"]["checks.md"]
     assert told["artifacts"]["figures/finite_differences.png"].startswith(b"\x89PNG")

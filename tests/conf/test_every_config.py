@@ -22,7 +22,7 @@ SWEEPS = sorted(str(p.relative_to(CONF / "sweeps").with_suffix("")) for p in (CO
 # The contract of design.md: what users and scripts rely on.
 CONTRACT = {
     "data": "digits cluttered_digits spirals circle swissroll_generated peaks_generated gmm_generated tones syllables "
-    "swissroll peaks gmm mnist fashion_mnist cifar10 cifar100 fsdd names table images",
+    "swissroll peaks gmm mnist mnist_50k fashion_mnist cifar10 cifar100 fsdd names table images",
     "model": "softmax two_layer mlp standard residual baseline extended extended_skips_a extended_skips_b cnn "
     "shallow audio_cnn char_rnn",
     "optimizer": "sgd momentum nesterov adam rmsprop",

@@ -55,6 +55,19 @@ def test_reads_images_labels_and_the_published_split(tmp_path, monkeypatch, arra
     assert len(data.class_names) == 10
 
 
+def test_the_last_training_images_can_be_the_validation_part(tmp_path, monkeypatch, arrays):
+    write(tmp_path, monkeypatch, [idx_bytes(array) for array in arrays])
+    whole, data = (idx.mnist(root=tmp_path, held_out=n, download=False) for n in (0, 10))
+    assert data.sha256 == whole.sha256
+    assert {name: (part[0], part[-1]) for name, part in data.splits.items()} == {
+        "train": (0, 19),
+        "validation": (20, 29),
+        "test": (30, 49),
+    }
+    with pytest.raises(DataError, match="expected fewer than the 30 training images, got 30"):
+        idx.mnist(root=tmp_path, held_out=30, download=False)
+
+
 def test_unpacked_files_give_the_same_hash_but_are_unverified(tmp_path, monkeypatch, arrays):
     contents = [idx_bytes(array) for array in arrays]
     folder = write(tmp_path, monkeypatch, contents)

@@ -99,6 +99,16 @@ def test_a_part_runs_the_parts_it_needs_first_and_nothing_twice(
     assert "| own second | smoke | 0 of 1 hold | - | 2 | 2 |" in said
 
 
+def test_data_of_a_kind_may_bring_words_of_their_own(call: Any, tmp_path: Path) -> None:
+    text = LAB.replace("{kinds: [vector], classes: 3, samples: 100}", "{kinds: [vector], words: {vector: [seeds=1]}}")
+    (tmp_path / "labs" / "own.yaml").write_text(text)
+    part = read(tmp_path / "labs", "own").parts["first"]
+    rates = part.steps["rates"]
+    assert "seeds=2" in Course("smoke", tmp_path).words(part, rates)
+    given = Course("smoke", tmp_path, (), ("data=gmm_generated",), "vector").words(part, rates)
+    assert ("seeds=1" in given, "seeds=2" in given, "data=gmm_generated" in given) == (True, False, True)
+
+
 def test_another_data_set_is_taken_where_it_fits(call: Any) -> None:
     for word, complaint in (
         ("data=circle", "data=circle: own first expects at least 3 classes, got 2."),

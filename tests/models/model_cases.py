@@ -14,12 +14,20 @@ from labkit.models.network import Model, Network
 from labkit.nn.initialise import glorot
 from labkit.nn.layer import Context, Draws, Shape
 from labkit.nn.loss import cross_entropy, cross_entropy_backward
+from labkit.preprocess.prepare import Kind
 from labkit.tasks.plan import resolved
 
 IMAGE: Shape = (3, 16, 16)
 TEXT = Sizing(classes=4, tokens=11)
 # Options that need another sample than an image; every other file of conf/model is tested on images.
 SHAPES: dict[str, tuple[Shape, Sizing]] = {"audio_cnn": ((1, 600), Sizing(4)), "char_rnn": ((9,), TEXT)}
+# A sample of every kind of data that a model file may name.
+KINDS: dict[Kind, tuple[Shape, Sizing]] = {
+    "vector": ((5,), Sizing(4)),
+    "image": (IMAGE, Sizing(4)),
+    "sound": ((1, 600), Sizing(4)),
+    "text": ((9,), TEXT),
+}
 
 
 @cache

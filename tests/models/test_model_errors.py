@@ -85,6 +85,7 @@ KEYS = [
     ({"skips": [[0, -1]]}, "model.skips"),
     ({"skips": [[0, 1.5]]}, "model.skips"),
     ({"layers": 3}, "model.layers"),
+    ({"layers": {"image": 3}}, "model.layers"),
     ({"activation": 3}, "model.activation"),
     ({"max_parameters": 0}, "model.max_parameters"),
     ({"max_hidden_units": "few"}, "model.max_hidden_units"),

@@ -23,7 +23,7 @@ from labkit.tasks.together import programs
 from labkit.tasks.train import execute_all
 
 SWEEPS = sorted(str(p.relative_to(CONF / "sweeps").with_suffix("")) for p in (CONF / "sweeps").glob("**/*.yaml"))
-STRUCTURAL = {"boulder/batch_size"}  # its jobs differ in structure: each is a program of its own
+STRUCTURAL = {"boulder/activation", "boulder/batch_size", "boulder/skips"}  # their jobs differ in structure
 SHORT = ("data.train_size=400", "tracker=none", "trainer.threads=1", "hydra.mode=RUN", "objective=val/loss")
 TAME = (0.0, 0.25, 0.5)  # shares of the ranges: at a rate of 1 a rounding error is a different network 20 updates later
 JOBS = 12
