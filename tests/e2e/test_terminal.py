@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from labkit.compose import CONF
+
 SCRIPT = Path(sys.executable).parent / "labkit"
 
 
@@ -19,7 +21,7 @@ def test_help_is_our_own_text(labkit: Any) -> None:
     for words in (
         "Examples",
         "labkit -m optimizer.lr=0.1,0.01",
-        "experiment/kth: ex3, ex4",
+        "experiment/kth: adam, ex3, ex4",
         'eval "$(labkit -sc install',
     ):
         assert words in answer.out
@@ -63,7 +65,7 @@ def complete(line: str, environment: dict[str, str]) -> list[str]:
         ("labkit optimizer=adam optimizer.b", ["optimizer.beta1=", "optimizer.beta2="]),
         (
             "labkit experiment/kth=",
-            [f"experiment/kth={name}" for name in ("ex3", "ex4", "overfit100", "search")],
+            [f"experiment/kth={file.stem}" for file in sorted((CONF / "experiment/kth").glob("*.yaml"))],
         ),
     ],
 )
