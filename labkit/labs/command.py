@@ -22,7 +22,7 @@ class Ran:
     """How a command ended.
 
     Attributes:
-        words: of the command line.
+        words: of the command line, without those of places.
         code: its exit code.
         rows: of its runs as the store has them; none of a command that trains nothing.
         seconds: wall time.
@@ -34,15 +34,15 @@ class Ran:
     seconds: float
 
 
-def carried_out(words: Sequence[str]) -> Ran:
-    """Run `labkit WORDS` here, every training as a multirun, so that finished runs are not trained again.
+def carried_out(words: Sequence[str], places: Sequence[str] = ()) -> Ran:
+    """Run `labkit WORDS PLACES` here, every training as a multirun, so that finished runs are not trained again.
 
     What is wrong is said on stderr as on the command line, and is the exit code.
     """
     started, code = time.perf_counter(), 0
     rows: Rows = ()
     try:
-        rows, code = _carried_out(words)
+        rows, code = _carried_out([*words, *places])
     except ConfigError as error:
         print(f"labkit: {error}", file=sys.stderr)
         code = 2
