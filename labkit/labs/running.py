@@ -135,8 +135,10 @@ class Course:
         for claim in part.claims:
             if self.data and not claim.any_data:
                 yield replace(claim, **_OF_THE_LAB)
-            elif self.profile != "smoke" or claim.band("smoke") is not None:
+            elif self.profile != "smoke":
                 yield claim
+            elif claim.band("smoke") is not None:
+                yield replace(claim, **{**_OF_THE_LAB, "smoke": claim.smoke})
 
     def _refused(self, part: Part, step: Step, error: ConfigError) -> Ran:
         print(f"labkit: {error}", file=sys.stderr)

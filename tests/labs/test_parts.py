@@ -17,20 +17,21 @@ from labkit.labs.verdict import Verdict, within
 from labkit.labs.verdict import verdict as judge
 
 LABS = CONF / "labs"
-PARTS = [(lab, part) for lab in names(LABS) for part in read(LABS, lab).parts]
+KNOWN = {lab: read(LABS, lab) for lab in names(LABS)}
+PARTS = [(lab, part) for lab, found in KNOWN.items() for part in found.parts]
 
 
 @pytest.mark.parametrize(("lab", "name"), PARTS, ids=lambda value: str(value))
 def test_every_part_is_read_and_its_claims_have_a_step_in_their_profiles(lab: str, name: str) -> None:
-    part = read(LABS, lab).parts[name]
+    part = KNOWN[lab].parts[name]
     for claim in part.claims:
         judged = [profile for profile in PROFILES if claim.band(profile) is not None]
         for step in filter(None, (claim.step, claim.against_step)):
             assert set(judged) <= set(part.steps[step].only)
     for profile in PROFILES:
         assert part.of_profile(profile)
-        for earlier, step in read(LABS, lab).references(name, profile):
-            assert profile in read(LABS, lab).parts[earlier].steps[step].only
+        for earlier, step in KNOWN[lab].references(name, profile):
+            assert profile in KNOWN[lab].parts[earlier].steps[step].only
 
 
 def verdict(claim: Claim, rows: list[dict[str, Any]], profile: str) -> Verdict:
