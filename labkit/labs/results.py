@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from labkit.labs.part import PROFILES
 from labkit.labs.record import Record
-from labkit.labs.table import band, finding, goal, seeds, verdict_words
+from labkit.labs.table import band, finding, goal, number, seeds, verdict_words
 from labkit.labs.verdict import Verdict
 from labkit.report import cells as write
 from labkit.report.progress import duration
@@ -140,14 +140,14 @@ def _part(part: Shown) -> Iterator[str]:
 def _claim(verdict: Verdict, profile: str) -> list[str]:
     claim, rest = verdict.claim, len(verdict.run_ids) - 1
     world = (claim.assignment, claim.published)
-    assignment, published = (write.NOTHING if one is None else write.number(claim.metric, one) for one in world)
+    assignment, published = (write.NOTHING if one is None else number(claim, one) for one in world)
     return [
         f"{claim.says} ({claim.metric})",
         finding(verdict),
         seeds(verdict),
         assignment,
         f"{published} ({claim.published_by})" if claim.published_by else published,
-        band(claim.metric, claim.band(profile)),
+        band(claim, claim.band(profile)),
         verdict_words(verdict),
         goal(verdict),
         claim.source or write.NOTHING,

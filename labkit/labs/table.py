@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 
 from rich import box
 from rich.table import Table
 
-from labkit.labs.part import Band
+from labkit.labs.part import PROFILES, Band, Claim
 from labkit.labs.verdict import Verdict
 from labkit.report import cells as write
 
@@ -48,7 +49,7 @@ def to_csv(verdicts: Sequence[Verdict], profile: str) -> str:
 
 def _cells(verdict: Verdict, profile: str) -> list[str]:
     claim = verdict.claim
-    limits = band(claim.metric, claim.band(profile))
+    limits = band(claim, claim.band(profile))
     return [claim.says, finding(verdict), seeds(verdict), limits, verdict_words(verdict), goal(verdict), claim.source]
 
 
@@ -60,18 +61,29 @@ def seeds(verdict: Verdict) -> str:
 def goal(verdict: Verdict) -> str:
     """`at least 52.00 missed`."""
     words = {True: " reached", False: " missed", None: ""}[verdict.reached]
-    return band(verdict.claim.metric, verdict.claim.goal) + words
+    return band(verdict.claim, verdict.claim.goal) + words
 
 
 def finding(verdict: Verdict) -> str:
     """`46.02 ± 0.39`; of a difference `+0.25 [+0.10, +0.40]`."""
     claim = verdict.claim
     if not claim.paired:
-        return write.spread(claim.metric, verdict.found, verdict.deviation)
+        found = number(claim, verdict.found)
+        return found if verdict.deviation is None else f"{found} ± {number(claim, verdict.deviation)}"
     found = write.number(claim.metric, verdict.found, "+")
     if verdict.half_width is None:
         return found
     return f"{found} {write.interval(claim.metric, verdict.found, verdict.half_width, '+')}"
+
+
+def number(claim: Claim, value: float) -> str:
+    """A value of the claim's metric, with two digits of its narrowest band's width where four in all are too few."""
+    bands = [claim.band(profile) for profile in PROFILES] + [claim.goal]
+    widths = [high - low for low, high in filter(None, bands) if low is not None and high is not None and high > low]
+    decimals = 1 - math.floor(math.log10(min(widths))) if widths else 0
+    if write.is_percent(claim.metric) or decimals <= 3 or not math.isfinite(value):
+        return write.number(claim.metric, value)
+    return f"{value:.{decimals}f}"
 
 
 def verdict_words(verdict: Verdict) -> str:
@@ -85,11 +97,11 @@ def verdict_words(verdict: Verdict) -> str:
     return "more" if verdict.found > 0 else "less"
 
 
-def band(metric: str, limits: Band | None) -> str:
+def band(claim: Claim, limits: Band | None) -> str:
     """`45.50..47.20`, `at least 52.00`."""
     if limits is None:
         return write.NOTHING
-    low, high = (None if end is None else write.number(metric, end) for end in limits)
+    low, high = (None if end is None else number(claim, end) for end in limits)
     if low is None or high is None:
         return f"at least {low}" if high is None else f"at most {high}"
     return f"{low}..{high}"

@@ -75,6 +75,17 @@ def test_a_claim_stands_beside_the_worlds_numbers() -> None:
     ]
 
 
+def test_a_narrow_band_is_written_with_the_digits_that_it_needs() -> None:
+    narrow = replace(CLAIM, metric="train/loss", full=(2.301477, 2.301577), goal=None, assignment=2.3025583)
+    line = next(
+        line
+        for line in text(record(replace(VERDICT, claim=narrow, found=2.3015271, deviation=8.9e-7))).splitlines()
+        if "it is good" in line
+    )
+    assert "| 2.301527 ± 0.000001 | 5 | 2.302558 |" in line
+    assert "| 2.301477..2.301577 |" in line
+
+
 @pytest.mark.parametrize(
     ("found", "half_width", "words"), [(0.02, 0.01, "more"), (-0.02, 0.01, "less"), (0.02, 0.03, "no difference shown")]
 )
