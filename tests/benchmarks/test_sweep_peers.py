@@ -27,6 +27,7 @@ from benchmarks.sweeps.table import lines, ratio  # noqa: E402
 from benchmarks.sweeps.verdict import Verdict, judge  # noqa: E402
 from benchmarks.sweeps.work import KTH, PEAKS, WORKS, Cycle, Tolerance  # noqa: E402
 
+pytestmark = pytest.mark.slow  # of `make bench-sweeps` alone
 TINY = PEAKS.smoke()
 
 
