@@ -177,7 +177,7 @@ class Lab:
         """`(part, step)` of every earlier step whose winner a part takes."""
         for step in self.parts[part].of_profile(profile).values():
             for reference in step.takes:
-                yield from (_place(name, part) for name in reference.steps)
+                yield from (place(name, part) for name in reference.steps)
 
     def needed(self, part: str, profile: str) -> list[str]:
         """The other parts whose winners a part takes, in their order."""
@@ -264,7 +264,7 @@ def _check(lab: Lab, name: str, where: str) -> None:
             raise ConfigError(f"{where}.claims: {claim.says!r} has neither band nor goal; then it must be a question.")
 
 
-def _place(name: str, part: str) -> tuple[str, str]:
+def place(name: str, part: str) -> tuple[str, str]:
     """`part.step` as two names; a name alone is a step of `part`."""
     before, dot, after = name.partition(".")
     return (before, after) if dot else (part, name)

@@ -39,7 +39,7 @@ def report(
             own = [row for row in rows if row["tags"].get(record.PART) == f"{lab.name}/{part}"]
             parts = shown(f"{lab.name} {part}", lab.parts[part].title, record.read(own, root))
             found += parts
-            if not any(not one.record.given for one in parts):
+            if all(one.record.given for one in parts):
                 absent.append(f"{lab.name} {part}")
         if not found:
             raise ConfigError(f"report: no part of lab {config.lab!r} has a record in {uri}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from labkit.labs.part import PROFILES
 from labkit.labs.record import Record
@@ -155,11 +156,7 @@ def _claim(verdict: Verdict, profile: str) -> list[str]:
     ]
 
 
-def _step(name: str, step: Mapping[str, object], seconds: float) -> list[str]:
+def _step(name: str, step: Mapping[str, Any], seconds: float) -> list[str]:
     failed = f" (exit code {step['code']})" if step["code"] else ""
-    training, runs, tested = step["training"], step["run_ids"], step["tested"]
-    assert isinstance(training, float | int)
-    assert isinstance(runs, list)
-    assert isinstance(tested, list)
-    times = (duration(training), duration(seconds))
-    return [name + failed, f"`{step['command']}`", str(len(runs)), *times, str(len(tested))]
+    runs, tested = (str(len(step[key])) for key in ("run_ids", "tested"))
+    return [name + failed, f"`{step['command']}`", runs, duration(step["training"]), duration(seconds), tested]

@@ -14,7 +14,7 @@ from typing import Any
 from labkit.compose import CONF
 from labkit.config import NUMERICS_VERSION, ConfigError
 from labkit.labs.command import Ran, carried_out, check_data
-from labkit.labs.part import Claim, Lab, Part, Step
+from labkit.labs.part import Claim, Lab, Part, Step, place
 from labkit.labs.record import earlier
 from labkit.labs.rows import Rows, winner
 from labkit.labs.verdict import Verdict, verdict
@@ -124,10 +124,9 @@ class Course:
         for reference in step.takes:
             rows: list[Mapping[str, Any]] = []
             for wanted in reference.steps:
-                before, dot, after = wanted.partition(".")
-                rows += (self.known.get((lab.name, before), {}) if dot else own).get(after if dot else before, ())
-            for key, value in winner(reference, rows).items():
-                yield word(key, value)
+                part, key = place(wanted, name)
+                rows += (own if part == name else self.known.get((lab.name, part), {})).get(key, ())
+            yield from (word(key, value) for key, value in winner(reference, rows).items())
 
     def asked(self, part: Part) -> Iterator[Claim]:
         """The claims that mean something: on embedded data those with a band of their own; bands of the lab's own data
