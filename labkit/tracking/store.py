@@ -169,17 +169,34 @@ def _create_experiment(client: MlflowClient, uri: str, artifact_root: str | Path
 
 
 def _create(file: Path, artifact_root: str | Path) -> None:
-    """Make an empty MLflow database under another name and move it into place; the caller holds the lock."""
+    """Make an empty MLflow database under another name and move it into place; the caller holds the lock.
+
+    A draft that a crash leaves behind is thrown away, so it reaches the disk once, at its end: MLflow's migrations
+    commit more than a hundred times.
+    """
     if file.exists() and file.stat().st_size > 0:
         return
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
 
     draft = file.with_name(file.name + ".new")
     for leftover in (draft, draft.with_name(draft.name + "-journal")):
         leftover.unlink(missing_ok=True)
-    store: Any = SqlAlchemyStore(f"sqlite:///{draft}", str(artifact_root))
+    event.listen(Engine, "connect", _unsynchronised)
+    try:
+        store: Any = SqlAlchemyStore(f"sqlite:///{draft}", str(artifact_root))
+    finally:
+        event.remove(Engine, "connect", _unsynchronised)
     store.engine.dispose()
+    with open(draft, "rb+") as written:
+        os.fsync(written.fileno())
     os.replace(draft, file)
+
+
+def _unsynchronised(connection: Any, record: object) -> None:
+    connection.execute("pragma synchronous = off")
+    connection.execute("pragma journal_mode = memory")
 
 
 def _check(uri: str, file: Path) -> None:

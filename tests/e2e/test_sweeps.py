@@ -17,6 +17,7 @@ from labkit.tracking.reading import RunRow, artifact, runs
 from labkit.tracking.store import default_store
 
 QUICK = ("trainer.epochs=1", "trainer.threads=1")
+JOBS = ("optimizer.lr=0.1,0.01", "seed=0,1", "trainer.precision=float64")
 SEARCH = (
     "-m",
     *QUICK,
@@ -51,8 +52,7 @@ def launched(process: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     found = {}
     for launcher in ("population", "basic"):
         folder = tmp_path_factory.mktemp(launcher)
-        words = (f"hydra/launcher={launcher}", "optimizer.lr=0.1,0.01", "seed=0,1", "trainer.precision=float64")
-        found[launcher] = process("-m", *QUICK, *words, cwd=folder), folder
+        found[launcher] = process("-m", *QUICK, *JOBS, f"hydra/launcher={launcher}", cwd=folder), folder
     return found
 
 
@@ -106,14 +106,14 @@ def test_a_multirun_ends_in_a_leaderboard_and_a_page(launched: dict[str, tuple[A
 # --- a grid with a memory
 
 
-def test_finished_jobs_are_skipped(process: Any, tmp_path: Path) -> None:
-    first = process("-m", *QUICK, "optimizer.lr=0.1,0.01", cwd=tmp_path)
-    assert first.code == 0, first.err
-    again = process("-m", *QUICK, "optimizer.lr=0.1,0.01", cwd=tmp_path)
-    assert "2 of 2 jobs were finished before" in again.out
+def test_finished_jobs_are_skipped(launched: dict[str, tuple[Any, Path]], process: Any) -> None:
+    _, folder = launched["population"]
+    again = process("-m", *QUICK, *JOBS, cwd=folder)
+    assert again.code == 0, again.err
+    assert "4 of 4 jobs were finished before" in again.out
     assert re.search(r"^ *2 ", again.out, re.M), "the leaderboard has them"
-    assert len(children(tmp_path)) == 2
-    assert len(parents(tmp_path)) == 1, "the same sweep goes on under its parent"
+    assert len(children(folder)) == 4
+    assert len(parents(folder)) == 1, "the same sweep goes on under its parent"
 
 
 @pytest.mark.slow
@@ -200,18 +200,23 @@ def test_a_search_leaves_a_table_and_a_page(searched: tuple[Any, Path]) -> None:
     assert (folder / "mlruns/reports/tiny.html").exists()
 
 
-def test_a_search_that_is_done_does_nothing(searched: tuple[Any, Path], process: Any) -> None:
+def test_a_search_that_is_done_does_nothing(
+    searched: tuple[Any, Path], labkit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, folder = searched
     before = rows_in(folder)
-    answer = process(*SEARCH, cwd=folder)
+    monkeypatch.chdir(folder)
+    answer = labkit(*SEARCH)
     assert answer.code == 0, answer.err
     assert rows_in(folder) == before
 
 
-def test_a_changed_space_is_refused_with_the_difference(searched: tuple[Any, Path], process: Any) -> None:
-    _, folder = searched
+def test_a_changed_space_is_refused_with_the_difference(
+    searched: tuple[Any, Path], labkit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(searched[1])
     changed = [word.replace("1e-4,1e-1", "1e-5,1e-1") for word in SEARCH]
-    answer = process(*changed, cwd=folder)
+    answer = labkit(*changed)
     assert answer.code == 2
     assert "tiny" in answer.err
     assert "loss.l2 was 0.0001..0.1 (log), is 1e-05..0.1 (log)" in answer.err

@@ -258,30 +258,24 @@ def test_a_writer_that_dies_is_told_and_its_runs_are_ended(store: tuple[str, Pat
     assert "writer died" in row["tags"]["mlflow.note.content"]
 
 
-def test_settled_values_are_in_the_store(tmp_path: Path) -> None:
-    """A worker process stays open between its jobs; whoever started it reads the store meanwhile."""
+def test_a_worker_settles_between_its_jobs(tmp_path: Path) -> None:
+    """Whoever started it reads the store meanwhile; a loss is told once, and the next job is not blamed for it."""
     uri, root = default_store(tmp_path)
     with Tracker(uri, root) as tracker:
         tracker.settle()  # nothing was asked of it: no store is made
         assert list(tmp_path.iterdir()) == []
-        run = tracker.start_run("kth", "first")
-        run.log(1, {"val/loss": 0.5})
-        run.finish("FINISHED")
+        first = tracker.start_run("kth", "first")
+        first.log(1, {"val/loss": 0.5})
+        first.finish("FINISHED")
         tracker.settle()
         (row,) = runs(uri)
         assert (row["status"], row["metrics"]) == ("FINISHED", {"val/loss": 0.5})
-
-
-def test_settling_tells_a_loss_once(tmp_path: Path) -> None:
-    """The next job of the same process is not blamed for it."""
-    uri, root = default_store(tmp_path)
-    with Tracker(uri, root) as tracker:
-        run = tracker.start_run("kth", "first")
-        run.artifact_file(tmp_path / "missing.txt")
-        run.finish("FINISHED")
+        second = tracker.start_run("kth", "second")
+        second.artifact_file(tmp_path / "missing.txt")
+        second.finish("FINISHED")
         with pytest.raises(TrackingError, match="missing"):
             tracker.settle()
-        second = tracker.start_run("kth", "second")
-        second.finish("FINISHED")
+        third = tracker.start_run("kth", "third")
+        third.finish("FINISHED")
         tracker.settle()
-        assert [row["status"] for row in runs(uri)] == ["FAILED", "FINISHED"]
+        assert [row["status"] for row in runs(uri)] == ["FINISHED", "FAILED", "FINISHED"]
