@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from labkit.labs.command import Ran
 from labkit.labs.part import Claim
-from labkit.labs.rows import Rows, diagnoses
+from labkit.labs.rows import Rows, diagnoses, wall_seconds
 from labkit.labs.table import to_csv, to_markdown
 from labkit.labs.verdict import Verdict
 from labkit.tasks import provenance, session
@@ -33,8 +33,9 @@ class Record:
     Attributes:
         row: its run.
         verdicts: its claims.
-        steps: by name: `command`, `code`, `seconds` of wall time and of `training`, `run_ids`, those of them that
-            opened the test set (`tested`), and what they said at their ends (`diagnoses`).
+        steps: by name: `command`, `code`, `seconds` of wall time (of the call, or of its runs where earlier calls
+            trained them), seconds of `training`, `run_ids`, those of them that opened the test set (`tested`), and
+            what they said at their ends (`diagnoses`).
     """
 
     row: Mapping[str, Any]
@@ -147,7 +148,7 @@ def _step(step: Ran) -> dict[str, Any]:
     return {
         "command": " ".join(["labkit", *step.words]),
         "code": step.code,
-        "seconds": step.seconds,
+        "seconds": max(step.seconds, wall_seconds(step.rows)),
         "training": sum(row["metrics"].get("time/seconds", 0.0) for row in step.rows),
         "run_ids": [row["run_id"] for row in step.rows],
         "tested": [row["run_id"] for row in step.rows if any(name.startswith("test/") for name in row["metrics"])],

@@ -29,14 +29,12 @@ class Shown:
         title: what it is.
         record: the newest in the largest profile that it ran in.
         tested: all its runs that ever opened the test set, those of other profiles and of earlier definitions included.
-        seconds: by step, the longest wall time of a call with this definition: a later one may only have skipped.
     """
 
     name: str
     title: str
     record: Record
     tested: frozenset[str]
-    seconds: Mapping[str, float]
 
     @property
     def command(self) -> str:
@@ -53,9 +51,7 @@ def shown(name: str, title: str, records: Iterable[Record]) -> list[Shown]:
     found = []
     for own in (by_given[given] for given in sorted(by_given)):
         best = max(own, key=lambda record: (PROFILES.index(record.profile), record.row["start_time"]))
-        same = [record for record in own if record.definition == best.definition]
-        seconds = {step: max(one.steps[step]["seconds"] for one in same if step in one.steps) for step in best.steps}
-        found.append(Shown(name, title, best, frozenset().union(*(one.tested for one in own)), seconds))
+        found.append(Shown(name, title, best, frozenset().union(*(one.tested for one in own))))
     return found
 
 
@@ -73,7 +69,7 @@ def page(parts: Sequence[Shown], absent: Sequence[str], unverified: Mapping[str,
         f"Written by `{command}` from the records of the parts in the store. Shares are in per cent; mean ± sample "
         "standard deviation over n seeds. A band is a claim about the world: outside it a part ends with exit code 1. "
         "A goal is only reported. Differences are paired by seed, with their 95% interval (Student's t). Training is "
-        "the sum over runs, wall the longest call of every step.",
+        "the sum over runs, wall the time in which a step's runs were under way, or that of its call where longer.",
         "\n".join(f"- {line}" for line in _facts(parts, unverified)),
         write.markdown_table(PART_HEADS, [_overview(part) for part in parts], right=RIGHT),
     ]
@@ -112,8 +108,8 @@ def _sizes(part: Shown) -> list[str]:
     """Runs, openings of the test set, seconds of training and of wall time."""
     steps = part.record.steps.values()
     runs = len({run_id for step in steps for run_id in step["run_ids"]})
-    training = sum(step["training"] for step in steps)
-    return [str(runs), str(len(part.tested)), duration(training), duration(sum(part.seconds.values()))]
+    training, wall = (sum(step[kind] for step in steps) for kind in ("training", "seconds"))
+    return [str(runs), str(len(part.tested)), duration(training), duration(wall)]
 
 
 def _part(part: Shown) -> Iterator[str]:
@@ -131,7 +127,7 @@ def _part(part: Shown) -> Iterator[str]:
     if record.verdicts:
         lines = [_claim(verdict, record.profile) for verdict in record.verdicts]
         yield write.markdown_table(CLAIM_HEADS, lines, right=RIGHT)
-    steps = [_step(name, step, part.seconds[name]) for name, step in record.steps.items()]
+    steps = [_step(name, step) for name, step in record.steps.items()]
     yield write.markdown_table(STEP_HEADS, steps, right=RIGHT)
     said = [f"- {name}: {sentence}" for name, step in record.steps.items() for sentence in step["diagnoses"]]
     if said:
@@ -156,7 +152,8 @@ def _claim(verdict: Verdict, profile: str) -> list[str]:
     ]
 
 
-def _step(name: str, step: Mapping[str, Any], seconds: float) -> list[str]:
+def _step(name: str, step: Mapping[str, Any]) -> list[str]:
     failed = f" (exit code {step['code']})" if step["code"] else ""
     runs, tested = (str(len(step[key])) for key in ("run_ids", "tested"))
-    return [name + failed, f"`{step['command']}`", runs, duration(step["training"]), duration(seconds), tested]
+    training, wall = (duration(step[kind]) for kind in ("training", "seconds"))
+    return [name + failed, f"`{step['command']}`", runs, training, wall, tested]

@@ -19,6 +19,16 @@ def matching(rows: Rows, where: Mapping[str, Any], stage: str | None = None) -> 
     return [row for row in kept if all(_has(row["params"].get(key), value) for key, value in where.items())]
 
 
+def wall_seconds(rows: Rows) -> float:
+    """Seconds in which at least one of these runs was under way, whenever that was; open ends do not count."""
+    spans = sorted((row["start_time"], row["end_time"]) for row in rows if row["end_time"] is not None)
+    total, last = 0, 0
+    for start, end in spans:
+        total += max(0, end - max(start, last))
+        last = max(last, end)
+    return total / 1000
+
+
 def best(rows: Rows, metric: str, maximise: bool | None = None) -> Rows:
     """All runs of the best setting by the mean of `metric` over seeds, those without a result included.
 

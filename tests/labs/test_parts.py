@@ -11,7 +11,7 @@ import pytest
 from labkit.compose import CONF
 from labkit.config import ConfigError
 from labkit.labs.part import PROFILES, Claim, Lab, Part, Reference, names, read
-from labkit.labs.rows import matching, winner
+from labkit.labs.rows import matching, wall_seconds, winner
 from labkit.labs.table import to_csv, to_markdown
 from labkit.labs.verdict import Verdict, within
 from labkit.labs.verdict import verdict as judge
@@ -197,6 +197,19 @@ def test_pairs_of_different_numbers_of_seeds_are_compared_on_those_they_share() 
     more = [*ROWS, row("a2", 2, 0.9, 0.6, model="residual", optimizer__lr="0.01")]
     found = verdict(claim(where={"model": "residual"}, against={"model": "standard"}, full=[-1, 0]), more, "full")
     assert (found.n, found.tried, found.holds) == (2, 2, True)
+
+
+@pytest.mark.parametrize(
+    ("spans", "seconds"),
+    [
+        ([], 0),
+        ([(1000, 4000)], 3),
+        ([(1000, 4000), (1000, 4000), (2000, 3000)], 3),  # members of a population
+        ([(9000, 9500), (1000, 4000), (3000, 5000), (2000, None)], 4.5),  # two calls, and a run without an end
+    ],
+)
+def test_wall_time_counts_overlaps_once(spans: list[tuple[int, int | None]], seconds: float) -> None:
+    assert wall_seconds([{"start_time": start, "end_time": end} for start, end in spans]) == seconds
 
 
 def test_tables_say_what_was_found() -> None:
