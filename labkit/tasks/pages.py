@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from labkit.report.page import page
 from labkit.tasks import provenance
 
 _CURVES = 12  # members in the figure of learning curves; more cannot be told apart
+_OF_ONE = ["lr", *(f"{part}/{metric}" for part in ("train", "val") for metric in ("cost", "loss", "accuracy"))]
 
 
 def search_page(config: DictConfig, study: str, table: SearchTable, rows: Sequence[Any], tracker: Any) -> str:
@@ -63,12 +64,26 @@ def _label(entry: Any) -> str:
 
 
 def _curves(members: Sequence[tuple[str, str]], tracker: Any) -> list[tuple[str, Any]]:
+    """All curves of the one setting there is, else those of several settings over one another."""
     shown = members[:_CURVES]
     if not shown:
         return []
-    histories = tracker.histories([run_id for run_id, _ in shown], ["val/accuracy", "train/loss"])
+    if len(members) == 1:
+        ((run_id, label),) = members
+        (history,) = tracker.histories([run_id], _OF_ONE)
+        return [(f"Learning curves of run {run_id[:8]}.", report.learning_curves(_by_step(history), label))]
+    histories = tracker.histories([run_id for run_id, _ in shown], ["val/accuracy", "train/loss", "val/loss"])
+    loss = "train/loss" if any(history.get("train/loss") for history in histories) else "val/loss"
     drawn = [Member(label, history) for (_, label), history in zip(shown, histories, strict=True)]
-    return [(f"Learning curves of the best {len(drawn)}.", report.member_curves(drawn))]
+    return [(f"Learning curves of the best {len(drawn)}.", report.member_curves(drawn, "", ("val/accuracy", loss)))]
+
+
+def _by_step(curves: Mapping[str, Sequence[tuple[int, float]]]) -> list[tuple[int, dict[str, float]]]:
+    rows: dict[int, dict[str, float]] = {}
+    for key, curve in curves.items():
+        for step, value in curve:
+            rows.setdefault(step, {})[key] = value
+    return sorted(rows.items())
 
 
 def _page(
