@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from labkit.engine.evaluate import Evaluation, chunk_size, classify, evaluate
+from labkit.engine.memory import keep_freed_memory
 from labkit.engine.population import Population, Stepper
 from labkit.engine.recipe import Recipe
 from labkit.engine.state import Row
@@ -80,6 +81,7 @@ def train(recipes: Sequence[Recipe], parts: Parts, observe: Observer = lambda pr
     Raises:
         ConfigError: the recipes do not share one structure, or trainer and schedule contradict each other.
     """
+    keep_freed_memory()
     population = Population(recipes, parts)
     threads = population.trainer.chosen_threads(work_per_step(population))
     previous = torch.get_num_threads()

@@ -1,0 +1,35 @@
+"""Freed blocks stay with the process, so a step like the one before gets no new pages from the system."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+COUNT = """
+import resource, sys
+import torch
+from labkit.engine.memory import keep_freed_memory
+
+torch.set_num_threads(1)
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+def step():
+    blocks = [torch.ones(2**20) for _ in range(3)]  # 4 MiB each, as the activations of a convolution
+for _ in range(3):
+    step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
+def test_a_repeated_step_faults_no_pages() -> None:
+    def faults(word: str) -> int:
+        done = subprocess.run([sys.executable, "-c", COUNT, word], capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    assert faults("keep") < 100 < faults("leave")
