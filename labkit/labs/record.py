@@ -48,11 +48,6 @@ class Record:
         return str(self.row["params"]["profile"])
 
     @property
-    def definition(self) -> str:
-        """The hash of what it runs."""
-        return str(self.row["tags"][DEFINITION])
-
-    @property
     def given(self) -> str:
         """The words that gave it another data set than its own; empty where none did."""
         return str(self.row["tags"].get(GIVEN, ""))
