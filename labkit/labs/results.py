@@ -97,7 +97,7 @@ def _overview(part: Shown) -> list[str]:
     return [
         f"{part.name} ({part.record.given})" if part.record.given else part.name,
         part.record.profile,
-        f"{sum(judged)} of {len(judged)} hold",
+        f"{sum(judged)} of {len(judged)} hold" if judged else write.NOTHING,
         f"{sum(goals)} of {len(goals)} reached" if goals else write.NOTHING,
         *_sizes(part),
         f"`{part.command}`",

@@ -52,7 +52,7 @@ def hardware() -> str:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
-    return f"{platform.machine()}, {cores} cores{gpu}"
+    return f"{platform.machine()}, {cores} core{'' if cores == 1 else 's'}{gpu}"
 
 
 def process() -> str:
