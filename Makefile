@@ -56,10 +56,10 @@ ui: setup ## open MLflow's UI on the store under mlruns/, on this machine only
 	$(BIN)/python -m labkit.tracking.ui
 
 test: setup ## the test suite: no network, no data files
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-full: $(FULL_READY) ## also the slow tests, each launcher, PostgreSQL, and real data where LABKIT_DATA is set
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m pytest -m "slow or real_data"
 
 lint: setup ## ruff: style and format
