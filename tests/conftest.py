@@ -30,11 +30,6 @@ def files_in(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The folders with the longest files first, so that two workers end at about the same time."""
-    items.sort(key=lambda item: item.path.parent.name not in ("e2e", "tracking", "labs", "conf"))
-
-
 @pytest.fixture(autouse=True, scope="module")
 def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
     """Tensors of the layers below the tasks are small in tests: a second thread only waits for the first."""

@@ -75,7 +75,7 @@ def _curves(members: Sequence[tuple[str, str]], tracker: Any) -> list[tuple[str,
     histories = tracker.histories([run_id for run_id, _ in shown], ["val/accuracy", "train/loss", "val/loss"])
     loss = "train/loss" if any(history.get("train/loss") for history in histories) else "val/loss"
     drawn = [Member(label, history) for (_, label), history in zip(shown, histories, strict=True)]
-    return [(f"Learning curves of the best {len(drawn)}.", report.member_curves(drawn, "", ("val/accuracy", loss)))]
+    return [(f"Learning curves of the best {len(drawn)}.", report.member_curves(drawn, metrics=("val/accuracy", loss)))]
 
 
 def _by_step(curves: Mapping[str, Sequence[tuple[int, float]]]) -> list[tuple[int, dict[str, float]]]:

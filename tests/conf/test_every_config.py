@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import importlib
 from functools import cache
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -137,8 +136,8 @@ def test_a_sweep_composes_as_a_multirun(sweep: str) -> None:
     rows = spaces.corners(spaces.space(overrides, {})) if stages is not None else grid(overrides)
     assert len(rows) > 1
     endings = [stage.get("overrides") or [] for stage in (stages or {"": {}}).values()]
-    for words, ending in zip_longest((rows[0], rows[-1]), endings, fillvalue=[]):
-        resolved(compose([f"sweeps={sweep}", *words, *ending]))
+    for index in range(max(2, len(endings))):  # the first and the last row in turn, each with an ending
+        resolved(compose([f"sweeps={sweep}", *rows[-(index % 2)], *endings[index % len(endings)]]))
 
 
 def test_memberwise_keys_exist_and_are_numbers() -> None:
