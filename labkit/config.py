@@ -14,9 +14,9 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 Count = Annotated[int, Field(ge=1, strict=True)]
 Natural = Annotated[int, Field(ge=0, strict=True)]
@@ -63,6 +63,8 @@ CONSTRUCTORS: dict[str, dict[str, tuple[str, ...]]] = {
         "labkit.labs.report": ("report",),
     },
 }
+
+T = TypeVar("T")
 
 # Numbers that may differ between the members of one population; every other key is structural and splits groups.
 MEMBERWISE = frozenset(
@@ -163,6 +165,14 @@ def _schema(group: str, constructor: Callable[..., Any]) -> tuple[type[BaseModel
     return create_model(group, __config__=ConfigDict(extra=extra, arbitrary_types_allowed=True), **fields), fields
 
 
+def made(kind: type[T], value: Any, where: str) -> T:
+    """A dataclass of pydantic's from plain values out of a file; raises ConfigError, which says `where`."""
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        raise ConfigError(first_problem(error, where, kind)) from None
+
+
 def first_problem(error: ValidationError, where: str, valid: Any) -> str:
     """One sentence for the first thing pydantic found: key, what came, what was expected."""
     names = list(valid if isinstance(valid, Mapping) else inspect.signature(valid).parameters)
@@ -198,6 +208,9 @@ _WORDS = {  # pydantic's wording -> ours
     "a valid boolean": "true or false",
     "a valid list": "a list",
     "a valid dictionary": "a mapping",
+    "a dictionary or an instance of": "the keys of",
+    "List should have ": "",
+    " after validation, not 0": "",
 }
 
 

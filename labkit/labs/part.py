@@ -7,13 +7,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from omegaconf import OmegaConf
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
 
-from labkit.config import ConfigError, Count, first_problem, nearest
+from labkit.config import ConfigError, Count, made, nearest
 from labkit.preprocess.prepare import Kind
 
 Profile = Literal["smoke", "quick", "full"]
@@ -21,7 +21,6 @@ PROFILES: tuple[Profile, ...] = ("smoke", "quick", "full")
 Band = tuple[float | None, float | None]  # lowest and highest value; None: no limit
 _STRICT: Any = {"extra": "forbid"}
 _CHOOSES = "^(val|train|grad_l1|time)/"  # what a row may be chosen by: nothing of the test set
-T = TypeVar("T")
 
 
 @checked(frozen=True, kw_only=True, config=_STRICT)
@@ -114,6 +113,11 @@ class Claim:
         """The band in a profile."""
         found: Band | None = getattr(self, profile)
         return found
+
+    @property
+    def of_smoke_alone(self) -> bool:
+        """Whether it is held against something in the smoke profile only."""
+        return self.smoke is not None and (self.quick, self.full, self.goal) == (None, None, None)
 
     @property
     def paired(self) -> bool:
@@ -225,22 +229,15 @@ def _part(content: Any, where: str) -> Part:
         if isinstance(plain.get("steps"), Mapping):
             plain["steps"] = {key: _step(step, f"{where}.steps.{key}") for key, step in plain["steps"].items()}
         if isinstance(plain.get("claims"), list):
-            plain["claims"] = [_made(Claim, claim, f"{where}.claims[{i}]") for i, claim in enumerate(plain["claims"])]
-    return _made(Part, plain, where)
+            plain["claims"] = [made(Claim, claim, f"{where}.claims[{i}]") for i, claim in enumerate(plain["claims"])]
+    return made(Part, plain, where)
 
 
 def _step(content: Any, where: str) -> Step:
     plain = dict(content) if isinstance(content, Mapping) else content
     if isinstance(plain, dict) and isinstance(plain.get("takes"), list):
-        plain["takes"] = [_made(Reference, one, f"{where}.takes[{i}]") for i, one in enumerate(plain["takes"])]
-    return _made(Step, plain, where)
-
-
-def _made(kind: type[T], value: Any, where: str) -> T:
-    try:
-        return TypeAdapter(kind).validate_python(value)
-    except ValidationError as error:
-        raise ConfigError(first_problem(error, where, kind)) from None
+        plain["takes"] = [made(Reference, one, f"{where}.takes[{i}]") for i, one in enumerate(plain["takes"])]
+    return made(Step, plain, where)
 
 
 def _check(lab: Lab, name: str, where: str) -> None:

@@ -129,9 +129,11 @@ class Course:
             yield from (word(key, value) for key, value in winner(reference, rows).items())
 
     def asked(self, part: Part) -> Iterator[Claim]:
-        """The claims that mean something: on embedded data those with a band of their own; bands of the lab's own data
-        say nothing about another's."""
+        """The claims that mean something: on embedded data those with a band of their own, elsewhere those that are not
+        about embedded data alone; bands of the lab's own data say nothing about another's."""
         for claim in part.claims:
+            if claim.of_smoke_alone and self.profile != "smoke":
+                continue
             if self.data and not claim.any_data:
                 yield replace(claim, **_OF_THE_LAB)
             elif self.profile != "smoke":

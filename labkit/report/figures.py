@@ -31,15 +31,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from labkit.report.published import Published
+
 __all__ = ["History", "confusion_matrix", "first_broken", "gradient_norms", "learning_curves", "range_test", "render"]
 
 History = Sequence[tuple[int, Mapping[str, float]]]
 
-_PANELS = (  # metric, its name in a reference file, axis label
-    ("cost", "cost", "cost with L2 (nats per sample)"),
-    ("loss", "loss", "loss (nats per sample)"),
-    ("accuracy", "acc", "accuracy (share of samples)"),
-)
+_PANELS = {  # metric: axis label
+    "cost": "cost with L2 (nats per sample)",
+    "loss": "loss (nats per sample)",
+    "accuracy": "accuracy (share of samples)",
+}
 _PARTS = (("train", "train", TRAIN), ("val", "validation", VALIDATION))
 
 
@@ -53,16 +55,18 @@ def first_broken(history: History) -> int | None:
     return next((step for step, metrics in history if not all(map(math.isfinite, metrics.values()))), None)
 
 
-def _panel(axes: Axes, history: History, metric: str, label: str, curves: Mapping[str, Any]) -> None:
+def _panel(axes: Axes, history: History, metric: str, label: str, published: Published | None) -> None:
     values: list[float] = []
     for part, name, colour in _PARTS:
-        steps, series = _series(history, f"{part}/{metric}")
+        key: Any = f"{part}/{metric}"
+        steps, series = _series(history, key)
         values += series
         if steps:
             axes.plot(steps, series, color=colour, label=name, marker="o", markersize=3 if len(steps) <= 30 else 0)
-        if part in curves:
-            points = np.asarray(curves[part], dtype=float)
-            axes.plot(points[:, 0], points[:, 1], "--", color=colour, linewidth=1, label=f"{name}, reference")
+        if published and key in published.curves:
+            axes.plot(
+                *zip(*published.curves[key], strict=True), "--", color=colour, linewidth=1, label=f"{name}, published"
+            )
     steps, series = _series(history, f"test/{metric}")
     if steps:
         axes.plot(steps, series, "D", color=TEST, markersize=5, label="test", clip_on=False)
@@ -77,21 +81,19 @@ def _panel(axes: Axes, history: History, metric: str, label: str, curves: Mappin
         axes.text(0.5, 0.5, "not evaluated", transform=axes.transAxes, ha="center", color=RATE)
 
 
-def learning_curves(history: History, title: str, reference: Mapping[str, Any] | None = None) -> Figure:
+def learning_curves(history: History, title: str, published: Published | None = None) -> Figure:
     """Cost, loss and accuracy against the update step, the learning rate behind the accuracy on its own axis.
 
     Args:
         history: (updates done, metrics) rows; a metric that a row lacks is left out of its curve.
         title: what was run.
-        reference: published curves, drawn dashed: `{"source": str, "curves": {"cost" | "loss" | "acc": {"train" |
-            "val": [[step, value], ...]}}}`.
+        published: curves of somebody else's, drawn dashed.
     """
     with style():
         figure = blank(11, 4.0, title)
         panels = figure.subplots(1, 3)
-        curves = (reference or {}).get("curves", {})
-        for axes, (metric, published, label) in zip(panels, _PANELS, strict=True):
-            _panel(axes, history, metric, label, curves.get(published, {}))
+        for axes, (metric, label) in zip(panels, _PANELS.items(), strict=True):
+            _panel(axes, history, metric, label, published)
             plain_numbers(axes.xaxis, integer=True)
             plain_numbers(axes.yaxis)
             if len(history) > 1:
@@ -105,8 +107,8 @@ def learning_curves(history: History, title: str, reference: Mapping[str, Any] |
         figure.legend(
             [handles[name] for name in order], order, loc="lower center", bbox_to_anchor=(0.5, 0.035), ncols=len(order)
         )
-        if reference and reference.get("source"):
-            note = textwrap.shorten(f"reference: {reference['source']}", 190, placeholder=" ...")
+        if published:
+            note = textwrap.shorten(f"published: {published.source}", 190, placeholder=" ...")
             figure.text(0.5, 0.01, note, ha="center", fontsize=7, color="#555555")
         margins(figure, 0.65, 0.75, 0.5, 0.95, gap=0.75)
     return figure

@@ -14,6 +14,7 @@ from labkit import report
 from labkit.report import Leaderboard, Member, PageFigure, SearchTable, StudyPage
 from labkit.report.cells import parameter
 from labkit.report.page import page
+from labkit.report.published import published
 from labkit.tasks import provenance
 
 _CURVES = 12  # members in the figure of learning curves; more cannot be told apart
@@ -31,7 +32,7 @@ def search_page(config: DictConfig, study: str, table: SearchTable, rows: Sequen
             figures.append((caption, figure))
     named = [(part.stage.name, entry) for part in table.parts for entry in part.entries if entry.rank]
     members = [(entry.run_ids[0], f"{stage} {entry.rank}: {_label(entry)}") for stage, entry in named]
-    figures += _curves(members, tracker)
+    figures += _curves(config, members, tracker)
     facts = {"answer": report.headline(table), "stages": report.search_page_stages(table)}
     return _page(config, study, report.search_page_table(table), rows, figures, facts)
 
@@ -39,7 +40,7 @@ def search_page(config: DictConfig, study: str, table: SearchTable, rows: Sequen
 def board_page(config: DictConfig, study: str, board: Leaderboard, rows: Sequence[Any], tracker: Any) -> str:
     """The page of a grid."""
     members = [(entry.run_ids[0], _label(entry)) for entry in board.entries if entry.run_ids and entry.rank]
-    return _page(config, study, report.board_page_table(board), rows, _curves(members, tracker), {})
+    return _page(config, study, report.board_page_table(board), rows, _curves(config, members, tracker), {})
 
 
 def question(config: DictConfig) -> str:
@@ -63,7 +64,7 @@ def _label(entry: Any) -> str:
     return " ".join(f"{key.rpartition('.')[2]} {parameter(value)}" for key, value in entry.params.items()) or entry.name
 
 
-def _curves(members: Sequence[tuple[str, str]], tracker: Any) -> list[tuple[str, Any]]:
+def _curves(config: DictConfig, members: Sequence[tuple[str, str]], tracker: Any) -> list[tuple[str, Any]]:
     """All curves of the one setting there is, else those of several settings over one another."""
     shown = members[:_CURVES]
     if not shown:
@@ -71,7 +72,8 @@ def _curves(members: Sequence[tuple[str, str]], tracker: Any) -> list[tuple[str,
     if len(members) == 1:
         ((run_id, label),) = members
         (history,) = tracker.histories([run_id], _OF_ONE)
-        return [(f"Learning curves of run {run_id[:8]}.", report.learning_curves(_by_step(history), label))]
+        beside = published(config.tracker.published)
+        return [(f"Learning curves of run {run_id[:8]}.", report.learning_curves(_by_step(history), label, beside))]
     histories = tracker.histories([run_id for run_id, _ in shown], ["val/accuracy", "train/loss", "val/loss"])
     loss = "train/loss" if any(history.get("train/loss") for history in histories) else "val/loss"
     drawn = [Member(label, history) for (_, label), history in zip(shown, histories, strict=True)]

@@ -23,6 +23,7 @@ from labkit.models.network import layers
 from labkit.preprocess.plane import plane
 from labkit.preprocess.prepare import Parts, Preprocess, prepare
 from labkit.preprocess.split import split
+from labkit.report.published import published
 from labkit.tasks.identity import config_hash, data_key, shape
 from labkit.tracking.settings import Paths, Tracking
 
@@ -122,6 +123,7 @@ def plan(
     network = parts_of["model"].build(parts.shape, Sizing(parts.n_classes, facts.tokens))
     _check_validation(plain, trainer, parts)
     _check_animation(parts_of["tracker"], parts, facts)
+    published(parts_of["tracker"].published)
     strengths: Preprocess = parts_of["preprocess"]
     recipe = Recipe(
         network=network,

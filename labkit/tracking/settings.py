@@ -17,12 +17,15 @@ class Tracking:
         enabled: whether the run is recorded.
         figures: whether its figures are drawn; `auto`: unless it is one of many, a job of a multirun.
         weights: whether its final weights are kept; `auto`: likewise.
+        published: curves of somebody else's run, drawn dashed in its learning curves: a name that labkit has curves
+            for (`kth_figure_3`) or a YAML file of your own; see `labkit.report.published`.
         animation: whether its decision regions over the epochs are kept as a GIF; only for samples with two features.
     """
 
     enabled: Flag = True
     figures: Literal["auto"] | Flag = "auto"
     weights: Literal["auto"] | Flag = "auto"
+    published: str | None = None
     animation: Flag = False
 
     def __post_init__(self) -> None:

@@ -122,9 +122,9 @@ def test_another_data_set_is_taken_where_it_fits(call: Any) -> None:
 
 @pytest.mark.parametrize(
     ("profile", "data", "bands"),
-    [("smoke", (), [(0.4, 1), (0.4, 1)]), ("smoke", ("data=own",), [(0.4, 1), None])],
+    [("smoke", (), [(0.4, 1), (0.4, 1)]), ("smoke", ("data=own",), [(0.4, 1), None]), ("full", (), [])],
 )
-def test_of_another_data_set_only_claims_about_any_are_judged(
+def test_what_is_asked_of_another_data_set_and_of_another_profile(
     profile: str, data: tuple[str, ...], bands: list[Any], call: Any, tmp_path: Path
 ) -> None:
     asked = Course(profile, tmp_path, (), data).asked(read(tmp_path / "labs", "own").parts["first"])

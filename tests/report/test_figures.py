@@ -13,15 +13,11 @@ from PIL import Image
 
 from labkit.report.canvas import short
 from labkit.report.figures import confusion_matrix, gradient_norms, learning_curves, range_test, render
+from labkit.report.published import Published
 
 KEYS = [f"{part}/{metric}" for part in ("train", "val") for metric in ("cost", "loss", "accuracy")]
 HISTORY = [(100 * i, {key: 3.0 / (1 + i + j) for j, key in enumerate(KEYS)} | {"lr": 0.01 * i}) for i in range(11)]
-REFERENCE = {
-    "source": "a handout, figure 3",
-    "curves": {
-        name: {"train": [[0, 3.0], [100, 2.0]], "val": [[0, 3.1], [100, 2.5]]} for name in ("cost", "loss", "acc")
-    },
-}
+PUBLISHED = Published("a handout, figure 3", {key: [(0, 3.1), (100, 2.5)] for key in KEYS})  # type: ignore[misc]
 
 
 def png(figure) -> Image.Image:
@@ -48,13 +44,13 @@ def test_learning_curves_are_three_panels_and_a_twin_axis_with_the_exact_data():
     assert twin.get_zorder() < accuracy.get_zorder()
 
 
-def test_the_reference_is_dashed_and_named_in_the_legend_once():
-    figure = learning_curves(HISTORY, "kth/ex3", REFERENCE)
+def test_published_curves_are_dashed_and_named_in_the_legend_once():
+    figure = learning_curves(HISTORY, "kth/ex3", PUBLISHED)
     lines = {line.get_label(): line for line in figure.axes[1].lines}
-    assert lines["train, reference"].get_linestyle() == "--"
-    assert lines["validation, reference"].get_xydata().tolist() == [[0, 3.1], [100, 2.5]]
+    assert lines["train, published"].get_linestyle() == "--"
+    assert lines["validation, published"].get_xydata().tolist() == [[0, 3.1], [100, 2.5]]
     names = [text.get_text() for text in figure.legends[0].get_texts()]
-    expected = ["train", "train, reference", "validation", "validation, reference", "learning rate (right axis)"]
+    expected = ["train", "train, published", "validation", "validation, published", "learning rate (right axis)"]
     assert names == expected
     assert any("a handout, figure 3" in text.get_text() for text in figure.texts)
     png(figure)
