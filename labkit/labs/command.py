@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 import traceback
@@ -13,8 +14,10 @@ from labkit.config import ConfigError
 from labkit.labs.rows import Rows
 from labkit.notebook import sweep
 from labkit.tasks.dispatch import dispatch
-from labkit.tasks.plan import dataset, forget_data, resolved
+from labkit.tasks.plan import divided, forget_data, resolved
 from labkit.tracking.store import TrackingError
+
+MULTIRUN = "-m"
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,18 @@ def carried_out(words: Sequence[str], places: Sequence[str] = ()) -> Ran:
     return Ran(words, code, rows, time.perf_counter() - started)
 
 
+def written(words: Sequence[str]) -> str:
+    """The command line, as a shell takes it."""
+    return shlex.join(["labkit", *words])
+
+
 def check_data(words: Sequence[str]) -> None:
-    """Read the data set of a command; raises ConfigError where files of it are missing or wrong."""
-    dataset(resolved(compose(words)))
+    """Read the data set of a command; raises ConfigError where files of it are missing or wrong, or too few samples."""
+    divided(resolved(compose(words)))
 
 
 def _carried_out(words: Sequence[str]) -> tuple[Rows, int]:
+    words = [word for word in words if word != MULTIRUN]  # `sweep` is one
     if any(word.startswith("task=") for word in words):
         try:
             dispatch(compose(words), words)

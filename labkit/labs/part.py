@@ -120,6 +120,11 @@ class Claim:
         return self.smoke is not None and (self.quick, self.full, self.goal) == (None, None, None)
 
     @property
+    def about(self) -> tuple[str, ...]:
+        """The steps whose runs it is about."""
+        return (self.step,) if self.against_step is None else (self.step, self.against_step)
+
+    @property
     def paired(self) -> bool:
         """Whether it is about the difference of two rows."""
         return self.against is not None or self.against_step is not None

@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from labkit.labs.command import Ran
+from labkit.labs.command import Ran, written
 from labkit.labs.part import Claim
 from labkit.labs.rows import Rows, diagnoses, wall_seconds
 from labkit.labs.table import to_csv, to_markdown
@@ -141,7 +141,7 @@ def _by_id(tracker: Any, ids: Sequence[str], portion: int = 200) -> list[Any]:
 
 def _step(step: Ran) -> dict[str, Any]:
     return {
-        "command": " ".join(["labkit", *step.words]),
+        "command": written(step.words),
         "code": step.code,
         "seconds": max(step.seconds, wall_seconds(step.rows)),
         "training": sum(row["metrics"].get("time/seconds", 0.0) for row in step.rows),

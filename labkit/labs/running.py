@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from glob import glob
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from labkit.compose import CONF
 from labkit.config import NUMERICS_VERSION, ConfigError
-from labkit.labs.command import Ran, carried_out, check_data
+from labkit.labs.command import MULTIRUN, Ran, carried_out, check_data, written
 from labkit.labs.part import Claim, Lab, Part, Step, place
 from labkit.labs.record import earlier
 from labkit.labs.rows import Rows, winner
@@ -27,17 +31,20 @@ _OF_THE_LAB: dict[str, Any] = {
     **dict.fromkeys(("smoke", "quick", "full", "goal", "assignment", "published")),
     **dict.fromkeys(("source", "published_by"), ""),
 }
-_OF_DATA = ("experiment=", "sweeps=", "data=", "data.root=")  # words that say which data a command trains on
+_ASIDE = ("labs", "task", "help", "tracker", "paths", "hydra")  # folders of conf/
+_OF_DATA = ("experiment=", "sweeps=", "data", "~data")  # words that say which data a command trains on
 
 
 @cache
 def composed_of() -> str:
-    """A hash of every file that a configuration is composed of, and of the version of the numbers."""
-    files = sorted(file for file in CONF.rglob("*.yaml") if file.parent.name not in ("labs", "task", "help"))
-    content = hashlib.sha256(str(NUMERICS_VERSION).encode())
-    for file in files:
-        content.update(file.read_bytes())
-    return content.hexdigest()
+    """A hash of what the files say that configurations are composed of, and of the version of the numbers.
+
+    Left out are comments, and groups that do not say what is trained.
+    """
+    files = sorted(glob("**/*.yaml", root_dir=CONF, recursive=True))  # unlike Path.rglob it follows the link of sweeps/
+    trains = [file for file in files if file.partition("/")[0] not in _ASIDE]
+    said = {file: yaml.load((CONF / file).read_text(), yaml.CSafeLoader) for file in trains}
+    return hashlib.sha256(json.dumps([said, NUMERICS_VERSION]).encode()).hexdigest()
 
 
 @dataclass
@@ -81,7 +88,7 @@ class Course:
         return key in self.known
 
     def check_data(self, lab: Lab, name: str) -> None:
-        """Raise ConfigError where files of a data set that the part trains on are missing or wrong."""
+        """Raise ConfigError where a data set that the part trains on lacks files, or has too few samples."""
         if self.profile == "smoke" and not self.data:
             return  # embedded data
         part = lab.parts[name]
@@ -104,20 +111,20 @@ class Course:
             except ConfigError as error:
                 ran[key] = self._refused(part, step, error)
                 continue
-            print(f"\n--- {name}, step {number} of {len(steps)}: {key}\n    labkit {' '.join(words)}", flush=True)
+            print(f"\n--- {name}, step {number} of {len(steps)}: {key}\n    {written(words)}", flush=True)
             ran[key] = carried_out(words, self.everywhere)
             if ran[key].code == 2:
                 break
         rows = {key: done.rows for key, done in ran.items()}
         self.known[lab.name, name] = rows
-        found = [verdict(claim, rows, self.profile) for claim in self.asked(part) if claim.step in ran]
+        found = [verdict(claim, rows, self.profile) for claim in self.asked(part) if {*claim.about} <= steps.keys()]
         return Done(lab.name, name, ran, found, time.perf_counter() - started)
 
     def words(self, part: Part, step: Step, taken: Iterable[str] = ()) -> list[str]:
         """A step's command line; what it takes over is not known before it runs."""
         of_kind = part.accepts.words.get(self.kind, []) if part.accepts and self.kind else []
-        own = [word for word in step.run if word not in ("-m", "--multirun")]
-        return list(merged(own, taken, step.of_profile(self.profile), self.data, of_kind))
+        flag = [word for word in step.run[:1] if word == MULTIRUN]
+        return [*flag, *merged(step.run[len(flag) :], taken, step.of_profile(self.profile), self.data, of_kind)]
 
     def _taken(self, lab: Lab, name: str, step: Step, own: Mapping[str, Rows]) -> Iterator[str]:
         """The words that winners of earlier steps give."""

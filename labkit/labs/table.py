@@ -88,6 +88,8 @@ def number(claim: Claim, value: float) -> str:
 
 def verdict_words(verdict: Verdict) -> str:
     """What became of the claim. A question about a difference is answered by its 95% interval."""
+    if not verdict.run_ids:
+        return "FAILS: no such run"
     if verdict.holds is not None:
         return "holds" if verdict.holds else "FAILS"
     if not verdict.claim.paired or verdict.half_width is None:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, open_dict
 from labkit.compose import CONF
 from labkit.config import ConfigError, Flag, nearest
 from labkit.labs import record
-from labkit.labs.command import Ran
+from labkit.labs.command import Ran, written
 from labkit.labs.part import PROFILES, Lab, names, read
 from labkit.labs.rows import diagnoses
 from labkit.labs.running import Course, Done
@@ -57,6 +57,8 @@ def lab(*, dry_run: Flag = False) -> Callable[[DictConfig, Sequence[str]], None]
 
 def chosen(name: str, part: str | None) -> list[tuple[Lab, str]]:
     """The parts that are asked for, with their labs; raises ConfigError."""
+    if name == ALL and part not in (None, ALL):
+        raise ConfigError(f"part: lab=all is every part of every lab, expected no part or {ALL}, got {part!r}.")
     if name == ALL:
         return [(one, key) for one in (read(LABS, each) for each in names(LABS)) for key in one.parts]
     found = read(LABS, name)
@@ -118,7 +120,7 @@ def announce(course: Course, order: Sequence[tuple[Lab, str]]) -> None:
         time = f", about {duration(60 * expected)} on two cores" if expected else ""
         print(f"{lab.name} {name}: {lab.parts[name].title} (profile {course.profile}{time})")
         for key, step in lab.parts[name].of_profile(course.profile).items():
-            print(f"  {key:<20} labkit {' '.join(course.words(lab.parts[name], step))}")
+            print(f"  {key:<20} {written(course.words(lab.parts[name], step))}")
             for one in step.takes:
                 print(f"  {'':<20} + {', '.join(one.keys)} of {' and '.join(one.steps)}: {one.rule} {one.metric}")
         for earlier in lab.needed(name, course.profile):
@@ -134,7 +136,7 @@ def carry_out(course: Course, lab: Lab, part: str, config: DictConfig) -> Done:
     try:
         course.check_data(lab, part)
     except ConfigError as error:
-        hint = "" if course.profile == "smoke" else " (profile=smoke needs no files)"
+        hint = "" if course.profile == "smoke" or course.data else " (profile=smoke needs no files)"
         print(f"labkit: {error}{hint}", file=sys.stderr)
         done = Done(lab.name, part, {"data": Ran((), 2, (), 0.0)}, (), 0.0)
     else:

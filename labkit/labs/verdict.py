@@ -25,8 +25,9 @@ class Verdict:
         half_width: the 95% interval is found ± half_width; None for fewer than two seeds.
         n: seeds with a result.
         tried: seeds in all; where some diverged or failed the claim neither holds nor reaches its goal.
-        holds: whether it lies in the band of the profile; None without a band.
-        reached: whether it lies in the goal's; None without a goal.
+        holds: whether it lies in the band of the profile, of a difference its whole interval where there is one; None
+            without a band. False where no run is what the claim is about, band or not.
+        reached: the same of the goal; None without a goal.
         run_ids: of the runs behind it, of both sides of a difference.
     """
 
@@ -56,12 +57,16 @@ def verdict(claim: Claim, steps: Mapping[str, Rows], profile: str) -> Verdict:
     whole = all(entry is not None and len(entry.values) == entry.tried for entry in entries)
     tried = summary.n if whole else max((entry.tried for entry in entries if entry is not None), default=0)
 
+    spread = (summary.half_width or 0.0) if claim.paired else 0.0
+
     def inside(band: Band | None) -> bool | None:
-        return None if band is None else whole and within(summary.mean, band)
+        ends = (summary.mean - spread, summary.mean + spread)
+        return None if band is None else whole and all(within(end, band) for end in ends)
 
     run_ids = tuple(run_id for entry in entries if entry is not None for run_id in entry.run_ids)
-    judged = inside(claim.band(profile)), inside(claim.goal)
-    return Verdict(claim, summary.mean, summary.deviation, summary.half_width, summary.n, tried, *judged, run_ids)
+    holds = False if None in entries else inside(claim.band(profile))
+    spreads = summary.deviation, summary.half_width
+    return Verdict(claim, summary.mean, *spreads, summary.n, tried, holds, inside(claim.goal), run_ids)
 
 
 def within(value: float, band: Band) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -180,6 +181,13 @@ def dataset(plain: Mapping[str, Any]) -> Dataset:
     return build("data", node, plain["targets"])  # type: ignore[no-any-return]
 
 
+def divided(plain: Mapping[str, Any]) -> tuple[Dataset, dict[str, np.ndarray]]:
+    """The data set, and which of its samples are trained, validated and tested on; raises ConfigError."""
+    stored = dataset(plain)
+    keys = {name: value for name, value in plain["data"].items() if name in SPLIT_KEYS}
+    return stored, split(**checked("data", split, {"dataset": stored, **keys}))
+
+
 def objectives(value: Any) -> tuple[str, ...]:
     """The key `objective`, one metric or several, as several."""
     return (value,) if isinstance(value, str) else tuple(value)
@@ -190,12 +198,10 @@ _last_prepared: dict[str, tuple[DataFacts, Parts]] = {}  # at most one: the jobs
 
 def _data(plain: Mapping[str, Any], preprocess: Preprocess, trainer: Trainer) -> tuple[DataFacts, Parts]:
     """The prepared data, from the last call if it asked for the same; strengths of the augmentation change nothing."""
-    node, device, key = plain["data"], trainer.chosen_device(), data_key(plain)
+    device, key = trainer.chosen_device(), data_key(plain)
     if key not in _last_prepared:
         _last_prepared.clear()
-        stored = dataset(plain)
-        keys_of_split = {name: node[name] for name in SPLIT_KEYS if name in node}
-        indices = split(**checked("data", split, {"dataset": stored, **keys_of_split}))
+        stored, indices = divided(plain)
         parts = prepare(stored, indices, preprocess, trainer.dtype).to(device)
         tokens, kind, shape = len(stored.vocabulary), stored.kind, tuple(stored.features.shape[1:])
         facts = DataFacts(stored.name, stored.source, stored.sha256, stored.verified, tokens, kind, shape)

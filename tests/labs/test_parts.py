@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from labkit.compose import CONF
+from labkit.compose import CONF, compose
 from labkit.config import ConfigError
+from labkit.labs.command import MULTIRUN
 from labkit.labs.part import PROFILES, Claim, Lab, Part, Reference, names, read
 from labkit.labs.rows import matching, wall_seconds, winner
+from labkit.labs.running import Course, composed_of
 from labkit.labs.table import to_csv, to_markdown
 from labkit.labs.verdict import Verdict, within
 from labkit.labs.verdict import verdict as judge
+from labkit.tasks.jobs import grid
+from labkit.tasks.multirun import sweep_params
+from labkit.tasks.plan import resolved
+from labkit.tasks.recording import parameters
 
 LABS = CONF / "labs"
 KNOWN = {lab: read(LABS, lab) for lab in names(LABS)}
@@ -32,6 +40,30 @@ def test_every_part_is_read_and_its_claims_have_a_step_in_their_profiles(lab: st
         assert part.of_profile(profile)
         for earlier, step in KNOWN[lab].references(name, profile):
             assert profile in KNOWN[lab].parts[earlier].steps[step].only
+
+
+@cache
+def trained_by(lab: str, name: str, step: str, profile: str) -> list[dict[str, Any]]:
+    """The rows of a step's grid as far as their parameters are known before it runs."""
+    part = KNOWN[lab].parts[name]
+    words = Course(profile, Path()).words(part, part.steps[step])
+    overrides = OverridesParser.create().parse_overrides([one for one in words if one != MULTIRUN])
+    swept = [str(one.input_line) for one in overrides if one.is_sweep_override()]
+    config = compose([str(one.input_line) for one in overrides if not one.is_sweep_override()])
+    swept += [f"{key}={value}" for key, value in sweep_params(config).items()]
+    flat = parameters(resolved(config), config.hydra.runtime.choices)
+    rows = grid(OverridesParser.create().parse_overrides(swept))
+    return [{"params": flat | dict(word.split("=", 1) for word in row)} for row in rows]
+
+
+@pytest.mark.parametrize(("lab", "name"), PARTS, ids=lambda value: str(value))
+def test_what_a_claim_picks_is_what_its_step_trains(lab: str, name: str) -> None:
+    part = KNOWN[lab].parts[name]
+    for claim in part.claims:
+        for step, where in ((claim.step, claim.where), (claim.against_step or claim.step, claim.against or {})):
+            if where:
+                profile = max(part.steps[step].only, key=PROFILES.index)
+                assert matching(trained_by(lab, name, step, profile), where), (claim.says, where)
 
 
 def verdict(claim: Claim, rows: list[dict[str, Any]], profile: str) -> Verdict:
@@ -72,12 +104,24 @@ def test_parameters_pick_a_row_and_numbers_are_compared_as_numbers() -> None:
     assert (found.holds, found.reached) == (False, True)
 
 
-def test_differences_are_paired_by_seed() -> None:
+def test_differences_are_paired_by_seed_and_judged_by_their_interval() -> None:
     keys = {"where": {"model": "residual"}, "against": {"model": "standard"}, "full": [None, 0.0], "goal": None}
     found = verdict(claim(**keys), ROWS, "full")
     assert found.found == pytest.approx((0.60 - 0.80 + 0.64 - 0.70) / 2)
-    assert (found.n, found.holds, found.reached) == (2, True, None)
+    assert found.half_width is not None
+    assert found.half_width > 0.13
+    assert (found.n, found.holds, found.reached) == (2, False, None)
     assert found.run_ids == ("a0", "a1", "b0", "b1")
+    clear = [*ROWS[:2], row("b0", 0, 0.80, model="standard"), row("b1", 1, 0.85, model="standard")]
+    assert verdict(claim(**keys), clear, "full").holds is True
+    assert verdict(claim(**keys), [ROWS[0], ROWS[2]], "full").holds is True  # one seed has no interval
+
+
+def test_a_question_about_runs_that_are_not_there_fails() -> None:
+    asked = {"says": "and this?", "where": {"model": "deep"}, "full": None, "goal": None}
+    found = verdict(claim(**asked), ROWS, "full")
+    assert (found.n, found.holds, found.reached) == (0, False, None)
+    assert "FAILS: no such run" in to_markdown([found], "full")
 
 
 @pytest.mark.parametrize("rows", [[], [row("c", 0, math.nan, model="residual")]], ids=["no run", "diverged"])
@@ -195,7 +239,7 @@ def test_values_are_compared_as_what_they_mean(have: str, want: Any, same: bool)
 
 def test_pairs_of_different_numbers_of_seeds_are_compared_on_those_they_share() -> None:
     more = [*ROWS, row("a2", 2, 0.9, 0.6, model="residual", optimizer__lr="0.01")]
-    found = verdict(claim(where={"model": "residual"}, against={"model": "standard"}, full=[-1, 0]), more, "full")
+    found = verdict(claim(where={"model": "residual"}, against={"model": "standard"}, full=[-2, 2]), more, "full")
     assert (found.n, found.tried, found.holds) == (2, 2, True)
 
 
@@ -282,6 +326,27 @@ def test_a_definition_changes_with_what_a_part_runs_and_with_the_parts_it_needs(
     assert lab.definition("second", "smoke", ["data=own"]) != base
     assert lab.definition("second", "smoke", (), "other files") != base
     assert lab.definition("second", "full") != lab.definition("second", "quick")
+
+
+def test_what_sweep_files_say_is_part_of_it_and_comments_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sweeps").mkdir()
+    conf = tmp_path / "conf"
+    (conf / "labs").mkdir(parents=True)
+    (conf / "sweeps").symlink_to("../sweeps")
+    monkeypatch.setattr("labkit.labs.running.CONF", conf)
+
+    def hash_with(file: Path, text: str) -> str:
+        file.write_text(text)
+        composed_of.cache_clear()
+        return composed_of()
+
+    first = hash_with(tmp_path / "sweeps" / "rates.yaml", "seeds: 3\n")
+    assert hash_with(tmp_path / "sweeps" / "rates.yaml", "# of a sweep\nseeds: 3\n") == first
+    assert hash_with(conf / "labs" / "own.yaml", "x: 1\n") == first
+    assert hash_with(tmp_path / "sweeps" / "rates.yaml", "seeds: 4\n") != first
+    composed_of.cache_clear()
 
 
 def test_every_part_has_a_make_target() -> None:

@@ -101,6 +101,21 @@ def test_a_part_runs_the_parts_it_needs_first_and_nothing_twice(
     assert "| own second | smoke | 0 of 1 hold | - | 2 | 2 |" in said
 
 
+def test_too_little_data_is_said_before_anything_runs(
+    call: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = LAB.replace("smoke: [data=spirals]", "smoke: [data=spirals, data.train_size=2000]", 1)
+    (tmp_path / "labs" / "own.yaml").write_text(text)
+    assert call("part=first", "data=gmm_generated", "data.samples=1000") == 2
+    assert "data.train_size: 2000 samples asked for, but only" in capsys.readouterr().err
+    assert not (tmp_path / "mlruns").exists() or rows(tmp_path) == []
+
+
+def test_a_part_of_all_labs_is_refused(call: Any) -> None:
+    with pytest.raises(ConfigError, match="part: lab=all is every part of every lab, expected no part or all, got 'x'"):
+        call("lab=all", "part=x")
+
+
 def test_data_of_a_kind_may_bring_words_of_their_own(call: Any, tmp_path: Path) -> None:
     text = LAB.replace("{kinds: [vector], classes: 3, samples: 100}", "{kinds: [vector], words: {vector: [seeds=1]}}")
     (tmp_path / "labs" / "own.yaml").write_text(text)
