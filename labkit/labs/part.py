@@ -32,16 +32,20 @@ class Reference:
         steps: `from` in the file: `step` of the same part or `part.step`; the rows of several are ranked together.
         metric: what ranks them, averaged over seeds: of the validation part, so that nothing is chosen on test data.
         rule: which end wins.
+        place: 2 for the second best instead of the winner, and so on.
         where: parameters that a row must have; a list of values means one of them.
         stage: only the runs of this stage of a search.
+        only: the profiles in which it is taken; all unless given.
     """
 
     keys: list[str] = Field(min_length=1)
     steps: list[str] = Field(alias="from", min_length=1)
     metric: str = Field(default="val/accuracy", pattern=_CHOOSES)
     rule: Literal["highest", "lowest"] = "highest"
+    place: Count = 1
     where: dict[str, Any] = field(default_factory=dict)
     stage: str | None = None
+    only: list[Profile] = field(default_factory=lambda: list(PROFILES))
 
 
 @checked(frozen=True, kw_only=True, config=_STRICT)
@@ -66,6 +70,10 @@ class Step:
         """The further words of a profile."""
         words: list[str] = getattr(self, profile)
         return words
+
+    def taken(self, profile: str) -> list[Reference]:
+        """The winners that it takes in a profile."""
+        return [reference for reference in self.takes if profile in reference.only]
 
 
 @checked(frozen=True, kw_only=True, config=_STRICT)
@@ -185,7 +193,7 @@ class Lab:
     def references(self, part: str, profile: str) -> Iterator[tuple[str, str]]:
         """`(part, step)` of every earlier step whose winner a part takes."""
         for step in self.parts[part].of_profile(profile).values():
-            for reference in step.takes:
+            for reference in step.taken(profile):
                 yield from (place(name, part) for name in reference.steps)
 
     def needed(self, part: str, profile: str) -> list[str]:
@@ -203,7 +211,7 @@ class Lab:
         """
         steps = self.parts[part].of_profile(profile)
         own = {
-            name: [step.run, [asdict(reference) for reference in step.takes], step.of_profile(profile)]
+            name: [step.run, [asdict(reference) for reference in step.taken(profile)], step.of_profile(profile)]
             for name, step in steps.items()
         }
         earlier = [self.definition(name, profile, given, world) for name in self.needed(part, profile)]

@@ -29,8 +29,10 @@ def wall_seconds(rows: Rows) -> float:
     return total / 1000
 
 
-def best(rows: Rows, metric: str, maximise: bool | None = None) -> Rows:
+def best(rows: Rows, metric: str, maximise: bool | None = None, place: int = 1) -> Rows:
     """All runs of the best setting by the mean of `metric` over seeds, those without a result included.
+
+    With `place` 2 of the second best, and so on.
 
     A setting that lost seeds (a run diverged or failed) comes behind all that lost none. The rows themselves where
     there is one setting only; none where no run has a result to choose by, or they are of different data sets.
@@ -41,8 +43,7 @@ def best(rows: Rows, metric: str, maximise: bool | None = None) -> Rows:
     ranked = [entry for entry in board.entries if entry.rank is not None]
     if not ranked and len({tuple(row["params"].get(key) for key in board.keys) for row in rows}) == 1:
         return rows
-    whole = [entry for entry in ranked if len(entry.seeds) == entry.tried]
-    for entry in [*whole, *ranked][:1]:
+    for entry in sorted(ranked, key=lambda entry: len(entry.seeds) < entry.tried)[place - 1 : place]:
         chosen = next(row["params"] for row in rows if row["run_id"] == entry.run_ids[0])
         return [row for row in rows if all(row["params"].get(key) == chosen.get(key) for key in board.keys)]
     return ()
@@ -65,7 +66,7 @@ def winner(reference: Reference, rows: Rows) -> dict[str, Any]:
     """
     named = " and ".join(reference.steps)
     kept = matching(rows, reference.where, reference.stage)
-    found = best(kept, reference.metric, reference.rule == "highest")
+    found = best(kept, reference.metric, reference.rule == "highest", reference.place)
     entry = rank(found, reference.metric).entries[0] if found else None
     if entry is None or entry.rank is None:
         raise ConfigError(f"takes: no run of step {named} has a {reference.metric} to choose by.")

@@ -128,7 +128,7 @@ class Course:
 
     def _taken(self, lab: Lab, name: str, step: Step, own: Mapping[str, Rows]) -> Iterator[str]:
         """The words that winners of earlier steps give."""
-        for reference in step.takes:
+        for reference in step.taken(self.profile):
             rows: list[Mapping[str, Any]] = []
             for wanted in reference.steps:
                 part, key = place(wanted, name)

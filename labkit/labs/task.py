@@ -121,7 +121,7 @@ def announce(course: Course, order: Sequence[tuple[Lab, str]]) -> None:
         print(f"{lab.name} {name}: {lab.parts[name].title} (profile {course.profile}{time})")
         for key, step in lab.parts[name].of_profile(course.profile).items():
             print(f"  {key:<20} {written(course.words(lab.parts[name], step))}")
-            for one in step.takes:
+            for one in step.taken(course.profile):
                 print(f"  {'':<20} + {', '.join(one.keys)} of {' and '.join(one.steps)}: {one.rule} {one.metric}")
         for earlier in lab.needed(name, course.profile):
             later = any((lab.name, earlier) == (other.name, key) for other, key in order)
