@@ -8,11 +8,14 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from labkit.compose import compose
 from labkit.config import ConfigError
 from labkit.labs.rows import Rows
 from labkit.notebook import sweep
+from labkit.report.entries import speaks_for_others
+from labkit.tasks import session
 from labkit.tasks.dispatch import dispatch
 from labkit.tasks.plan import divided, forget_data, resolved
 from labkit.tracking.store import TrackingError
@@ -73,11 +76,15 @@ def check_data(words: Sequence[str]) -> None:
 def _carried_out(words: Sequence[str]) -> tuple[Rows, int]:
     words = [word for word in words if word != MULTIRUN]  # `sweep` is one
     if any(word.startswith("task=") for word in words):
+        config, began, code = compose(words), int(1000 * time.time()), 0
         try:
-            dispatch(compose(words), words)
+            dispatch(config, words)
+        except SystemExit as left:  # a check failed
+            code = left.code if isinstance(left.code, int) else 1
         finally:
             forget_data()
-        return (), 0
+        kept = session.tracker(Path(config.paths.root)).find(f"attributes.start_time >= {began}")
+        return [row for row in kept if speaks_for_others(row)], code
     rows = sweep(*words, "hydra.sweeper.max_failure_rate=1").rows  # what did not fail counts, and is claimed of
     failed = sum(row["status"] == "FAILED" for row in rows)
     return rows, int(failed > 0)

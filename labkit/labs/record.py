@@ -15,6 +15,7 @@ from labkit.labs.part import Claim
 from labkit.labs.rows import Rows, diagnoses, wall_seconds
 from labkit.labs.table import to_csv, to_markdown
 from labkit.labs.verdict import Verdict
+from labkit.report.entries import speaks_for_others
 from labkit.tasks import provenance, session
 from labkit.tasks.plan import resolved
 from labkit.tracking.reading import artifact
@@ -144,7 +145,7 @@ def _step(step: Ran) -> dict[str, Any]:
         "command": written(step.words),
         "code": step.code,
         "seconds": max(step.seconds, wall_seconds(step.rows)),
-        "training": sum(row["metrics"].get("time/seconds", 0.0) for row in step.rows),
+        "training": sum(row["metrics"].get("time/seconds", 0.0) for row in step.rows if not speaks_for_others(row)),
         "run_ids": [row["run_id"] for row in step.rows],
         "tested": [row["run_id"] for row in step.rows if any(name.startswith("test/") for name in row["metrics"])],
         "diagnoses": diagnoses(step.rows),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from labkit.config import ConfigError
 from labkit.labs import record, task
+from labkit.labs.part import Lab
 from labkit.labs.results import page, shown
+from labkit.labs.running import Course
 from labkit.tasks.board import nearby
 from labkit.tasks.provenance import reproduce
 from labkit.tracking.reading import runs
@@ -34,10 +37,12 @@ def report(
         uri, _ = default_store(root)
         wanted = task.chosen(config.lab, config.part or task.ALL)
         rows = runs(uri, experiments=sorted({lab.name for lab, _ in wanted}))
+        by_id = {row["run_id"]: row for row in rows}
         found, absent = [], []
         for lab, part in wanted:
             own = [row for row in rows if row["tags"].get(record.PART) == f"{lab.name}/{part}"]
-            parts = shown(f"{lab.name} {part}", lab.parts[part].title, record.read(own, root))
+            kept = record.read(own, root)
+            parts = shown(f"{lab.name} {part}", lab.parts[part].title, kept, by_id, partial(today, lab, part, root))
             found += parts
             if all(one.record.given for one in parts):
                 absent.append(f"{lab.name} {part}")
@@ -50,6 +55,11 @@ def report(
         print(f"{len(found)} parts in {nearby(target)}{missing}")
 
     return write
+
+
+def today(lab: Lab, part: str, root: Path, one: record.Record) -> str:
+    """The definition of a part as its file says it now, in the profile and on the data of a record."""
+    return Course(one.profile, root, data=one.given.split()).definition(lab, part)
 
 
 def place(root: Path, lab: str, file: str | None) -> Path:

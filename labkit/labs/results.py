@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from labkit.labs.part import PROFILES
-from labkit.labs.record import Record
+from labkit.labs.record import DEFINITION, Record
+from labkit.labs.rows import Rows
+from labkit.labs.settings import HEADS as SETTING_HEADS
+from labkit.labs.settings import lines as settings_of
 from labkit.labs.table import band, finding, goal, number, seeds, verdict_words
 from labkit.labs.verdict import Verdict
 from labkit.report import cells as write
@@ -28,12 +31,16 @@ class Shown:
         name: lab and part.
         title: what it is.
         record: the newest in the largest profile that it ran in.
+        runs: by step, as the store has them.
+        changed: whether its file, or one that its commands name, says something else by now.
         tested: all its runs that ever opened the test set, those of other profiles and of earlier definitions included.
     """
 
     name: str
     title: str
     record: Record
+    runs: Mapping[str, Rows]
+    changed: bool
     tested: frozenset[str]
 
     @property
@@ -43,15 +50,28 @@ class Shown:
         return f"make {self.name.replace(' ', '-', 1)} PROFILE={self.record.profile}{data}"
 
 
-def shown(name: str, title: str, records: Iterable[Record]) -> list[Shown]:
-    """A part as the page has it: once on its own data, once for each other data set that it was given."""
+def shown(
+    name: str, title: str, records: Iterable[Record], runs: Mapping[str, Any], definition: Callable[[Record], str]
+) -> list[Shown]:
+    """A part as the page has it: once on its own data, once for each other data set that it was given.
+
+    Args:
+        name: lab and part.
+        title: what it is.
+        records: of the part.
+        runs: rows of the store by id.
+        definition: what the hash of the part would be today.
+    """
     by_given: dict[str, list[Record]] = {}
     for record in records:
         by_given.setdefault(record.given, []).append(record)
     found = []
     for own in (by_given[given] for given in sorted(by_given)):
         best = max(own, key=lambda record: (PROFILES.index(record.profile), record.row["start_time"]))
-        found.append(Shown(name, title, best, frozenset().union(*(one.tested for one in own))))
+        tested = frozenset().union(*(one.tested for one in own))
+        rows = {key: [runs[i] for i in step["run_ids"] if i in runs] for key, step in best.steps.items()}
+        changed = best.row["tags"][DEFINITION] != definition(best)
+        found.append(Shown(name, title, best, rows, changed, tested))
     return found
 
 
@@ -69,7 +89,9 @@ def page(parts: Sequence[Shown], absent: Sequence[str], unverified: Mapping[str,
         f"Written by `{command}` from the records of the parts in the store. Shares are in per cent; mean ± sample "
         "standard deviation over n seeds. A band is a claim about the world: outside it a part ends with exit code 1. "
         "A goal is only reported. Differences are paired by seed, with their 95% interval (Student's t). Training is "
-        "the sum over runs, wall the time in which a step's runs were under way, or that of its call where longer.",
+        "the sum over runs, wall the time in which a step's runs were under way, or that of its call where longer. "
+        "What a step chooses it chooses on validation data; openings of the test set count every run of the part that "
+        "the store holds, those of other profiles and of earlier versions of the part included.",
         "\n".join(f"- {line}" for line in _facts(parts, unverified)),
         write.markdown_table(PART_HEADS, [_overview(part) for part in parts], right=RIGHT),
     ]
@@ -97,11 +119,19 @@ def _overview(part: Shown) -> list[str]:
     return [
         f"{part.name} ({part.record.given})" if part.record.given else part.name,
         part.record.profile,
-        f"{sum(judged)} of {len(judged)} hold" if judged else write.NOTHING,
+        _claims(part, judged),
         f"{sum(goals)} of {len(goals)} reached" if goals else write.NOTHING,
         *_sizes(part),
         f"`{part.command}`",
     ]
+
+
+def _claims(part: Shown, judged: Sequence[bool]) -> str:
+    failed = [name for name, step in part.record.steps.items() if step["code"]]
+    words = [f"{sum(judged)} of {len(judged)} hold"] if judged else []
+    words += [f"FAILED: {', '.join(failed)}"] if failed else []
+    words += ["changed since"] if part.changed else []
+    return "; ".join(words) or write.NOTHING
 
 
 def _sizes(part: Shown) -> list[str]:
@@ -121,17 +151,26 @@ def _part(part: Shown) -> Iterator[str]:
     runs, opened, training, wall = _sizes(part)
     yield f"## {part.name}{f' ({record.given})' if record.given else ''}: {part.title}"
     yield (
-        f"`{part.command}`, {day}, commit {commit}; data: {record.row['params']['data'] or 'none'}; {runs} runs, "
-        f"{training} of training, {wall} in all; {opened} runs opened the test set, once each."
+        f"`{part.command}`, {day}, commit {commit}; data: {record.row['params']['data'] or 'none'}; {_runs(runs)}, "
+        f"{training} of training, {wall} in all; {_runs(opened)} opened the test set, once each."
     )
+    if part.changed:
+        yield "The part has changed since: its command trains what is new."
     if record.verdicts:
         lines = [_claim(verdict, record.profile) for verdict in record.verdicts]
         yield write.markdown_table(CLAIM_HEADS, lines, right=RIGHT)
+    settings = [line for name, rows in part.runs.items() for line in settings_of(name, rows)]
+    if settings:
+        yield write.markdown_table(SETTING_HEADS, settings, right=SETTING_HEADS[2:])
     steps = [_step(name, step) for name, step in record.steps.items()]
     yield write.markdown_table(STEP_HEADS, steps, right=RIGHT)
     said = [f"- {name}: {sentence}" for name, step in record.steps.items() for sentence in step["diagnoses"]]
     if said:
         yield "\n".join(said)
+
+
+def _runs(number: str) -> str:
+    return f"{number} run" if number == "1" else f"{number} runs"
 
 
 def _claim(verdict: Verdict, profile: str) -> list[str]:

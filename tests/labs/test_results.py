@@ -10,6 +10,7 @@ import pytest
 from labkit.labs.part import Claim
 from labkit.labs.record import DEFINITION, GIVEN, Record
 from labkit.labs.results import Shown, page, shown
+from labkit.labs.settings import lines
 from labkit.labs.verdict import Verdict
 
 
@@ -51,12 +52,28 @@ def record(*verdicts: Verdict, about: dict[str, Any] | None = None, **step: Any)
     return Record(about or row(), verdicts, {"train": {**STEP, **step}})
 
 
-def part(*records: Record) -> list[Shown]:
-    return shown("own first", "a part", records)
+def trained(run_id: str, seed: int, accuracy: float, **params: str) -> dict[str, Any]:
+    metrics = {"val/accuracy": accuracy, "test/accuracy": accuracy - 0.01, "time/seconds": 1.0}
+    about = {"name": "train", "status": "FINISHED", "tags": {}, "parent": None, "start_time": 0, "end_time": 1}
+    return {"run_id": run_id, "params": {"seed": str(seed), **params}, "metrics": metrics, **about}
 
 
-def text(*records: Record) -> str:
-    return page(part(*records), ["own second"], {"cifar10": "a copy"}, "labkit task=report lab=all")
+RUNS = {
+    row["run_id"]: row
+    for row in (
+        trained("a" * 32, 0, 0.6, model="mlp"),
+        trained("b" * 32, 1, 0.7, model="mlp"),
+        trained("c" * 32, 0, 0.9, model="cnn"),
+    )
+}
+
+
+def part(*records: Record, today: str = "d") -> list[Shown]:
+    return shown("own first", "a part", records, RUNS, lambda record: today)
+
+
+def text(*records: Record, today: str = "d") -> str:
+    return page(part(*records, today=today), ["own second"], {"cifar10": "a copy"}, "labkit task=report lab=all")
 
 
 def test_a_claim_stands_beside_the_worlds_numbers() -> None:
@@ -109,9 +126,41 @@ def test_the_page_says_how_often_the_test_set_was_opened_and_what_is_missing() -
     assert "01234567;" in said
 
 
+def test_every_setting_of_a_step_is_a_line() -> None:
+    said = text(record(VERDICT, run_ids=list(RUNS)))
+    assert "| train | model=cnn | 1 | 90.00 | 89.00 | - | - | `cccccccc` |" in said
+    assert "| train | model=mlp | 2 | 65.00 ± 7.07 | 64.00 ± 7.07 | - | - | `aaaaaaaa` +1 |" in said
+
+
+def test_of_many_settings_and_of_stages_the_best_are_shown() -> None:
+    many = [trained(f"{i:032}", 0, i / 100, **{"optimizer.lr": str(i)}) for i in range(12)]
+    found = list(lines("grid", many))
+    assert [line[1] for line in found] == [*(f"lr={i}" for i in range(11, 1, -1)), "2 more"]
+    staged = [{**row, "tags": {"labkit.stage": "coarse" if i < 6 else "fine"}} for i, row in enumerate(many)]
+    assert [line[0] for line in lines("grid", staged)] == ["grid (coarse)"] * 6 + ["grid (fine)"] * 6
+    lost = {**many[0], "tags": {"labkit.diverged_at": "7"}}
+    assert [line[1:3] for line in lines("grid", [lost, many[1]])] == [["lr=1", "1"], ["lr=0 DIVERGED", "0"]]
+
+
+def test_what_was_checked_without_training_is_counted() -> None:
+    row = {**trained("d" * 32, 0, 0.0), "name": "or_xor", "params": {"task.only": "gradient"}}
+    checks = {**row, "tags": {"labkit.checks": "3"}, "metrics": {"checks": 3.0, "checks_failed": 1.0}}
+    claims = {**row, "tags": {"labkit.principle": "or_xor"}, "metrics": {"claims": 5.0, "claims_false": 0.0}}
+    said = [line[1] for line in lines("step", [checks, claims])]
+    assert said == ["3 checks, 1 failed: gradient", "or_xor: 5 claims, 0 false"]
+
+
+def test_a_record_of_another_definition_is_marked() -> None:
+    assert "changed since" not in text(record(VERDICT))
+    said = text(record(VERDICT), today="e")
+    assert "| own first | full | 1 of 1 hold; changed since |" in said
+    assert "The part has changed since" in said
+
+
 def test_failed_steps_and_what_runs_said_are_in_it() -> None:
     said = text(record(VERDICT, code=1, diagnoses=["1 of 7 runs, first abc: dead network"]))
     assert "| train (exit code 1) |" in said
+    assert "| own first | full | 1 of 1 hold; FAILED: train |" in said
     assert "- train: 1 of 7 runs, first abc: dead network" in said
 
 
