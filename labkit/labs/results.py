@@ -103,10 +103,9 @@ def page(parts: Sequence[Shown], absent: Sequence[str], unverified: Mapping[str,
 
 
 def _facts(parts: Sequence[Shown], unverified: Mapping[str, str]) -> Iterator[str]:
-    """Machine and versions, and data whose files are not the published ones."""
+    """Versions, and data whose files are not the published ones."""
     rows = [part.record.row for part in parts]
-    for tag, name in (("labkit.hardware", "Machine"), ("labkit.versions", "Versions")):
-        yield f"{name}: {'; '.join(dict.fromkeys(str(row['tags'].get(tag, '-')) for row in rows))}."
+    yield f"Versions: {'; '.join(dict.fromkeys(str(row['tags'].get('labkit.versions', '-')) for row in rows))}."
     marked = {name for row in rows for name in str(row["params"]["data"]).split() if name.endswith("*")}
     for name in sorted(name.rstrip("*") for name in marked):
         known = f": {unverified[name]}" if name in unverified else ""
@@ -148,10 +147,12 @@ def _part(part: Shown) -> Iterator[str]:
     commit = str(tags.get("mlflow.source.git.commit", ""))[:8] or "no commit"
     if tags.get("labkit.git_dirty") == "true":
         commit += " with changes"
+    trained = [row for rows in part.runs.values() for row in rows] or [record.row]
+    machines = dict.fromkeys(str(row["tags"].get("labkit.hardware", "-")) for row in trained)
     runs, opened, training, wall = _sizes(part)
     yield f"## {part.name}{f' ({record.given})' if record.given else ''}: {part.title}"
     yield (
-        f"`{part.command}`, {day}, commit {commit}; data: {record.row['params']['data'] or 'none'}; {_runs(runs)}, "
+        f"`{part.command}`, {day}, commit {commit}; on {' and '.join(machines)}; data: {record.row['params']['data'] or 'none'}; {_runs(runs)}, "
         f"{training} of training, {wall} in all; {_runs(opened)} opened the test set, once each."
     )
     if part.changed:

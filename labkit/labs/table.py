@@ -68,21 +68,11 @@ def finding(verdict: Verdict) -> str:
     """`46.02 ± 0.39`; of a difference `+0.25 [+0.10, +0.40]`."""
     claim = verdict.claim
     if not claim.paired:
-        found = number(claim, verdict.found)
-        if verdict.deviation is None or not math.isfinite(verdict.found):
-            return found
-        return f"{found} ± {_as_precise(found, claim, verdict.deviation)}"
+        return write.with_deviation(claim.metric, number(claim, verdict.found), verdict.deviation)
     found = write.number(claim.metric, verdict.found, "+")
     if verdict.half_width is None:
         return found
     return f"{found} {write.interval(claim.metric, verdict.found, verdict.half_width, '+')}"
-
-
-def _as_precise(text: str, claim: Claim, value: float) -> str:
-    """A deviation with as many decimals as the number it belongs to, and with one digit at least."""
-    decimals = len(text.partition(".")[2])
-    rounded = number(claim, value) if "e" in text or write.is_percent(claim.metric) else f"{value:.{decimals}f}"
-    return rounded if float(rounded) or not value else f"{value:.1g}"
 
 
 def number(claim: Claim, value: float) -> str:

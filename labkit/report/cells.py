@@ -30,8 +30,19 @@ def number(metric: str, value: float, sign: str = "") -> str:
 
 def spread(metric: str, mean: float, deviation: float | None) -> str:
     """mean ± sample standard deviation."""
-    value = number(metric, mean)
-    return value if deviation is None else f"{value} ± {number(metric, deviation)}"
+    return with_deviation(metric, number(metric, mean), deviation)
+
+
+def with_deviation(metric: str, mean: str, deviation: float | None) -> str:
+    """A written mean ± its deviation, with as many decimals as the mean has and one digit at least."""
+    if deviation is None or mean == NOTHING or not math.isfinite(deviation):
+        return mean
+    rounded = number(metric, deviation) if is_percent(metric) or "e" in mean else f"{deviation:.{_decimals(mean)}f}"
+    return f"{mean} ± {rounded if float(rounded) or not deviation else f'{deviation:.1g}'}"
+
+
+def _decimals(text: str) -> int:
+    return len(text.partition(".")[2])
 
 
 def summary(metric: str, values: Summary) -> str:
