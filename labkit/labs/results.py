@@ -151,8 +151,9 @@ def _part(part: Shown) -> Iterator[str]:
     machines = dict.fromkeys(str(row["tags"].get("labkit.hardware", "-")) for row in trained)
     runs, opened, training, wall = _sizes(part)
     yield f"## {part.name}{f' ({record.given})' if record.given else ''}: {part.title}"
+    data = record.row["params"]["data"] or "none"
     yield (
-        f"`{part.command}`, {day}, commit {commit}; on {' and '.join(machines)}; data: {record.row['params']['data'] or 'none'}; {_runs(runs)}, "
+        f"`{part.command}`, {day}, commit {commit}; on {' and '.join(machines)}; data: {data}; {_runs(runs)}, "
         f"{training} of training, {wall} in all; {_runs(opened)} opened the test set, once each."
     )
     if part.changed:
