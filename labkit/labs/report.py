@@ -41,7 +41,10 @@ def report(
         found, absent = [], []
         for lab, part in wanted:
             own = [row for row in rows if row["tags"].get(record.PART) == f"{lab.name}/{part}"]
-            kept = record.read(own, root)
+            kept = list(record.read(own, root))
+            unread = sum(record.DEFINITION in row["tags"] for row in own) - len(kept)
+            if unread:
+                print(f"{lab.name} {part}: {unread} records of other versions of labkit are left out")
             parts = shown(f"{lab.name} {part}", lab.parts[part].title, kept, by_id, partial(today, lab, part, root))
             found += parts
             if all(one.record.given for one in parts):

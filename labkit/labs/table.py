@@ -91,6 +91,8 @@ def verdict_words(verdict: Verdict) -> str:
         return "FAILS: no such run"
     if verdict.holds is not None:
         return "holds" if verdict.holds else "FAILS"
+    if verdict.n < verdict.tried:
+        return f"{verdict.tried - verdict.n} of {verdict.tried} seeds lost"
     if not verdict.claim.paired or verdict.half_width is None:
         return write.NOTHING
     if abs(verdict.found) <= verdict.half_width:

@@ -140,6 +140,11 @@ def test_a_sweep_composes_as_a_multirun(sweep: str) -> None:
         resolved(compose([f"sweeps={sweep}", *rows[-(index % 2)], *endings[index % len(endings)]]))
 
 
+def test_the_readme_names_every_sweep() -> None:
+    said = (Path(__file__).parents[2] / "README.md").read_text()
+    assert [sweep for sweep in SWEEPS if f"`{sweep}`" not in said and f"sweeps={sweep}" not in said] == []
+
+
 def test_memberwise_keys_exist_and_are_numbers() -> None:
     everything = {"seed"}
     for group, option in EVERY_OPTION:
