@@ -79,10 +79,11 @@ def keep(
     """
     whole = not any(step.code for step in ran.values())
     runs = {row["run_id"]: row for step in ran.values() for row in step.rows}.values()
+    data = {_data(row) for row in runs if not speaks_for_others(row)}
     kept = session.tracker(Path(config.paths.root)).start_run(
         experiment=config.lab,
         name=config.part,
-        params={"profile": config.profile, "data": " ".join(sorted({_data(row) for row in runs}))},
+        params={"profile": config.profile, "data": " ".join(sorted(data))},
         tags={
             **provenance.tags(resolved(config), overrides),
             PART: f"{config.lab}/{config.part}",
