@@ -13,6 +13,7 @@ from labkit.labs import record, task
 from labkit.labs.part import Lab
 from labkit.labs.results import page, shown
 from labkit.labs.running import Course
+from labkit.tasks import check
 from labkit.tasks.board import nearby
 from labkit.tasks.provenance import reproduce
 from labkit.tracking.reading import runs
@@ -36,7 +37,7 @@ def report(
         root = Path(config.paths.root).absolute()
         uri, _ = default_store(root)
         wanted = task.chosen(config.lab, config.part or task.ALL)
-        rows = runs(uri, experiments=sorted({lab.name for lab, _ in wanted}))
+        rows = runs(uri, experiments=sorted({*(lab.name for lab, _ in wanted), check.EXPERIMENT}))
         by_id = {row["run_id"]: row for row in rows}
         found, absent = [], []
         for lab, part in wanted:

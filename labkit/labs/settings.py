@@ -22,7 +22,7 @@ def lines(step: str, rows: Rows) -> Iterator[list[str]]:
     Of a search every stage is one group. What a step checked, without training, is a line for each of its runs.
     """
     for row in rows:
-        if said := _checked(row):
+        if said := checked(row):
             yield [step, said, *[write.NOTHING] * (len(METRICS) + 1), f"`{row['run_id'][:8]}`"]
     trained = [row for row in rows if not speaks_for_others(row)]
     for stage in dict.fromkeys((row.get("tags") or {}).get("labkit.stage") for row in trained):
@@ -48,7 +48,7 @@ def _line(name: str, entry: Entry, objective: str) -> list[str]:
     return [name, setting, n, *numbers, f"`{entry.run_ids[0][:8]}`" + (f" +{rest}" if rest else "")]
 
 
-def _checked(row: Mapping[str, Any]) -> str:
+def checked(row: Mapping[str, Any]) -> str:
     """What a run without training found: `659 checks, 0 failed`, `or_xor: 5 claims, 0 false`."""
     tags, metrics = row.get("tags") or {}, row["metrics"]
     if "labkit.checks" in tags:
