@@ -101,6 +101,18 @@ def test_a_part_runs_the_parts_it_needs_first_and_nothing_twice(
     assert "| own second | smoke | 0 of 1 hold | - | 2 | 2 |" in said
 
 
+def test_what_a_part_checks_without_training_is_in_its_record(call: Any, tmp_path: Path) -> None:
+    text = "checks:\n  title: t\n  steps: {steps: {run: [task=check, task.only=differences]}}\n"
+    (tmp_path / "labs" / "own.yaml").write_text(text)
+    assert call("part=checks") == 0
+    (kept,) = record.read([row for row in rows(tmp_path) if record.PART in row["tags"]], tmp_path)
+    assert (len(kept.steps["steps"]["run_ids"]), kept.steps["steps"]["training"]) == (1, 0)
+    assert kept.row["params"]["data"] == ""
+    words = ("task=report", "lab=own", f"paths.root={tmp_path}", "task.file=results.md")
+    report.report(file="results.md")(compose(words), words)
+    assert "| steps | 3 checks, 0 failed: differences |" in (tmp_path / "results.md").read_text()
+
+
 def test_too_little_data_is_said_before_anything_runs(
     call: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
