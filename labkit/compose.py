@@ -55,7 +55,7 @@ def is_complaint(error: Exception) -> bool:
     return isinstance(error, HydraException | OmegaConfBaseException | YAMLError) or str(error).startswith(_NO_OPTION)
 
 
-_EXTRAS = {"joblib": "parallel", "submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}  # of launchers
+_EXTRAS = {"submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}  # of launchers
 _NO_OPTION = "Config group override must be"
 
 

@@ -20,7 +20,7 @@ import pytest
 from labkit.tracking.reading import RunRow, runs
 from labkit.tracking.store import default_store
 
-EXTRAS = {"joblib": "parallel", "submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}
+EXTRAS = {"submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}
 PLUGINS = {
     "joblib": "hydra_joblib_launcher",
     "submitit_local": "hydra_submitit_launcher",
@@ -49,7 +49,8 @@ def needs(*launchers: str) -> list[Any]:
         pytest.param(
             name,
             marks=pytest.mark.skipif(
-                not installed(name), reason=f"needs the extra: pip install 'labkit[{EXTRAS[name]}]'"
+                name in EXTRAS and not installed(name),
+                reason=f"needs the extra: pip install 'labkit[{EXTRAS.get(name)}]'",
             ),
         )
         for name in launchers
