@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, field
+from collections.abc import Iterator, Mapping
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -199,23 +197,6 @@ class Lab:
     def needed(self, part: str, profile: str) -> list[str]:
         """The other parts whose winners a part takes, in their order."""
         return [name for name in self.parts if name in {p for p, _ in self.references(part, profile)} - {part}]
-
-    def definition(self, part: str, profile: str, given: Sequence[str] = (), world: str = "") -> str:
-        """A hash of what a part runs.
-
-        Args:
-            part: its name.
-            profile: that it runs in.
-            given: words that all its steps get.
-            world: a hash of what the words mean.
-        """
-        steps = self.parts[part].of_profile(profile)
-        own = {
-            name: [step.run, [asdict(reference) for reference in step.taken(profile)], step.of_profile(profile)]
-            for name, step in steps.items()
-        }
-        earlier = [self.definition(name, profile, given, world) for name in self.needed(part, profile)]
-        return hashlib.sha256(json.dumps([own, earlier, list(given), world]).encode()).hexdigest()[:16]
 
 
 def read(folder: Path, name: str) -> Lab:

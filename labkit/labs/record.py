@@ -72,7 +72,7 @@ def keep(
     Args:
         config: of the command, with `lab`, `part` and `profile` of this part.
         overrides: the words that run the part again.
-        definition: of the part, see `Lab.definition`.
+        definition: of the part, see `labkit.labs.definition`.
         ran: its steps.
         found: its claims.
         given: words that name another data set than the lab's own.

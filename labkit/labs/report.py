@@ -10,9 +10,9 @@ from omegaconf import DictConfig
 
 from labkit.config import ConfigError
 from labkit.labs import record, task
+from labkit.labs.definition import definition
 from labkit.labs.part import Lab
 from labkit.labs.results import page, shown
-from labkit.labs.running import Course
 from labkit.tasks import check
 from labkit.tasks.board import nearby
 from labkit.tasks.provenance import reproduce
@@ -46,7 +46,7 @@ def report(
             unread = sum(record.DEFINITION in row["tags"] for row in own) - len(kept)
             if unread:
                 print(f"{lab.name} {part}: {unread} records of other versions of labkit are left out")
-            parts = shown(f"{lab.name} {part}", lab.parts[part].title, kept, by_id, partial(today, lab, part, root))
+            parts = shown(f"{lab.name} {part}", lab.parts[part].title, kept, by_id, partial(today, lab, part))
             found += parts
             if all(one.record.given for one in parts):
                 absent.append(f"{lab.name} {part}")
@@ -61,9 +61,9 @@ def report(
     return write
 
 
-def today(lab: Lab, part: str, root: Path, one: record.Record) -> str:
+def today(lab: Lab, part: str, one: record.Record) -> str:
     """The definition of a part as its file says it now, in the profile and on the data of a record."""
-    return Course(one.profile, root, data=one.given.split()).definition(lab, part)
+    return definition(lab, part, one.profile, one.given.split())
 
 
 def place(root: Path, lab: str, file: str | None) -> Path:

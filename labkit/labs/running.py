@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-from glob import glob
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from labkit.compose import CONF
-from labkit.config import NUMERICS_VERSION, ConfigError
+from labkit.config import ConfigError
 from labkit.labs.command import MULTIRUN, Ran, carried_out, check_data, written
+from labkit.labs.definition import definition
 from labkit.labs.part import Claim, Lab, Part, Step, place
 from labkit.labs.record import earlier
 from labkit.labs.rows import Rows, winner
@@ -31,20 +25,7 @@ _OF_THE_LAB: dict[str, Any] = {
     **dict.fromkeys(("smoke", "quick", "full", "goal", "assignment", "published")),
     **dict.fromkeys(("source", "published_by"), ""),
 }
-_ASIDE = ("labs", "task", "help", "tracker", "paths", "hydra")  # folders of conf/
 _OF_DATA = ("experiment=", "sweeps=", "data", "~data")  # words that say which data a command trains on
-
-
-@cache
-def composed_of() -> str:
-    """A hash of what the files say that configurations are composed of, and of the version of the numbers.
-
-    Left out are comments, and groups that do not say what is trained.
-    """
-    files = sorted(glob("**/*.yaml", root_dir=CONF, recursive=True))  # unlike Path.rglob it follows the link of sweeps/
-    trains = [file for file in files if file.partition("/")[0] not in _ASIDE]
-    said = {file: yaml.load((CONF / file).read_text(), yaml.CSafeLoader) for file in trains}
-    return hashlib.sha256(json.dumps([said, NUMERICS_VERSION]).encode()).hexdigest()
 
 
 @dataclass
@@ -67,10 +48,6 @@ class Course:
     kind: Kind | None = None
     known: dict[tuple[str, str], Mapping[str, Rows]] = field(default_factory=dict)
 
-    def definition(self, lab: Lab, part: str) -> str:
-        """The part's, with the data it is given, the files that its words name, and the version of the numbers."""
-        return lab.definition(part, self.profile, self.data, composed_of())
-
     def missing(self, lab: Lab, part: str) -> list[str]:
         """The earlier parts whose winners a part takes and that have not run, each after those that it needs itself."""
         found: list[str] = []
@@ -82,7 +59,7 @@ class Course:
     def _knows(self, lab: Lab, part: str) -> bool:
         key = (lab.name, part)
         if key not in self.known:
-            rows = earlier(session.tracker(self.root), self.root, self.definition(lab, part))
+            rows = earlier(session.tracker(self.root), self.root, definition(lab, part, self.profile, self.data))
             if rows is not None:
                 self.known[key] = rows
         return key in self.known

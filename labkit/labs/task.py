@@ -12,6 +12,7 @@ from labkit.compose import CONF
 from labkit.config import ConfigError, Flag, nearest
 from labkit.labs import record
 from labkit.labs.command import Ran, written
+from labkit.labs.definition import definition
 from labkit.labs.part import PROFILES, Lab, names, read
 from labkit.labs.rows import diagnoses
 from labkit.labs.running import Course, Done
@@ -147,7 +148,7 @@ def carry_out(course: Course, lab: Lab, part: str, config: DictConfig) -> Done:
         with open_dict(own):
             own.lab, own.part = lab.name, part
         words = ["task=lab", f"lab={lab.name}", f"part={part}", f"profile={course.profile}", *course.data]
-        record.keep(own, words, course.definition(lab, part), done.ran, done.found, course.data)
+        record.keep(own, words, definition(lab, part, course.profile, course.data), done.ran, done.found, course.data)
     return done
 
 

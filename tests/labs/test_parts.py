@@ -13,9 +13,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from labkit.compose import CONF, compose
 from labkit.config import ConfigError
 from labkit.labs.command import MULTIRUN
+from labkit.labs.definition import composed, definition
 from labkit.labs.part import PROFILES, Claim, Lab, Part, Reference, names, read
 from labkit.labs.rows import matching, wall_seconds, winner
-from labkit.labs.running import Course, composed_of
+from labkit.labs.running import Course
 from labkit.labs.table import to_csv, to_markdown
 from labkit.labs.verdict import Verdict, within
 from labkit.labs.verdict import verdict as judge
@@ -298,55 +299,68 @@ TWO = """
 first:
   title: t
   steps:
-    a: {run: [x], smoke: [s]}
-    b: {run: [x], only: [full]}
+    a: {run: [data=spirals], smoke: [seed=1]}
+    b: {run: [data=spirals], only: [full]}
 second:
   title: t
+  accepts: {kinds: [vector], words: {vector: [seeds=2]}}
   steps:
-    c: {run: [y], takes: [{keys: [k], from: [first.a]}]}
-    d: {run: [y], takes: [{keys: [k], from: [c]}], only: [full]}
+    c: {run: [-m, data=spirals, "optimizer.lr=0.1,0.2"], takes: [{keys: [loss.l2], from: [first.a]}]}
+    d: {run: [data=spirals], takes: [{keys: [loss.l2], from: [c]}], only: [full]}
 """
 
 
-def two(folder: Path, text: str = TWO) -> Lab:
-    (folder / "own.yaml").write_text(text)
+def two(folder: Path, *changed: str) -> Lab:
+    (folder / "own.yaml").write_text(TWO.replace(*changed) if changed else TWO)
     return read(folder, "own")
 
 
-def test_a_definition_changes_with_what_a_part_runs_and_with_the_parts_it_needs(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("title: t", "title: u", True),
+        ("data=spirals], smoke", "data=spirals, tracker.figures=true], smoke", True),
+        ("seed=1", "seed=2", False),  # of the part that it takes a winner from
+        ("0.1,0.2", "0.1,0.3", False),
+        ("[-m, data=spirals", "[-m, data=spirals, hydra.sweeper.baseline=x", False),
+        ("keys: [loss.l2], from: [first", "keys: [init.gain], from: [first", False),
+        ("data=spirals], takes", "data=circle], takes", True),  # a step of another profile
+        ("seeds=2", "seeds=3", True),  # of data that are not given
+    ],
+)
+def test_a_definition_changes_with_what_a_part_trains(old: str, new: str, same: bool, tmp_path: Path) -> None:
+    before = definition(two(tmp_path), "second", "smoke")
+    assert (definition(two(tmp_path, old, new), "second", "smoke") == before) is same
+
+
+def test_a_definition_is_of_a_profile_and_of_the_data_given(tmp_path: Path) -> None:
     lab = two(tmp_path)
     assert lab.needed("second", "smoke") == ["first"]
-    base = lab.definition("second", "smoke")
-    assert two(tmp_path, TWO.replace("title: t", "title: u")).definition("second", "smoke") == base
-    assert two(tmp_path, TWO.replace("[s]", "[other]")).definition("second", "smoke") != base
-    assert two(tmp_path, TWO.replace("[s]", "[other]")).definition("second", "quick") == lab.definition(
-        "second", "quick"
-    )
-    assert two(tmp_path, TWO.replace("keys: [k]", "keys: [l]")).definition("second", "smoke") != base
-    assert lab.definition("second", "smoke", ["data=own"]) != base
-    assert lab.definition("second", "smoke", (), "other files") != base
-    assert lab.definition("second", "full") != lab.definition("second", "quick")
+    assert definition(lab, "second", "full") != definition(lab, "second", "quick")
+    given = definition(lab, "second", "smoke", ["data=circle"])
+    assert given != definition(lab, "second", "smoke")
+    assert given != definition(two(tmp_path, "seeds=2", "seeds=3"), "second", "smoke", ["data=circle"])
 
 
-def test_what_sweep_files_say_is_part_of_it_and_comments_are_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "sweeps").mkdir()
-    conf = tmp_path / "conf"
-    (conf / "labs").mkdir(parents=True)
-    (conf / "sweeps").symlink_to("../sweeps")
-    monkeypatch.setattr("labkit.labs.running.CONF", conf)
+def test_what_a_sweep_file_says_is_part_of_a_definition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "conf").mkdir()
+    for entry in CONF.iterdir():
+        (tmp_path / "conf" / entry.name).symlink_to(entry.resolve())
+    (tmp_path / "conf" / "sweeps").unlink()
+    sweep = tmp_path / "conf" / "sweeps" / "rates.yaml"
+    sweep.parent.mkdir()
+    monkeypatch.setattr("labkit.compose.CONF", tmp_path / "conf")
+    lab = two(tmp_path, "[data=spirals], smoke", "[sweeps=rates], smoke")
 
-    def hash_with(file: Path, text: str) -> str:
-        file.write_text(text)
-        composed_of.cache_clear()
-        return composed_of()
+    def with_text(text: str) -> str:
+        sweep.write_text("# @package _global_\nname: rates\nhydra: {mode: MULTIRUN, sweeper: {params: {seed: " + text)
+        composed.cache_clear()
+        return definition(lab, "first", "smoke")
 
-    first = hash_with(tmp_path / "sweeps" / "rates.yaml", "seeds: 3\n")
-    assert hash_with(tmp_path / "sweeps" / "rates.yaml", "# of a sweep\nseeds: 3\n") == first
-    assert hash_with(conf / "labs" / "own.yaml", "x: 1\n") == first
-    assert hash_with(tmp_path / "sweeps" / "rates.yaml", "seeds: 4\n") != first
-    composed_of.cache_clear()
+    first = with_text("'0,1'}}}\n")
+    assert with_text("'0,1'}}}  # two of them\n") == first
+    assert with_text("'0,2'}}}\n") != first
+    composed.cache_clear()
 
 
 def test_every_part_has_a_make_target() -> None:

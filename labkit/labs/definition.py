@@ -1,0 +1,58 @@
+"""What a part is: a hash of all that it trains, by which its record is known again and a change is noticed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cache
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from labkit.compose import compose
+from labkit.config import NUMERICS_VERSION
+from labkit.labs.command import MULTIRUN
+from labkit.labs.part import Lab
+from labkit.tasks.jobs import merged
+from labkit.tasks.plan import resolved
+
+_ASIDE = ("paths", "tracker")  # where things lie and what is kept of them
+
+
+def definition(lab: Lab, part: str, profile: str, given: Sequence[str] = ()) -> str:
+    """A hash of what the steps of a part compose in a profile, and of the earlier parts whose winners they take.
+
+    Titles, claims and comments are not in it.
+
+    Args:
+        lab: that it belongs to.
+        part: its name.
+        profile: that it runs in.
+        given: words of another data set, which all its steps get.
+    """
+    own = lab.parts[part]
+    steps = {
+        name: [
+            composed(merged([word for word in step.run if word != MULTIRUN], step.of_profile(profile), given)),
+            [asdict(reference) for reference in step.taken(profile)],
+        ]
+        for name, step in own.of_profile(profile).items()
+    }
+    of_kinds = own.accepts.words if own.accepts and given else {}
+    earlier = [definition(lab, name, profile, given) for name in lab.needed(part, profile)]
+    content = json.dumps([steps, of_kinds, earlier, NUMERICS_VERSION])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+@cache
+def composed(words: tuple[str, ...]) -> str:
+    """All that a command line composes, as text: the configuration, what is swept, and how."""
+    overrides = OverridesParser.create().parse_overrides([word for word in words if not word.startswith("hydra/")])
+    fixed = [str(one.input_line) for one in overrides if not one.is_sweep_override()]
+    swept = [str(one.input_line) for one in overrides if one.is_sweep_override()]
+    config = compose(fixed)
+    trained = {key: value for key, value in resolved(config).items() if key not in _ASIDE}
+    sweeper = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
+    return json.dumps([trained, swept, sweeper])
