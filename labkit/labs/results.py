@@ -91,7 +91,9 @@ def page(parts: Sequence[Shown], absent: Sequence[str], unverified: Mapping[str,
         "A goal is only reported. Differences are paired by seed, with their 95% interval (Student's t). Training is "
         "the sum over runs, wall the time in which a step's runs were under way, or that of its call where longer. "
         "What a step chooses it chooses on validation data; openings of the test set count every run of the part that "
-        "the store holds, those of other profiles and of earlier versions of the part included.",
+        "the store holds, those of other profiles and of earlier versions of the part included. The experiments "
+        "themselves were shaped by trials before, some with test numbers in sight; docs/decisions.md tells of them. "
+        "'assignment' is the number in the lab's own document, which for Caltech and Montreal is a student's solution.",
         "\n".join(f"- {line}" for line in _facts(parts, unverified)),
         write.markdown_table(PART_HEADS, [_overview(part) for part in parts], right=RIGHT),
     ]
