@@ -35,6 +35,7 @@ second:
       run: [name=again, data=spirals, trainer.epochs=1, "seeds=2"]
       takes: [{keys: [optimizer.lr, model.hidden], from: [first.rates]}]
       smoke: [trainer.batch_size=16]
+    checked: {run: [task=check, task.only=differences]}
   claims:
     - {says: learns nothing, step: again, metric: val/accuracy, smoke: [0, 0.1]}
 """
@@ -86,6 +87,7 @@ def test_a_part_runs_the_parts_it_needs_first_and_nothing_twice(
     assert [verdict.holds for verdict in second.verdicts] == [False]
     assert second.steps["again"]["command"].startswith("labkit name=again")
     assert str(tmp_path) not in second.steps["again"]["command"]
+    assert (len(second.steps["checked"]["run_ids"]), second.steps["checked"]["training"]) == (1, 0)
     assert second.tested == set(second.steps["again"]["run_ids"]) == {row["run_id"] for row in again}
 
     assert call("part=second") == 1
@@ -98,19 +100,8 @@ def test_a_part_runs_the_parts_it_needs_first_and_nothing_twice(
     said = (tmp_path / "results.md").read_text()
     mean = sum(row["metrics"]["val/accuracy"] for row in again) / 2
     assert f"| learns nothing (val/accuracy) | {100 * mean:.2f} ±" in said
-    assert "| own second | smoke | 0 of 1 hold | - | 2 | 2 |" in said
-
-
-def test_what_a_part_checks_without_training_is_in_its_record(call: Any, tmp_path: Path) -> None:
-    text = "checks:\n  title: t\n  steps: {steps: {run: [task=check, task.only=differences]}}\n"
-    (tmp_path / "labs" / "own.yaml").write_text(text)
-    assert call("part=checks") == 0
-    (kept,) = record.read([row for row in rows(tmp_path) if record.PART in row["tags"]], tmp_path)
-    assert (len(kept.steps["steps"]["run_ids"]), kept.steps["steps"]["training"]) == (1, 0)
-    assert kept.row["params"]["data"] == ""
-    words = ("task=report", "lab=own", f"paths.root={tmp_path}", "task.file=results.md")
-    report.report(file="results.md")(compose(words), words)
-    assert "| steps | 3 checks, 0 failed: differences |" in (tmp_path / "results.md").read_text()
+    assert "| own second | smoke | 0 of 1 hold | - | 3 | 2 |" in said
+    assert "| checked | 3 checks, 0 failed: differences |" in said
 
 
 def test_too_little_data_is_said_before_anything_runs(
