@@ -25,5 +25,5 @@ def pieces(passed: Iterable[tuple[Layer, Any]]) -> list[Tensor]:
         if isinstance(layer, Activation) and layer.function in KINKED:
             found.append(saved > 0)
         elif isinstance(layer, MaxPool):
-            found.append(saved[0])
+            found += [first for _, first in layer.winners(*saved)]
     return found

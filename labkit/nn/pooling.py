@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -35,24 +39,51 @@ class _Pooling(Layer):
 
 @dataclass(frozen=True)
 class MaxPool(_Pooling):
-    """The largest value of each window; its gradient goes to the first largest."""
+    """The largest value of each window; its gradient goes to the first largest.
+
+    The largest of a window is the largest of its rows' largest, so whole rows are compared at once (docs/decisions.md).
+    """
 
     @property
     def kind(self) -> str:
         return f"max_pool{self.dimensions}d"
 
     def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
-        samples = x.flatten(0, 1)
-        y, index = _MAX[self.dimensions](samples, self.kernel, self.stride, return_indices=True)
-        return y.unflatten(0, x.shape[:2]), (index, samples.shape)
+        if x.requires_grad:  # derivatives of `maximum` would share a gradient among equals
+            y: Tensor = _MAX[self.dimensions](x.flatten(0, 1), self.kernel, self.stride).unflatten(0, x.shape[:2])
+            return y, (x, y)
+        y = x
+        for axis in range(3, 3 + self.dimensions):
+            first, *others = (self._places(y, axis, offset) for offset in range(self.kernel))
+            y = first.clone() if not others else reduce(torch.maximum, others, first)
+        return y, (x, y)
 
     def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
         if not need_dx:
             return None
-        index, shape = saved
-        flat = dy.new_zeros((*shape[:2], shape[2:].numel()))
-        flat.scatter_add_(2, index.flatten(2), dy.flatten(0, 1).flatten(2))
-        return flat.view(*dy.shape[:2], *shape[1:])
+        x, y = saved
+        dx = torch.zeros_like(x)
+        for offsets, first in self.winners(x, y):
+            self._part(dx, offsets).add_(dy * first)
+        return dx
+
+    def winners(self, x: Tensor, y: Tensor) -> Iterator[tuple[tuple[int, ...], Tensor]]:
+        """For every place in a window, by its offsets, a mask: the windows of `y` whose first largest stands there."""
+        later = torch.ones_like(y, dtype=torch.bool)
+        for offsets in itertools.product(range(self.kernel), repeat=self.dimensions):
+            first = (self._part(x, offsets) == y) & later
+            later ^= first
+            yield offsets, first
+
+    def _part(self, x: Tensor, offsets: Sequence[int]) -> Tensor:
+        for axis, offset in enumerate(offsets, start=3):
+            x = self._places(x, axis, offset)
+        return x
+
+    def _places(self, x: Tensor, axis: int, offset: int) -> Tensor:
+        """The numbers that stand `offset` places behind the beginnings of the windows along an axis, a view."""
+        count = (x.shape[axis] - self.kernel) // self.stride + 1
+        return x[(slice(None),) * axis + (slice(offset, offset + (count - 1) * self.stride + 1, self.stride),)]
 
 
 @dataclass(frozen=True)
