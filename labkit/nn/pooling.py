@@ -54,8 +54,7 @@ class MaxPool(_Pooling):
             return y, (x, y)
         y = x
         for axis in range(3, 3 + self.dimensions):
-            first, *others = (self._places(y, axis, offset) for offset in range(self.kernel))
-            y = first.clone() if not others else reduce(torch.maximum, others, first)
+            y = reduce(torch.maximum, [self._places(y, axis, offset) for offset in range(self.kernel)])
         return y, (x, y)
 
     def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
