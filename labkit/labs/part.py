@@ -161,7 +161,7 @@ class Part:
         title: what it is.
         steps: by name, in their order.
         claims: what must come out.
-        minutes: measured on two cores, by profile.
+        minutes: expected on two cores, by profile.
         accepts: other data sets it may be given; None: it has its own and no other.
     """
 
