@@ -54,5 +54,6 @@ def composed(words: tuple[str, ...]) -> str:
     swept = [str(one.input_line) for one in overrides if one.is_sweep_override()]
     config = compose(fixed)
     trained = {key: value for key, value in resolved(config).items() if key not in _ASIDE}
+    trained["data"] = {key: value for key, value in trained["data"].items() if key != "root"}
     sweeper = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
     return json.dumps([trained, swept, sweeper])

@@ -333,6 +333,15 @@ def test_a_definition_changes_with_what_a_part_trains(old: str, new: str, same: 
     assert (definition(two(tmp_path, old, new), "second", "smoke") == before) is same
 
 
+def test_a_definition_is_the_same_wherever_the_data_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = set()
+    for folder in ("/here", "/there"):
+        monkeypatch.setenv("LABKIT_DATA", folder)
+        composed.cache_clear()
+        found.add(definition(KNOWN["kth"], "ex3", "full"))
+    assert len(found) == 1
+
+
 def test_a_definition_is_of_a_profile_and_of_the_data_given(tmp_path: Path) -> None:
     lab = two(tmp_path)
     assert lab.needed("second", "smoke") == ["first"]
