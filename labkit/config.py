@@ -18,6 +18,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
+T = TypeVar("T")
+
 Count = Annotated[int, Field(ge=1, strict=True)]
 Natural = Annotated[int, Field(ge=0, strict=True)]
 Fraction = Annotated[float, Field(ge=0, le=1, strict=True)]
@@ -63,8 +65,6 @@ CONSTRUCTORS: dict[str, dict[str, tuple[str, ...]]] = {
         "labkit.labs.report": ("report",),
     },
 }
-
-T = TypeVar("T")
 
 # Numbers that may differ between the members of one population; every other key is structural and splits groups.
 MEMBERWISE = frozenset(

@@ -12,7 +12,7 @@ from labkit.labs.record import DEFINITION, Record
 from labkit.labs.rows import Rows
 from labkit.labs.settings import HEADS as SETTING_HEADS
 from labkit.labs.settings import lines as settings_of
-from labkit.labs.table import band, finding, goal, number, seeds, verdict_words
+from labkit.labs.table import band, finding, goal, number, verdict_words
 from labkit.labs.verdict import Verdict
 from labkit.report import cells as write
 from labkit.report.progress import duration
@@ -184,7 +184,7 @@ def _claim(verdict: Verdict, profile: str) -> list[str]:
     return [
         f"{claim.says} ({claim.metric})",
         finding(verdict),
-        seeds(verdict),
+        write.count(verdict.n, verdict.tried),
         assignment,
         f"{published} ({claim.published_by})" if claim.published_by else published,
         band(claim, claim.band(profile)),

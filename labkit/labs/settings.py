@@ -38,7 +38,7 @@ def lines(step: str, rows: Rows) -> Iterator[list[str]]:
 
 def _line(name: str, entry: Entry, objective: str) -> list[str]:
     setting = " ".join(f"{key.rpartition('.')[2]}={write.parameter(value)}" for key, value in entry.params.items())
-    n = str(len(entry.seeds)) if len(entry.seeds) == entry.tried else f"{len(entry.seeds)} of {entry.tried}"
+    n = write.count(len(entry.seeds), entry.tried)
     if entry.rank is None:
         setting, n = f"{setting} {entry.status}".strip(), "0"
     found = {objective: (entry.mean, entry.deviation)}

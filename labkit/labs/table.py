@@ -48,14 +48,9 @@ def to_csv(verdicts: Sequence[Verdict], profile: str) -> str:
 
 
 def _cells(verdict: Verdict, profile: str) -> list[str]:
-    claim = verdict.claim
+    claim, n = verdict.claim, write.count(verdict.n, verdict.tried)
     limits = band(claim, claim.band(profile))
-    return [claim.says, finding(verdict), seeds(verdict), limits, verdict_words(verdict), goal(verdict), claim.source]
-
-
-def seeds(verdict: Verdict) -> str:
-    """`5`, or `3 of 5` where two seeds have no result."""
-    return str(verdict.n) if verdict.n == verdict.tried else f"{verdict.n} of {verdict.tried}"
+    return [claim.says, finding(verdict), n, limits, verdict_words(verdict), goal(verdict), claim.source]
 
 
 def goal(verdict: Verdict) -> str:

@@ -45,11 +45,8 @@ def _difference(objective: str, entry: Entry) -> str:
 
 
 def count(entry: Entry) -> str:
-    """How many seeds are behind a mean: `5`, or `4 of 5` where one failed."""
-    if entry.rank is None:
-        return write.NOTHING
-    n = len(entry.seeds)
-    return str(n) if n == entry.tried else f"{n} of {entry.tried}"
+    """How many seeds are behind an entry's mean; none for one without a result."""
+    return write.NOTHING if entry.rank is None else write.count(len(entry.seeds), entry.tried)
 
 
 def status(entry: Entry) -> str:

@@ -50,6 +50,11 @@ def summary(metric: str, values: Summary) -> str:
     return spread(metric, values.mean, None if metric.startswith("time/") else values.deviation)
 
 
+def count(n: int, tried: int) -> str:
+    """How many seeds are behind a mean: `5`, or `4 of 5` where one failed."""
+    return str(n) if n == tried else f"{n} of {tried}"
+
+
 def interval(metric: str, middle: float, half_width: float | None, sign: str = "") -> str:
     """[low, high] of the 95% interval."""
     if half_width is None or not math.isfinite(middle):
