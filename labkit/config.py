@@ -189,6 +189,8 @@ def first_problem(error: ValidationError, where: str, valid: Any) -> str:
     same_key = [p for p in problems if p["loc"][:1] == location[:1]]
     depth = max(len(p["loc"]) for p in same_key)
     told = [p for p in same_key if len(p["loc"]) == depth] if depth > 2 else same_key
+    if first["type"] == "dataclass_type":  # its name says nothing to who writes the file
+        return f"{key}: expected a mapping with {', '.join(names)}, got {shown(first['input'])}."
     expected = " or ".join(dict.fromkeys(_expected(p["msg"]) for p in told))
     return f"{key}: expected {expected}, got {shown(told[0]['input'])}."
 
@@ -208,7 +210,6 @@ _WORDS = {  # pydantic's wording -> ours
     "a valid boolean": "true or false",
     "a valid list": "a list",
     "a valid dictionary": "a mapping",
-    "a dictionary or an instance of": "the keys of",
     "List should have ": "",
     " after validation, not 0": "",
 }

@@ -16,6 +16,10 @@ class DataError(ConfigError):
     """A data file or array is not what it should be: names the file, the place, what was found and expected."""
 
 
+class MissingFileError(DataError):
+    """A file that has to be put where it is expected, or that could not be downloaded."""
+
+
 @dataclass(frozen=True)
 class Dataset:
     """One labelled set in memory.

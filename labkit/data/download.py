@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labkit.data.dataset import DataError
+from labkit.data.dataset import DataError, MissingFileError
 
 ATTEMPTS = 4  # a broken connection is taken up again this often
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds between two bytes
@@ -37,21 +37,21 @@ def fetch(file: Published, folder: Path, *, download: bool = True, mirror: str |
     was met. A file that is already there is returned as it is: see `verify`.
 
     Raises:
-        DataError: it is not there and cannot be had; says where to put it by hand.
+        MissingFileError: it is not there and cannot be had; says where to put it by hand.
     """
     path = folder / file.name
     if path.exists():
         return path
     by_hand = f"put {file.url(mirror)} (md5 {file.md5}) there by hand"
     if not download:
-        raise DataError(f"{path} is missing and data.download is false: set it to true, or {by_hand}.")
+        raise MissingFileError(f"{path} is missing and data.download is false: set it to true, or {by_hand}.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _one_at_a_time(folder):
             if not path.exists():  # another process may have been quicker
                 _download(file, path, mirror)
     except _NetworkError as error:
-        raise DataError(f"{path} is missing and could not be downloaded ({error}): {by_hand}.") from error
+        raise MissingFileError(f"{path} is missing and could not be downloaded ({error}): {by_hand}.") from error
     except OSError as error:
         reason = error.strerror or error
         raise DataError(f"{path} is missing and cannot be written ({reason}): mend that, or {by_hand}.") from error

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from labkit.data.dataset import DataError
+from labkit.data.dataset import DataError, MissingFileError
 
 CHUNK = 1 << 20  # bytes read and hashed together: they are still in the cache when the hash sees them
 
@@ -38,10 +38,10 @@ def present(path: Path, hint: str) -> Path:
         hint: what to put there, in words.
 
     Raises:
-        DataError: nothing is there.
+        MissingFileError: nothing is there.
     """
     if not path.exists():
-        raise DataError(f"{path} is missing: put {hint} there.")
+        raise MissingFileError(f"{path} is missing: put {hint} there.")
     return path
 
 

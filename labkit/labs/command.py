@@ -13,9 +13,9 @@ from pathlib import Path
 from labkit.compose import compose
 from labkit.config import ConfigError
 from labkit.labs.rows import Rows
-from labkit.labs.settings import checked
 from labkit.notebook import sweep
-from labkit.tasks import session
+from labkit.report.entries import is_untrained
+from labkit.tasks import provenance, session
 from labkit.tasks.dispatch import dispatch
 from labkit.tasks.plan import divided, forget_data, resolved
 from labkit.tracking.store import TrackingError
@@ -84,7 +84,8 @@ def _carried_out(words: Sequence[str]) -> tuple[Rows, int]:
         finally:
             forget_data()
         kept = session.tracker(Path(config.paths.root)).find(f"attributes.start_time >= {began}")
-        return [row for row in kept if checked(row)], code
+        here = provenance.process()  # others may be checking meanwhile
+        return [row for row in kept if is_untrained(row) and row["tags"].get("labkit.process") == here], code
     rows = sweep(*words, "hydra.sweeper.max_failure_rate=1").rows  # what did not fail counts, and is claimed of
     failed = sum(row["status"] == "FAILED" for row in rows)
     return rows, int(failed > 0)

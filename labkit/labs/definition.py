@@ -15,13 +15,12 @@ from labkit.compose import compose
 from labkit.config import NUMERICS_VERSION
 from labkit.labs.command import MULTIRUN
 from labkit.labs.part import Lab
+from labkit.tasks.identity import without_places
 from labkit.tasks.jobs import merged
 from labkit.tasks.plan import resolved
 
-_ASIDE = ("paths", "tracker")  # where things lie and what is kept of them
 
-
-def definition(lab: Lab, part: str, profile: str, given: Sequence[str] = ()) -> str:
+def definition(lab: Lab, part: str, profile: str, given: Sequence[str] = (), given_sha256: str = "") -> str:
     """A hash of what the steps of a part compose in a profile, and of the earlier parts whose winners they take.
 
     Titles, claims and comments are not in it.
@@ -30,7 +29,8 @@ def definition(lab: Lab, part: str, profile: str, given: Sequence[str] = ()) -> 
         lab: that it belongs to.
         part: its name.
         profile: that it runs in.
-        given: words of another data set, which all its steps get.
+        given: words of another data set, which all its steps get, and
+        given_sha256: the hash of that data.
     """
     own = lab.parts[part]
     steps = {
@@ -41,19 +41,18 @@ def definition(lab: Lab, part: str, profile: str, given: Sequence[str] = ()) -> 
         for name, step in own.of_profile(profile).items()
     }
     of_kinds = own.accepts.words if own.accepts and given else {}
-    earlier = [definition(lab, name, profile, given) for name in lab.needed(part, profile)]
-    content = json.dumps([steps, of_kinds, earlier, NUMERICS_VERSION])
+    earlier = [definition(lab, name, profile, given, given_sha256) for name in lab.needed(part, profile)]
+    content = json.dumps([steps, of_kinds, given_sha256, earlier, NUMERICS_VERSION])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 @cache
 def composed(words: tuple[str, ...]) -> str:
     """All that a command line composes, as text: the configuration, what is swept, and how."""
-    overrides = OverridesParser.create().parse_overrides([word for word in words if not word.startswith("hydra/")])
+    trained = [word for word in words if not word.startswith("hydra/launcher=")]
+    overrides = OverridesParser.create().parse_overrides(trained)
     fixed = [str(one.input_line) for one in overrides if not one.is_sweep_override()]
     swept = [str(one.input_line) for one in overrides if one.is_sweep_override()]
     config = compose(fixed)
-    trained = {key: value for key, value in resolved(config).items() if key not in _ASIDE}
-    trained["data"] = {key: value for key, value in trained["data"].items() if key != "root"}
     sweeper = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
-    return json.dumps([trained, swept, sweeper])
+    return json.dumps([without_places(resolved(config)), swept, sweeper], sort_keys=True)

@@ -45,6 +45,13 @@ class Reference:
     stage: str | None = None
     only: list[Profile] = field(default_factory=lambda: list(PROFILES))
 
+    def __str__(self) -> str:
+        """`grid: highest val/accuracy, place 2`."""
+        words = [f"{key}={value}" for key, value in self.where.items()]
+        words += [f"stage {self.stage}"] if self.stage else []
+        words += [f"place {self.place}"] if self.place > 1 else []
+        return ", ".join([f"{' and '.join(self.steps)}: {self.rule} {self.metric}", *words])
+
 
 @checked(frozen=True, kw_only=True, config=_STRICT)
 class Step:
@@ -87,12 +94,13 @@ class Claim:
         best: what ranks the rows.
         stage: only the runs of this stage of a search.
         against: parameters of another row: the claim is about the difference of the two, paired by seed.
-        against_step: the step of that other row; the same unless given.
+        against_step: the step of that other row, or several whose rows are ranked together; the same unless given.
         smoke, quick, full: the band in that profile; outside it the part fails. Without one there is no verdict.
         goal: reported, never an exit code.
         any_data: whether the band is about any data set, not only about the lab's own.
         source: of the band and the goal.
-        assignment: the number that the assignment prints.
+        assignment: the number that the assignment prints, and
+        assignment_says: how, where it is not that number of that quantity.
         published: the best published number, and
         published_by: whose it is.
     """
@@ -104,7 +112,7 @@ class Claim:
     best: str = Field(default="val/accuracy", pattern=_CHOOSES)
     stage: str | None = None
     against: dict[str, Any] | None = None
-    against_step: str | None = None
+    against_step: str | list[str] | None = None
     smoke: Band | None = None
     quick: Band | None = None
     full: Band | None = None
@@ -112,6 +120,7 @@ class Claim:
     any_data: bool = False
     source: str = ""
     assignment: float | None = None
+    assignment_says: str = ""
     published: float | None = None
     published_by: str = ""
 
@@ -126,9 +135,15 @@ class Claim:
         return self.smoke is not None and (self.quick, self.full, self.goal) == (None, None, None)
 
     @property
+    def against_steps(self) -> tuple[str, ...]:
+        """The steps of the other row."""
+        others = self.against_step or self.step
+        return (others,) if isinstance(others, str) else tuple(others)
+
+    @property
     def about(self) -> tuple[str, ...]:
         """The steps whose runs it is about."""
-        return (self.step,) if self.against_step is None else (self.step, self.against_step)
+        return (self.step, *self.against_steps)
 
     @property
     def paired(self) -> bool:
@@ -163,6 +178,7 @@ class Part:
         claims: what must come out.
         minutes: expected on two cores, by profile.
         accepts: other data sets it may be given; None: it has its own and no other.
+        shows: further metrics of each setting on the page of results.
     """
 
     title: str
@@ -170,6 +186,7 @@ class Part:
     claims: list[Claim] = field(default_factory=list)
     minutes: dict[Profile, float] = field(default_factory=dict)
     accepts: Accepts | None = None
+    shows: list[str] = field(default_factory=list)
 
     def of_profile(self, profile: str) -> dict[str, Step]:
         """The steps that belong to a profile."""
@@ -247,7 +264,7 @@ def _check(lab: Lab, name: str, where: str) -> None:
                     )
         known.append(key)
     for claim in part.claims:
-        for step_name in filter(None, (claim.step, claim.against_step)):
+        for step_name in claim.about:
             if step_name not in part.steps:
                 raise ConfigError(f"{where}.claims: there is no step {step_name!r}, {nearest(step_name, part.steps)}")
         judged = [*(claim.band(profile) for profile in PROFILES), claim.goal]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,11 +20,11 @@ from labkit.report.entries import speaks_for_others
 from labkit.tasks import provenance, session
 from labkit.tasks.plan import resolved
 from labkit.tracking.reading import artifact
-from labkit.tracking.store import TrackingError, default_store
+from labkit.tracking.store import default_store
 
-# Tags: which part; words that give it another data set; the hash of what it runs and whether all of it ran, which are
-# set last, so that a record without them is one that was not finished.
-PART, GIVEN = "labkit.lab_part", "labkit.part_given"
+# Tags: which part; words that give it another data set, and that data's hash; the hash of what it runs and whether all
+# of it ran, which are set last, so that a record without them is one that was not finished.
+PART, GIVEN, GIVEN_SHA256 = "labkit.lab_part", "labkit.part_given", "labkit.part_given_sha256"
 DEFINITION, WHOLE = "labkit.part_definition", "labkit.part_whole"
 
 
@@ -49,9 +50,9 @@ class Record:
         return str(self.row["params"]["profile"])
 
     @property
-    def given(self) -> str:
-        """The words that gave it another data set than its own; empty where none did."""
-        return str(self.row["tags"].get(GIVEN, ""))
+    def given(self) -> tuple[str, ...]:
+        """The words that gave it another data set than its own; none where none did."""
+        return tuple(shlex.split(self.row["tags"].get(GIVEN, "")))
 
     @property
     def tested(self) -> set[str]:
@@ -66,6 +67,7 @@ def keep(
     ran: Mapping[str, Ran],
     found: Sequence[Verdict],
     given: Sequence[str] = (),
+    given_sha256: str = "",
 ) -> None:
     """One run for a part; FAILED where a claim or a step failed.
 
@@ -75,7 +77,8 @@ def keep(
         definition: of the part, see `labkit.labs.definition`.
         ran: its steps.
         found: its claims.
-        given: words that name another data set than the lab's own.
+        given: words that name another data set than the lab's own, and
+        given_sha256: the hash of that data.
     """
     whole = not any(step.code for step in ran.values())
     runs = {row["run_id"]: row for step in ran.values() for row in step.rows}.values()
@@ -87,7 +90,7 @@ def keep(
         tags={
             **provenance.tags(resolved(config), overrides),
             PART: f"{config.lab}/{config.part}",
-            **({GIVEN: " ".join(given)} if given else {}),
+            **({GIVEN: shlex.join(given), GIVEN_SHA256: given_sha256} if given else {}),
         },
     )
     failed = sum(verdict.holds is False for verdict in found)
@@ -127,7 +130,7 @@ def read(rows: Iterable[Mapping[str, Any]], root: Path) -> Iterator[Record]:
             verdicts = [
                 Verdict(**{**one, "claim": Claim(**one["claim"]), "run_ids": tuple(one["run_ids"])}) for one in claims
             ]
-        except (TrackingError, TypeError, ValueError, KeyError):
+        except (TypeError, ValueError, KeyError):
             continue
         if all("tested" in step for step in steps.values()):
             yield Record(row, verdicts, steps)

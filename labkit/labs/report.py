@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,9 +11,9 @@ from omegaconf import DictConfig
 
 from labkit.config import ConfigError
 from labkit.labs import record, task
-from labkit.labs.definition import definition
-from labkit.labs.part import Lab
+from labkit.labs.part import Claim, Lab
 from labkit.labs.results import page, shown
+from labkit.labs.running import Course
 from labkit.tasks import check
 from labkit.tasks.board import nearby
 from labkit.tasks.provenance import reproduce
@@ -46,7 +47,7 @@ def report(
             unread = sum(record.DEFINITION in row["tags"] for row in own) - len(kept)
             if unread:
                 print(f"{lab.name} {part}: {unread} records of other versions of labkit are left out")
-            parts = shown(f"{lab.name} {part}", lab.parts[part].title, kept, by_id, partial(today, lab, part))
+            parts = shown(f"{lab.name} {part}", lab.parts[part], kept, by_id, partial(today, lab, part))
             found += parts
             if all(one.record.given for one in parts):
                 absent.append(f"{lab.name} {part}")
@@ -54,16 +55,22 @@ def report(
             raise ConfigError(f"report: no part of lab {config.lab!r} has a record in {uri}.")
         target = place(root, config.lab, file)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(page(found, absent, unverified or {}, reproduce(overrides)), encoding="utf-8")
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
+        draft.write_text(page(found, absent, unverified or {}, reproduce(overrides)), encoding="utf-8")
+        draft.replace(target)
         missing = f", {len(absent)} have no record" if absent else ""
         print(f"{len(found)} parts in {nearby(target)}{missing}")
 
     return write
 
 
-def today(lab: Lab, part: str, one: record.Record) -> str:
-    """The definition of a part as its file says it now, in the profile and on the data of a record."""
-    return definition(lab, part, one.profile, one.given.split())
+def today(lab: Lab, part: str, one: record.Record) -> tuple[str, list[Claim]]:
+    """The definition and the claims of a part as its file says them now, in the profile and on the data of a record."""
+    course = Course(one.profile, Path(), data=one.given, sha256=one.row["tags"].get(record.GIVEN_SHA256, ""))
+    try:
+        return course.definition(lab, part), list(course.asked(lab.parts[part]))
+    except ConfigError:  # there is no such data set any more
+        return "", []
 
 
 def place(root: Path, lab: str, file: str | None) -> Path:

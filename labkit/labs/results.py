@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from labkit.labs.part import PROFILES
+from labkit.labs.part import PROFILES, Claim, Part
 from labkit.labs.record import DEFINITION, Record
 from labkit.labs.rows import Rows
-from labkit.labs.settings import HEADS as SETTING_HEADS
-from labkit.labs.settings import lines as settings_of
+from labkit.labs.setting_lines import heads as setting_heads
+from labkit.labs.setting_lines import lines as settings_of
 from labkit.labs.table import band, finding, goal, number, verdict_words
 from labkit.labs.verdict import Verdict
 from labkit.report import cells as write
@@ -29,40 +30,56 @@ class Shown:
 
     Attributes:
         name: lab and part.
-        title: what it is.
+        part: as its file says it.
         record: the newest in the largest profile that it ran in.
         runs: by step, as the store has them.
-        changed: whether its file, or one that its commands name, says something else by now.
+        changed: whether its file, or one that its commands name, trains something else by now.
+        reworded: whether its file claims something else by now.
         tested: all its runs that ever opened the test set, those of other profiles and of earlier definitions included.
     """
 
     name: str
-    title: str
+    part: Part
     record: Record
     runs: Mapping[str, Rows]
     changed: bool
+    reworded: bool
     tested: frozenset[str]
+
+    @property
+    def given(self) -> str:
+        """The words that gave it another data set, but for where its files lie."""
+        return " ".join(word for word in self.record.given if not word.startswith("data.root="))
+
+    @property
+    def called(self) -> str:
+        """Its name and the data set that it was given."""
+        return f"{self.name} ({self.given})" if self.given else self.name
 
     @property
     def command(self) -> str:
         """It runs again by."""
-        data = "".join(f" {word.replace('data=', 'DATA=', 1)}" for word in self.record.given.split())
+        data = f" DATA={shlex.quote(self.given.removeprefix('data='))}" if self.given else ""
         return f"make {self.name.replace(' ', '-', 1)} PROFILE={self.record.profile}{data}"
 
 
 def shown(
-    name: str, title: str, records: Iterable[Record], runs: Mapping[str, Any], definition: Callable[[Record], str]
+    name: str,
+    part: Part,
+    records: Iterable[Record],
+    runs: Mapping[str, Any],
+    today: Callable[[Record], tuple[str, Sequence[Claim]]],
 ) -> list[Shown]:
     """A part as the page has it: once on its own data, once for each other data set that it was given.
 
     Args:
         name: lab and part.
-        title: what it is.
+        part: as its file says it.
         records: of the part.
         runs: rows of the store by id.
-        definition: what the hash of the part would be today.
+        today: what the hash of the part, and the claims that are asked of it, would be today.
     """
-    by_given: dict[str, list[Record]] = {}
+    by_given: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
         by_given.setdefault(record.given, []).append(record)
     found = []
@@ -70,8 +87,10 @@ def shown(
         best = max(own, key=lambda record: (PROFILES.index(record.profile), record.row["start_time"]))
         tested = frozenset().union(*(one.tested for one in own))
         rows = {key: [runs[i] for i in step["run_ids"] if i in runs] for key, step in best.steps.items()}
-        changed = best.row["tags"][DEFINITION] != definition(best)
-        found.append(Shown(name, title, best, rows, changed, tested))
+        definition, claims = today(best)
+        changed = best.row["tags"][DEFINITION] != definition
+        reworded = [verdict.claim for verdict in best.verdicts] != list(claims)
+        found.append(Shown(name, part, best, rows, changed, reworded, tested))
     return found
 
 
@@ -90,8 +109,8 @@ def page(parts: Sequence[Shown], absent: Sequence[str], unverified: Mapping[str,
         "standard deviation over n seeds. A band is a claim about the world: outside it a part ends with exit code 1. "
         "A goal is only reported. Differences are paired by seed, with their 95% interval (Student's t). Training is "
         "the sum over runs, wall the time in which a step's runs were under way, or that of its call where longer. "
-        "What a step chooses it chooses on validation data; openings of the test set count every run of the part that "
-        "the store holds, those of other profiles and of earlier versions of the part included. The experiments "
+        "What a step chooses it chooses on validation data; openings of the test set count every run that a record of "
+        "the part names, those of other profiles and of earlier versions of the part included. The experiments "
         "themselves were shaped by trials before, some with test numbers in sight; docs/decisions.md tells of them. "
         "'assignment' is the number in the lab's own document, which for Caltech and Montreal is a student's solution.",
         "\n".join(f"- {line}" for line in _facts(parts, unverified)),
@@ -118,7 +137,7 @@ def _overview(part: Shown) -> list[str]:
     judged = [verdict.holds for verdict in part.record.verdicts if verdict.holds is not None]
     goals = [verdict.reached for verdict in part.record.verdicts if verdict.reached is not None]
     return [
-        f"{part.name} ({part.record.given})" if part.record.given else part.name,
+        part.called,
         part.record.profile,
         _claims(part, judged),
         f"{sum(goals)} of {len(goals)} reached" if goals else write.NOTHING,
@@ -131,7 +150,7 @@ def _claims(part: Shown, judged: Sequence[bool]) -> str:
     failed = [name for name, step in part.record.steps.items() if step["code"]]
     words = [f"{sum(judged)} of {len(judged)} hold"] if judged else []
     words += [f"FAILED: {', '.join(failed)}"] if failed else []
-    words += ["changed since"] if part.changed else []
+    words += ["changed since"] if part.changed else ["claims changed since"] if part.reworded else []
     return "; ".join(words) or write.NOTHING
 
 
@@ -152,25 +171,34 @@ def _part(part: Shown) -> Iterator[str]:
     trained = [row for rows in part.runs.values() for row in rows] or [record.row]
     machines = dict.fromkeys(str(row["tags"].get("labkit.hardware", "-")) for row in trained)
     runs, opened, training, wall = _sizes(part)
-    yield f"## {part.name}{f' ({record.given})' if record.given else ''}: {part.title}"
+    yield f"## {part.called}: {part.part.title}"
     data = record.row["params"]["data"] or "none"
     yield (
         f"`{part.command}`, {day}, commit {commit}; on {' and '.join(machines)}; data: {data}; {_runs(runs)}, "
-        f"{training} of training, {wall} in all; {_runs(opened)} opened the test set, once each."
+        f"{training} of training, {wall} in all; {_runs(opened)} opened the test set, once each{_of_others(part)}."
     )
     if part.changed:
         yield "The part has changed since: its command trains what is new."
+    elif part.reworded:
+        yield "Its claims have changed since: its command judges them again."
     if record.verdicts:
         lines = [_claim(verdict, record.profile) for verdict in record.verdicts]
         yield write.markdown_table(CLAIM_HEADS, lines, right=RIGHT)
-    settings = [line for name, rows in part.runs.items() for line in settings_of(name, rows)]
+    settings = [line for name, rows in part.runs.items() for line in settings_of(name, rows, part.part.shows)]
     if settings:
-        yield write.markdown_table(SETTING_HEADS, settings, right=SETTING_HEADS[2:])
+        heads = setting_heads(part.part.shows)
+        yield write.markdown_table(heads, settings, right=heads[2:])
     steps = [_step(name, step) for name, step in record.steps.items()]
     yield write.markdown_table(STEP_HEADS, steps, right=RIGHT)
     said = [f"- {name}: {sentence}" for name, step in record.steps.items() for sentence in step["diagnoses"]]
     if said:
         yield "\n".join(said)
+
+
+def _of_others(part: Shown) -> str:
+    """How many of the openings were not this record's."""
+    others = len(part.tested - part.record.tested)
+    return f" ({others} of them in other profiles or earlier versions of the part)" if others else ""
 
 
 def _runs(number: str) -> str:
@@ -179,20 +207,27 @@ def _runs(number: str) -> str:
 
 def _claim(verdict: Verdict, profile: str) -> list[str]:
     claim, rest = verdict.claim, len(verdict.run_ids) - 1
-    world = (claim.assignment, claim.published)
-    assignment, published = (write.NOTHING if one is None else number(claim, one) for one in world)
+    world = ((claim.assignment, claim.assignment_says), (claim.published, claim.published_by))
+    assignment, published = (_beside(claim, *one) for one in world)
     return [
         f"{claim.says} ({claim.metric})",
         finding(verdict),
         write.count(verdict.n, verdict.tried),
         assignment,
-        f"{published} ({claim.published_by})" if claim.published_by else published,
+        published,
         band(claim, claim.band(profile)),
         verdict_words(verdict),
         goal(verdict),
         claim.source or write.NOTHING,
         "".join(f"`{run_id[:8]}`" for run_id in verdict.run_ids[:1]) + (f" +{rest}" if rest > 0 else ""),
     ]
+
+
+def _beside(claim: Claim, value: float | None, words: str) -> str:
+    """The world's number, and whose it is or how it is meant."""
+    if value is None:
+        return write.NOTHING
+    return f"{number(claim, value)} ({words})" if words else number(claim, value)
 
 
 def _step(name: str, step: Mapping[str, Any]) -> list[str]:

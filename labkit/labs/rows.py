@@ -69,9 +69,15 @@ def winner(reference: Reference, rows: Rows) -> dict[str, Any]:
     found = best(kept, reference.metric, reference.rule == "highest", reference.place)
     entry = rank(found, reference.metric).entries[0] if found else None
     if entry is None or entry.rank is None:
-        raise ConfigError(f"takes: no run of step {named} has a {reference.metric} to choose by.")
+        few = (
+            f"fewer than {reference.place} settings of step {named} have"
+            if reference.place > 1
+            else f"no run of step {named} has"
+        )
+        raise ConfigError(f"takes: {few} a {reference.metric} to choose by.")
     if len(entry.seeds) < entry.tried:
-        raise ConfigError(f"takes: in step {named} every setting has lost seeds; there is no winner to take over.")
+        few = f"fewer than {reference.place} settings have" if reference.place > 1 else "no setting has"
+        raise ConfigError(f"takes: in step {named} {few} kept all seeds; there is no winner to take over.")
     missing = [key for key in reference.keys if key not in found[0]["params"]]
     if missing:
         raise ConfigError(f"takes: the winner of step {named} has no parameter {missing[0]!r}.")

@@ -23,7 +23,7 @@ from labkit.tasks.jobs import merged, word
 # What a claim says of the lab's own data only.
 _OF_THE_LAB: dict[str, Any] = {
     **dict.fromkeys(("smoke", "quick", "full", "goal", "assignment", "published")),
-    **dict.fromkeys(("source", "published_by"), ""),
+    **dict.fromkeys(("source", "assignment_says", "published_by"), ""),
 }
 _OF_DATA = ("experiment=", "sweeps=", "data", "~data")  # words that say which data a command trains on
 
@@ -37,7 +37,8 @@ class Course:
         root: whose store keeps the runs.
         everywhere: words that every step gets: where things lie.
         data: words that name another data set than the labs' own.
-        kind: of that data set.
+        kind: of that data set, and
+        sha256: its hash.
         known: rows by (lab, part) and step of the parts that have run, in this call or before.
     """
 
@@ -46,6 +47,7 @@ class Course:
     everywhere: Sequence[str] = ()
     data: Sequence[str] = ()
     kind: Kind | None = None
+    sha256: str = ""
     known: dict[tuple[str, str], Mapping[str, Rows]] = field(default_factory=dict)
 
     def missing(self, lab: Lab, part: str) -> list[str]:
@@ -59,10 +61,14 @@ class Course:
     def _knows(self, lab: Lab, part: str) -> bool:
         key = (lab.name, part)
         if key not in self.known:
-            rows = earlier(session.tracker(self.root), self.root, definition(lab, part, self.profile, self.data))
+            rows = earlier(session.tracker(self.root), self.root, self.definition(lab, part))
             if rows is not None:
                 self.known[key] = rows
         return key in self.known
+
+    def definition(self, lab: Lab, part: str) -> str:
+        """What a part is here, see `labkit.labs.definition`."""
+        return definition(lab, part, self.profile, self.data, self.sha256)
 
     def check_data(self, lab: Lab, name: str) -> None:
         """Raise ConfigError where a data set that the part trains on lacks files, or has too few samples."""
@@ -94,7 +100,7 @@ class Course:
                 break
         rows = {key: done.rows for key, done in ran.items()}
         self.known[lab.name, name] = rows
-        found = [verdict(claim, rows, self.profile) for claim in self.asked(part) if {*claim.about} <= steps.keys()]
+        found = [verdict(claim, rows, self.profile) for claim in self.asked(part)]
         return Done(lab.name, name, ran, found, time.perf_counter() - started)
 
     def words(self, part: Part, step: Step, taken: Iterable[str] = ()) -> list[str]:
@@ -115,8 +121,9 @@ class Course:
     def asked(self, part: Part) -> Iterator[Claim]:
         """The claims that mean something: on embedded data those with a band of their own, elsewhere those that are not
         about embedded data alone; bands of the lab's own data say nothing about another's."""
+        steps = part.of_profile(self.profile).keys()
         for claim in part.claims:
-            if claim.of_smoke_alone and self.profile != "smoke":
+            if not {*claim.about} <= steps or (claim.of_smoke_alone and self.profile != "smoke"):
                 continue
             if self.data and not claim.any_data:
                 yield replace(claim, **_OF_THE_LAB)

@@ -88,8 +88,10 @@ def verdict_words(verdict: Verdict) -> str:
         return "holds" if verdict.holds else "FAILS"
     if verdict.n < verdict.tried:
         return f"{verdict.tried - verdict.n} of {verdict.tried} seeds lost"
-    if not verdict.claim.paired or verdict.half_width is None:
+    if not verdict.claim.paired:
         return write.NOTHING
+    if verdict.half_width is None:
+        return "one seed, no interval"
     if abs(verdict.found) <= verdict.half_width:
         return "no difference shown"
     return "more" if verdict.found > 0 else "less"

@@ -10,20 +10,20 @@ from omegaconf import DictConfig, open_dict
 
 from labkit.compose import CONF
 from labkit.config import ConfigError, Flag, nearest
+from labkit.data.dataset import Dataset, MissingFileError
 from labkit.labs import record
 from labkit.labs.command import Ran, written
-from labkit.labs.definition import definition
 from labkit.labs.part import PROFILES, Lab, names, read
 from labkit.labs.rows import diagnoses
 from labkit.labs.running import Course, Done
 from labkit.labs.table import to_rich
-from labkit.preprocess.prepare import Kind
 from labkit.report.progress import duration
 from labkit.tasks import session
 from labkit.tasks.plan import dataset, resolved
 
 LABS = CONF / "labs"
 ALL = "all"
+_EMBEDDED = ("cluttered_digits", "tones", "syllables")  # images, sounds, texts
 
 
 def lab(*, dry_run: Flag = False) -> Callable[[DictConfig, Sequence[str]], None]:
@@ -48,7 +48,8 @@ def lab(*, dry_run: Flag = False) -> Callable[[DictConfig, Sequence[str]], None]
         with session.kept():
             order = in_order(course, wanted)
             if data:
-                course.kind = check_data(config, order)
+                given = given_data(config, order)
+                course.kind, course.sha256 = given.kind, given.sha256
             announce(course, order)
             if not dry_run:
                 finish([carry_out(course, one, part, config) for one, part in order])
@@ -87,9 +88,12 @@ def passed_on(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     return places, data
 
 
-def check_data(config: DictConfig, wanted: Sequence[tuple[Lab, str]]) -> Kind:
-    """The kind of the data set that is given; raises ConfigError unless every part takes it."""
-    given = dataset(resolved(config))
+def given_data(config: DictConfig, wanted: Sequence[tuple[Lab, str]]) -> Dataset:
+    """The data set that is given; raises ConfigError unless every part takes it."""
+    try:
+        given = dataset(resolved(config))
+    except MissingFileError as error:
+        raise ConfigError(f"{error} Without files: {' or '.join(f'data={name}' for name in _EMBEDDED)}.") from None
     for lab, name in wanted:
         accepts = lab.parts[name].accepts
         where = f"data={given.name}: {lab.name} {name}"
@@ -101,7 +105,7 @@ def check_data(config: DictConfig, wanted: Sequence[tuple[Lab, str]]) -> Kind:
             raise ConfigError(f"{where} expects at least {accepts.classes} classes, got {len(given.class_names)}.")
         if len(given.labels) < accepts.samples:
             raise ConfigError(f"{where} expects at least {accepts.samples} samples, got {len(given.labels)}.")
-    return given.kind
+    return given
 
 
 def in_order(course: Course, wanted: Sequence[tuple[Lab, str]]) -> list[tuple[Lab, str]]:
@@ -123,7 +127,7 @@ def announce(course: Course, order: Sequence[tuple[Lab, str]]) -> None:
         for key, step in lab.parts[name].of_profile(course.profile).items():
             print(f"  {key:<20} {written(course.words(lab.parts[name], step))}")
             for one in step.taken(course.profile):
-                print(f"  {'':<20} + {', '.join(one.keys)} of {' and '.join(one.steps)}: {one.rule} {one.metric}")
+                print(f"  {'':<20} + {', '.join(one.keys)} of {one}")
         for earlier in lab.needed(name, course.profile):
             later = any((lab.name, earlier) == (other.name, key) for other, key in order)
             print(f"  it takes winners of {earlier}, which {'runs first' if later else 'has run'}")
@@ -134,10 +138,11 @@ def announce(course: Course, order: Sequence[tuple[Lab, str]]) -> None:
 
 def carry_out(course: Course, lab: Lab, part: str, config: DictConfig) -> Done:
     """Run one part, print its claims, and keep its record; nothing is run or written where its data are missing."""
+    definition = course.definition(lab, part)  # of the files as they are now, which its commands read
     try:
         course.check_data(lab, part)
     except ConfigError as error:
-        hint = "" if course.profile == "smoke" or course.data else " (profile=smoke needs no files)"
+        hint = " Without files: profile=smoke." if isinstance(error, MissingFileError) else ""
         print(f"labkit: {error}{hint}", file=sys.stderr)
         done = Done(lab.name, part, {"data": Ran((), 2, (), 0.0)}, (), 0.0)
     else:
@@ -148,7 +153,7 @@ def carry_out(course: Course, lab: Lab, part: str, config: DictConfig) -> Done:
         with open_dict(own):
             own.lab, own.part = lab.name, part
         words = ["task=lab", f"lab={lab.name}", f"part={part}", f"profile={course.profile}", *course.data]
-        record.keep(own, words, definition(lab, part, course.profile, course.data), done.ran, done.found, course.data)
+        record.keep(own, words, definition, done.ran, done.found, course.data, course.sha256)
     return done
 
 

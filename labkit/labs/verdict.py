@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labkit.labs.part import Band, Claim
@@ -44,10 +44,11 @@ class Verdict:
 
 def verdict(claim: Claim, steps: Mapping[str, Rows], profile: str) -> Verdict:
     """The claim's, from the rows of each step as the store has them."""
-    sides = [(claim.step, claim.where)]
+    sides: list[tuple[tuple[str, ...], Mapping[str, Any]]] = [((claim.step,), claim.where)]
     if claim.paired:
-        sides.append((claim.against_step or claim.step, claim.against or {}))
-    entries = [_entry(claim, steps.get(step, ()), where) for step, where in sides]
+        sides.append((claim.against_steps, claim.against or {}))
+    rows = [[row for name in names for row in steps.get(name, ())] for names, _ in sides]
+    entries = [_entry(claim, own, where) for own, (_, where) in zip(rows, sides, strict=True)]
     values = [{} if entry is None else entry.values for entry in entries]
     if len(values) == 1:
         summary = summarise(values[0].values())
@@ -77,5 +78,10 @@ def within(value: float, band: Band) -> bool:
 
 def _entry(claim: Claim, rows: Rows, where: Mapping[str, Any]) -> Entry | None:
     """The runs that the claim is about, those without a result among them, as one entry; None where there are none."""
-    chosen = best(matching(rows, where, claim.stage), claim.best)
+    asked = matching(rows, where, claim.stage)
+    chosen = best(asked, claim.best)
+    if not chosen and asked:  # none of several settings has a result to be chosen by
+        entry = entries_of(asked, claim.metric, maximise=True, keys=())[0]
+        seeds, ids = {row["params"].get("seed") for row in asked}, tuple(row["run_id"] for row in asked)
+        return replace(entry, values={}, tried=len(seeds), run_ids=ids)
     return entries_of(chosen, claim.metric, maximise=True, keys=())[0] if chosen else None

@@ -37,12 +37,13 @@ def with_deviation(metric: str, mean: str, deviation: float | None) -> str:
     """A written mean ± its deviation, with as many decimals as the mean has and one digit at least."""
     if deviation is None or mean == NOTHING or not math.isfinite(deviation):
         return mean
-    rounded = number(metric, deviation) if is_percent(metric) or "e" in mean else f"{deviation:.{_decimals(mean)}f}"
-    return f"{mean} ± {rounded if float(rounded) or not deviation else f'{deviation:.1g}'}"
-
-
-def _decimals(text: str) -> int:
-    return len(text.partition(".")[2])
+    shown = 100 * deviation if is_percent(metric) else deviation
+    if "e" in mean:
+        return f"{mean} ± {shown:.4g}"
+    if len(mean.replace(".", "").lstrip("-0")) < 4 and not is_percent(metric):
+        mean = f"{float(mean):#.4g}".rstrip(".")  # its zeros at the end are digits too
+    rounded = f"{shown:.{len(mean.partition('.')[2])}f}"
+    return f"{mean} ± {rounded if float(rounded) or not shown else f'{shown:.1g}'}"
 
 
 def summary(metric: str, values: Summary) -> str:

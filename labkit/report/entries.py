@@ -15,8 +15,9 @@ Row = Mapping[str, Any]  # {run_id, name, status, params: {str: str}, metrics: {
 SEED = "seed"
 # What the config hash leaves out as well: where things lie and run, not what was computed.
 IGNORED = ("paths.", "tracker.", "hydra.", "trainer.device", "task.")
+_UNTRAINED = ("labkit.checks", "labkit.principle")  # tags of rows that found something without training
 # Tags of rows that hold runs together or their means, and of those that trained nothing.
-_NO_CONTESTANT = ("labkit.sweep", "labkit.seeds_of", "labkit.checks", "labkit.principle", "labkit.lab_part")
+_NO_CONTESTANT = ("labkit.sweep", "labkit.seeds_of", "labkit.lab_part", *_UNTRAINED)
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ def contestants(rows: Iterable[Row], objective: str) -> list[Row]:
 def speaks_for_others(row: Row) -> bool:
     """Whether a row is no training of its own: the parent of a multirun, means over some runs' seeds, a check."""
     return any(tag in (row.get("tags") or {}) for tag in _NO_CONTESTANT)
+
+
+def is_untrained(row: Row) -> bool:
+    """Whether a row says what a check or a principle found, without training."""
+    return any(tag in (row.get("tags") or {}) for tag in _UNTRAINED)
 
 
 def differing(rows: Iterable[Row], ignore: Sequence[str] = IGNORED) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def published(name: str | None) -> Published | None:
             f"tracker.published: expected a YAML file or curves that labkit has, got {name!r}, {nearest(name, shipped)}"
         )
     try:
-        content = yaml.safe_load(file.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(f"{where}: expected a YAML file, got {type(error).__name__}.") from None
     return made(Published, content, where)

@@ -101,7 +101,11 @@ def record(found: Findings, root: Path, config: dict[str, Any], overrides: Seque
         experiment=EXPERIMENT,
         name="check",
         params={"task.only": " ".join(dict.fromkeys(verdict.test for verdict in found.verdicts))},
-        tags={**provenance.tags(config, overrides), "labkit.checks": str(len(found.verdicts))},
+        tags={
+            **provenance.tags(config, overrides),
+            "labkit.checks": str(len(found.verdicts)),
+            "labkit.process": provenance.process(),
+        },
     )
     kept.log(0, {"checks": len(found.verdicts), "checks_failed": len(found.failed), "time/seconds": seconds})
     kept.artifact_text("checks.csv", to_csv(found.verdicts))

@@ -12,11 +12,19 @@ from labkit.config import MEMBERWISE, NUMERICS_VERSION
 LEFT_OUT = ("paths", "tracker", "task", "profile", "targets", "experiment", "sweeps", "objective", "seeds")
 
 
+def without_places(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration without where things lie and come from, what is tracked of them, and the device."""
+    aside = {"trainer": ("device",), "data": ("root", "mirror", "download")}
+    kept = {key: value for key, value in plain.items() if key not in ("paths", "tracker")}
+    return kept | {
+        group: {key: value for key, value in kept[group].items() if key not in keys} for group, keys in aside.items()
+    }
+
+
 def config_hash(plain: Mapping[str, Any], data_sha256: str) -> str:
     """SHA-256 of the configuration without paths, tracking and device, the data's hash and the numerics version."""
-    kept = {key: value for key, value in plain.items() if key not in LEFT_OUT}
-    trainer = {key: value for key, value in kept.pop("trainer").items() if key != "device"}
-    data = {key: value for key, value in kept.pop("data").items() if key not in ("root", "mirror", "download")}
+    kept = {key: value for key, value in without_places(plain).items() if key not in LEFT_OUT}
+    trainer, data = kept.pop("trainer"), kept.pop("data")
     # In data a count and a share differ by their spelling (validation: 1 and 1.0), nowhere else.
     text = json.dumps(
         [_one_spelling(kept), _one_spelling(trainer), data, data_sha256, NUMERICS_VERSION], sort_keys=True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import matplotlib.figure  # noqa: F401  (half a second, at best while the store 
 from omegaconf import DictConfig
 
 from labkit import report
+from labkit.config import ConfigError
 from labkit.report import Leaderboard, Member, PageFigure, SearchTable, StudyPage
 from labkit.report.cells import parameter
 from labkit.report.page import page
-from labkit.report.published import published
+from labkit.report.published import Published, published
 from labkit.tasks import provenance
 
 _CURVES = 12  # members in the figure of learning curves; more cannot be told apart
@@ -72,12 +74,21 @@ def _curves(config: DictConfig, members: Sequence[tuple[str, str]], tracker: Any
     if len(members) == 1:
         ((run_id, label),) = members
         (history,) = tracker.histories([run_id], _OF_ONE)
-        beside = published(config.tracker.published)
+        beside = _beside(config.tracker.published)
         return [(f"Learning curves of run {run_id[:8]}.", report.learning_curves(_by_step(history), label, beside))]
     histories = tracker.histories([run_id for run_id, _ in shown], ["val/accuracy", "train/loss", "val/loss"])
     loss = "train/loss" if any(history.get("train/loss") for history in histories) else "val/loss"
     drawn = [Member(label, history) for (_, label), history in zip(shown, histories, strict=True)]
     return [(f"Learning curves of the best {len(drawn)}.", report.member_curves(drawn, metrics=("val/accuracy", loss)))]
+
+
+def _beside(name: str | None) -> Published | None:
+    """Published curves; those whose file has gone or changed meanwhile are left out, and it is said."""
+    try:
+        return published(name)
+    except ConfigError as error:
+        print(f"labkit: {error}", file=sys.stderr)
+        return None
 
 
 def _by_step(curves: Mapping[str, Sequence[tuple[int, float]]]) -> list[tuple[int, dict[str, float]]]:

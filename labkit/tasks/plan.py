@@ -24,7 +24,7 @@ from labkit.models.network import layers
 from labkit.preprocess.plane import plane
 from labkit.preprocess.prepare import Parts, Preprocess, prepare
 from labkit.preprocess.split import split
-from labkit.report.published import published
+from labkit.report.published import Published, published
 from labkit.tasks.identity import config_hash, data_key, shape
 from labkit.tracking.settings import Paths, Tracking
 
@@ -65,6 +65,7 @@ class Plan:
         shape: equal for runs that cost the same: they differ in member-wise numbers at most.
         objectives: metrics that a search is told.
         choices: the option chosen in each config group.
+        published: curves drawn beside the run's own.
     """
 
     config: dict[str, Any]
@@ -79,6 +80,7 @@ class Plan:
     shape: str
     objectives: tuple[str, ...]
     choices: Mapping[str, str]
+    published: Published | None
 
     @property
     def name(self) -> str:
@@ -124,7 +126,6 @@ def plan(
     network = parts_of["model"].build(parts.shape, Sizing(parts.n_classes, facts.tokens))
     _check_validation(plain, trainer, parts)
     _check_animation(parts_of["tracker"], parts, facts)
-    published(parts_of["tracker"].published)
     strengths: Preprocess = parts_of["preprocess"]
     recipe = Recipe(
         network=network,
@@ -157,6 +158,7 @@ def plan(
         shape=shape(plain, facts.sha256),
         objectives=objectives(plain["objective"]),
         choices=choices(config),
+        published=published(parts_of["tracker"].published),
     )
 
 

@@ -130,7 +130,11 @@ def _record(
         experiment=LAB,
         name=name,
         params={"task.only": str(config["task"]["only"])},
-        tags={**provenance.tags({**config, "lab": LAB, "part": PART}, overrides), "labkit.principle": name},
+        tags={
+            **provenance.tags({**config, "lab": LAB, "part": PART}, overrides),
+            "labkit.principle": name,
+            "labkit.process": provenance.process(),
+        },
     )
     false = [claim.sentence for claim in finding.claims if not claim.holds]
     run.log(0, {"claims": len(finding.claims), "claims_false": len(false), "time/seconds": seconds})

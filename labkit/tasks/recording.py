@@ -13,7 +13,6 @@ import yaml
 
 from labkit.engine.loop import Outcome
 from labkit.report import figures
-from labkit.report.published import published
 from labkit.tasks import provenance, regions, session
 from labkit.tasks.diagnosis import Diagnosis
 from labkit.tasks.plan import Plan
@@ -142,7 +141,7 @@ def _group(ready: Plan, outcome: Outcome, place: Place) -> str:
 
 def _drawn(ready: Plan, outcome: Outcome) -> dict[str, bytes]:
     drawn = {
-        "learning_curves": figures.learning_curves(outcome.history, ready.name, published(ready.tracking.published)),
+        "learning_curves": figures.learning_curves(outcome.history, ready.name, ready.published),
         f"confusion_matrix_{outcome.confusion_part}": figures.confusion_matrix(
             outcome.confusion, ready.parts.class_names
         ),

@@ -62,8 +62,15 @@ def test_a_part_whose_data_are_missing_writes_nothing(labkit: Any) -> None:
     assert answer.code == 2
     assert answer.err.startswith("labkit: ")
     assert "nowhere/bgu/SwissRollData.mat is missing: put the course's file" in answer.err
-    assert answer.err.endswith("(profile=smoke needs no files)\n")
+    assert answer.err.endswith("Without files: profile=smoke.\n")
     assert answer.files == []
+
+
+def test_a_given_data_set_whose_files_are_missing_is_told_apart_from_embedded_ones(labkit: Any) -> None:
+    answer = labkit("task=lab", "lab=boulder", "part=part2", "profile=quick", "data=fsdd", "paths.data=nowhere")
+    assert (answer.code, answer.files) == (2, [])
+    assert "nowhere/fsdd/recordings is missing: put" in answer.err
+    assert answer.err.endswith("Without files: data=cluttered_digits or data=tones or data=syllables.\n")
 
 
 def judged(holds: bool | None) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from labkit.labs.definition import composed, definition
 from labkit.labs.part import PROFILES, Claim, Lab, Part, Reference, names, read
 from labkit.labs.rows import matching, wall_seconds, winner
 from labkit.labs.running import Course
-from labkit.labs.table import to_csv, to_markdown
+from labkit.labs.table import to_csv, to_markdown, verdict_words
 from labkit.labs.verdict import Verdict, within
 from labkit.labs.verdict import verdict as judge
 from labkit.tasks.jobs import grid
@@ -61,10 +62,12 @@ def trained_by(lab: str, name: str, step: str, profile: str) -> list[dict[str, A
 def test_what_a_claim_picks_is_what_its_step_trains(lab: str, name: str) -> None:
     part = KNOWN[lab].parts[name]
     for claim in part.claims:
-        for step, where in ((claim.step, claim.where), (claim.against_step or claim.step, claim.against or {})):
-            if where:
-                profile = max(part.steps[step].only, key=PROFILES.index)
-                assert matching(trained_by(lab, name, step, profile), where), (claim.says, where)
+        judged = [profile for profile in PROFILES if claim.band(profile)]
+        sides = [(claim.step, claim.where), *((step, claim.against or {}) for step in claim.against_steps)]
+        for step, where in sides:
+            only = part.steps[step].only
+            for profile in {max(only, key=PROFILES.index), *(one for one in judged if one in only)} if where else ():
+                assert matching(trained_by(lab, name, step, profile), where), (claim.says, profile, where)
 
 
 def verdict(claim: Claim, rows: list[dict[str, Any]], profile: str) -> Verdict:
@@ -177,6 +180,12 @@ def test_a_winner_is_chosen_on_validation_data_and_hands_its_parameters_on() -> 
     for rows in ([], [{**ROWS[0], "status": "FAILED"}]):
         with pytest.raises(ConfigError, match="no run of step train has a val/accuracy to choose by"):
             winner(reference(), rows)
+    with pytest.raises(ConfigError, match="fewer than 3 settings of step train have a val/accuracy"):
+        winner(reference(place=3), ROWS)
+    lost = [*ROWS[:3], {**ROWS[3], "status": "FAILED"}]
+    with pytest.raises(ConfigError, match="in step train fewer than 2 settings have kept all seeds"):
+        winner(reference(place=2), lost)
+    assert winner(reference(), lost)["model"] == "residual"
 
 
 def test_nothing_is_chosen_on_test_data() -> None:
@@ -199,6 +208,22 @@ def test_of_several_rows_that_nothing_tells_apart_none_is_judged() -> None:
     assert verdict(claim(), rows[:1], "full").found == 0.6  # a single one needs no choice
 
 
+def test_a_question_about_settings_that_all_diverged_is_no_missing_run() -> None:
+    rows = [{**one, "tags": {"labkit.diverged_at": "7"}, "metrics": {}} for one in ROWS]
+    asked = replace(claim(), says="is it good?", full=None, goal=None)
+    found = verdict(asked, rows, "full")
+    assert (found.holds, found.n, found.tried, len(found.run_ids)) == (None, 0, 2, 4)
+    assert verdict_words(found) == "2 of 2 seeds lost"
+    assert verdict_words(verdict(asked, [], "full")) == "FAILS: no such run"
+
+
+def test_the_other_side_of_a_difference_may_be_the_best_of_several_steps() -> None:
+    asked = replace(claim(), full=None, goal=None, says="?", against_step=["low", "high"])
+    low, high = [row("l0", 0, 0.1, 0.3, optimizer__lr="0.1")], [row("h0", 0, 0.2, 0.4, optimizer__lr="1.0")]
+    found = judge(asked, {"train": [row("a0", 0, 0.6)], "low": low, "high": high}, "full")
+    assert (found.found, found.run_ids) == (pytest.approx(0.4), ("a0", "h0"))
+
+
 LOST = [
     row("c0", 0, 0.6, 0.9, optimizer__lr="1"),
     {**row("c1", 1, 0.6, 0.9, optimizer__lr="1"), "status": "FAILED"},
@@ -210,7 +235,7 @@ LOST = [
 def test_a_setting_that_lost_seeds_wins_only_where_all_have() -> None:
     assert winner(reference(keys=["optimizer.lr"]), LOST) == {"optimizer.lr": 0.1}
     assert verdict(claim(), LOST, "full").run_ids == ("d0", "d1")
-    with pytest.raises(ConfigError, match="every setting has lost seeds"):
+    with pytest.raises(ConfigError, match="no setting has kept all seeds"):
         winner(reference(keys=["optimizer.lr"]), LOST[:2])
 
 
@@ -311,6 +336,7 @@ second:
 
 
 def two(folder: Path, *changed: str) -> Lab:
+    assert not changed or changed[0] in TWO
     (folder / "own.yaml").write_text(TWO.replace(*changed) if changed else TWO)
     return read(folder, "own")
 
@@ -326,6 +352,9 @@ def two(folder: Path, *changed: str) -> Lab:
         ("keys: [loss.l2], from: [first", "keys: [init.gain], from: [first", False),
         ("data=spirals], takes", "data=circle], takes", True),  # a step of another profile
         ("seeds=2", "seeds=3", True),  # of data that are not given
+        ("[-m, data=spirals", "[-m, data=spirals, hydra/launcher=basic", True),
+        ("[-m, data=spirals", "[-m, data=spirals, hydra/sweeper=optuna", False),
+        ("[-m, data=spirals", "[-m, data=spirals, trainer.device=cpu", True),
     ],
 )
 def test_a_definition_changes_with_what_a_part_trains(old: str, new: str, same: bool, tmp_path: Path) -> None:
@@ -349,6 +378,8 @@ def test_a_definition_is_of_a_profile_and_of_the_data_given(tmp_path: Path) -> N
     given = definition(lab, "second", "smoke", ["data=circle"])
     assert given != definition(lab, "second", "smoke")
     assert given != definition(two(tmp_path, "seeds=2", "seeds=3"), "second", "smoke", ["data=circle"])
+    one, other = (definition(lab, "second", "smoke", ["data=images", "data.root=x"], sha256) for sha256 in "ab")
+    assert one != other
 
 
 def test_what_a_sweep_file_says_is_part_of_a_definition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from labkit.labs.part import Claim
+from labkit.labs.part import Claim, Part, Step
 from labkit.labs.record import DEFINITION, GIVEN, Record
 from labkit.labs.results import Shown, page, shown
-from labkit.labs.settings import lines
+from labkit.labs.setting_lines import lines
 from labkit.labs.verdict import Verdict
 
 
@@ -33,6 +35,7 @@ CLAIM = Claim(
     goal=(0.65, None),
     source="a paper",
     assignment=0.6,
+    assignment_says="about",
     published=0.62,
     published_by="a report",
 )
@@ -54,6 +57,8 @@ def record(*verdicts: Verdict, about: dict[str, Any] | None = None, **step: Any)
 
 def trained(run_id: str, seed: int, accuracy: float, **params: str) -> dict[str, Any]:
     metrics = {"val/accuracy": accuracy, "test/accuracy": accuracy - 0.01, "time/seconds": 1.0}
+    if params.get("model") == "mlp":
+        metrics["test/recall"] = 0.5
     about = {"name": "train", "status": "FINISHED", "tags": {}, "parent": None, "start_time": 0, "end_time": 1}
     return {"run_id": run_id, "params": {"seed": str(seed), **params}, "metrics": metrics, **about}
 
@@ -68,12 +73,18 @@ RUNS = {
 }
 
 
-def part(*records: Record, today: str = "d") -> list[Shown]:
-    return shown("own first", "a part", records, RUNS, lambda record: today)
+PART = Part(title="a part", steps={"train": Step(run=["-m"])}, shows=["test/recall"])
 
 
-def text(*records: Record, today: str = "d") -> str:
-    return page(part(*records, today=today), ["own second"], {"cifar10": "a copy"}, "labkit task=report lab=all")
+def part(*records: Record, today: str = "d", claims: Sequence[Claim] | None = None) -> list[Shown]:
+    def now(one: Record) -> tuple[str, Sequence[Claim]]:
+        return today, [verdict.claim for verdict in one.verdicts] if claims is None else claims
+
+    return shown("own first", PART, records, RUNS, now)
+
+
+def text(*records: Record, **now: Any) -> str:
+    return page(part(*records, **now), ["own second"], {"cifar10": "a copy"}, "labkit task=report lab=all")
 
 
 def test_a_claim_stands_beside_the_worlds_numbers() -> None:
@@ -82,7 +93,7 @@ def test_a_claim_stands_beside_the_worlds_numbers() -> None:
         "it is good (test/accuracy)",
         "61.50 ± 1.00",
         "5",
-        "60.00",
+        "60.00 (about)",
         "62.00 (a report)",
         "50.00..70.00",
         "holds",
@@ -99,7 +110,7 @@ def test_a_narrow_band_is_written_with_the_digits_that_it_needs() -> None:
         for line in text(record(replace(VERDICT, claim=narrow, found=2.3015271, deviation=8.9e-7))).splitlines()
         if "it is good" in line
     )
-    assert "| 2.301527 ± 0.000001 | 5 | 2.302558 |" in line
+    assert "| 2.301527 ± 0.000001 | 5 | 2.302558 (about) |" in line
     assert "| 2.301477..2.301577 |" in line
 
 
@@ -128,16 +139,23 @@ def test_the_page_says_how_often_the_test_set_was_opened_and_what_is_missing() -
 
 def test_every_setting_of_a_step_is_a_line() -> None:
     said = text(record(VERDICT, run_ids=list(RUNS)))
-    assert "| train | model=cnn | 1 | 90.00 | 89.00 | - | - | `cccccccc` |" in said
-    assert "| train | model=mlp | 2 | 65.00 ± 7.07 | 64.00 ± 7.07 | - | - | `aaaaaaaa` +1 |" in said
+    assert (
+        "| step | setting | n | val/accuracy (%) | test/accuracy (%) | train/loss | val/loss | test/recall (%) | runs"
+        in said
+    )
+    assert "| train | model=cnn | 1 | 90.00 | 89.00 | - | - | - | `cccccccc` |" in said
+    assert "| train | model=mlp | 2 | 65.00 ± 7.07 | 64.00 ± 7.07 | - | - | 50.00 ± 0.00 | `aaaaaaaa` +1 |" in said
 
 
-def test_of_many_settings_and_of_stages_the_best_are_shown() -> None:
-    many = [trained(f"{i:032}", 0, i / 100, **{"optimizer.lr": str(i)}) for i in range(12)]
+def test_of_many_settings_the_best_and_the_worst_are_shown_and_each_stage_by_itself() -> None:
+    many = [trained(f"{i:032}", 0, i / 100, **{"optimizer.lr": str(i)}) for i in range(16)]
     found = list(lines("grid", many))
-    assert [line[1] for line in found] == [*(f"lr={i}" for i in range(11, 1, -1)), "2 more"]
+    assert [line[1] for line in found] == [*(f"lr={i}" for i in range(15, 5, -1)), "3 more", "lr=2", "lr=1", "lr=0"]
+    assert len({len(line) for line in found}) == 1
+    many = many[:13]
+    assert [line[1] for line in lines("grid", many)] == [f"lr={i}" for i in range(12, -1, -1)]
     staged = [{**row, "tags": {"labkit.stage": "coarse" if i < 6 else "fine"}} for i, row in enumerate(many)]
-    assert [line[0] for line in lines("grid", staged)] == ["grid (coarse)"] * 6 + ["grid (fine)"] * 6
+    assert [line[0] for line in lines("grid", staged)] == ["grid (coarse)"] * 6 + ["grid (fine)"] * 7
     lost = {**many[0], "tags": {"labkit.diverged_at": "7"}}
     assert [line[1:3] for line in lines("grid", [lost, many[1]])] == [["lr=1", "1"], ["lr=0 DIVERGED", "0"]]
 
@@ -157,6 +175,12 @@ def test_a_record_of_another_definition_is_marked() -> None:
     assert "The part has changed since" in said
 
 
+def test_a_record_whose_claims_have_another_band_or_source_by_now_is_marked() -> None:
+    said = text(record(VERDICT), claims=[replace(CLAIM, full=(0.6, 0.7))])
+    assert "| own first | full | 1 of 1 hold; claims changed since |" in said
+    assert "Its claims have changed since" in said
+
+
 def test_failed_steps_and_what_runs_said_are_in_it() -> None:
     said = text(record(VERDICT, code=1, diagnoses=["1 of 7 runs, first abc: dead network"]))
     assert "| train (exit code 1) |" in said
@@ -171,11 +195,19 @@ def test_the_newest_record_of_the_largest_profile_counts_and_openings_of_all() -
     (found,) = part(*records)
     assert (found.record.profile, found.record.row["start_time"]) == ("full", 3)
     assert found.tested == set("abcd")
+    assert "4 runs opened the test set, once each (3 of them in other profiles or earlier" in text(*records)
     assert part() == []
 
 
 def test_another_data_set_is_a_part_of_its_own() -> None:
     own, other = part(record(VERDICT), record(about=row("quick", 5, **{GIVEN: "data=fsdd"})))
-    assert (own.record.given, other.record.given) == ("", "data=fsdd")
+    assert (own.given, other.given) == ("", "data=fsdd")
     assert other.command == "make own-first PROFILE=quick DATA=fsdd"
     assert "## own first (data=fsdd): a part" in text(other.record)
+
+
+def test_its_keys_are_in_the_command_but_not_where_its_files_lie() -> None:
+    given = shlex.join(["data=table", "data.root=/home/me/my data", "data.ignore=[a, b]"])
+    (found,) = part(record(about=row("quick", 5, **{GIVEN: given})))
+    assert found.command == "make own-first PROFILE=quick DATA='table data.ignore=[a, b]'"
+    assert "/home" not in text(found.record)

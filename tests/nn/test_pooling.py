@@ -27,8 +27,12 @@ def test_equals_torch_where_values_repeat(kernel: int, stride: int, sides: tuple
     assert dx is not None
     assert leaf.grad is not None
     torch.testing.assert_close(dx.flatten(0, 1), leaf.grad, rtol=0, atol=1e-14)
-    recorded, _ = layer.forward(x.clone().requires_grad_(), (), (), Context())
+    watched = x.clone().requires_grad_()
+    recorded, _ = layer.forward(watched, (), (), Context())
     assert torch.equal(recorded, y)
+    recorded.backward(dy)
+    assert watched.grad is not None
+    torch.testing.assert_close(watched.grad, dx, rtol=0, atol=1e-14)
 
 
 def test_not_a_number_stays_one() -> None:

@@ -39,7 +39,8 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         (OWN.replace("1.5", "low"), "own.yaml.curves: expected a number, .* got 'low'"),
         ("- {", "own.yaml: expected a YAML file, got ParserError."),
         ("source: mine\ncurves: {val/loss: []}", "own.yaml.curves: expected at least 1 item, got"),
-        ("", "own.yaml: expected the keys of Published, got null"),
+        ("", "own.yaml: expected a mapping with source, curves, got null."),
+        ("source: 2021-02-30", "own.yaml: expected a YAML file, got ValueError."),
     ],
 )
 def test_a_wrong_file_is_one_sentence(text: str, complaint: str, tmp_path: Path) -> None:
