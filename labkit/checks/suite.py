@@ -12,7 +12,7 @@ from labkit.checks.lab_problems import LAMBDAS, SECOND, kth_map, montreal_map
 from labkit.checks.layers import LAYERS, layer_map
 from labkit.checks.network_maps import cost_map, problem, scores_map
 from labkit.checks.networks import Subject, lab_subjects, layer_subjects, model_subjects
-from labkit.checks.relative_error import relative_error_test
+from labkit.checks.relative_error import BANDS, relative_error_test
 from labkit.checks.sanity import MEMORISING, initial_loss_test, movement_test, overfit, overfit_test
 from labkit.checks.taylor import Remainders, taylor_test
 from labkit.checks.transpose import transpose_test
@@ -20,6 +20,7 @@ from labkit.checks.verdict import Verdict
 from labkit.models.network import Model
 
 Models = Mapping[str, Model]
+_FEW = 3  # verdicts of a test that are told one by one
 
 
 @dataclass
@@ -31,12 +32,28 @@ class Findings:
         remainders: of the lab's networks, by name and group of variables.
         differences: by network.
         losses: training loss against updates of the runs that had to memorise, by model.
+        numbers: of the problems that labs name: KTH's `relative_error/reduced_problem`, Montreal's
+            `differences/smallest_error` (absolute) and the N it was found at, `differences/best_count`.
     """
 
     verdicts: list[Verdict] = field(default_factory=list)
     remainders: dict[str, dict[str, Remainders]] = field(default_factory=dict)
     differences: dict[str, Differences] = field(default_factory=dict)
     losses: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def sentences(self) -> list[str]:
+        """What was measured: every verdict of a test that has few, else the one that is closest to its tolerance."""
+        said = []
+        for test in dict.fromkeys(verdict.test for verdict in self.verdicts):
+            own = [verdict for verdict in self.verdicts if verdict.test == test]
+            few = own if len(own) <= _FEW else [max(own, key=lambda verdict: verdict.share)]
+            closest = "" if few is own else f", closest of {len(own)} to its limit"
+            said += [
+                f"{test} of {one.subject}, {one.variable}{closest}: {one.measured} ({one.expected})" for one in few
+            ]
+        return said
 
     @property
     def failed(self) -> list[Verdict]:
@@ -107,6 +124,10 @@ def finite_differences(found: Findings, models: Models) -> None:
         name = f"two hidden layers of {activation}, trained"
         found.differences[name] = curve
         found.verdicts += difference_tests(name, f"first {len(curve.gradient)} of W2", curve, smooth)
+        if smooth:
+            best = int(curve.errors.argmin())
+            found.numbers["differences/smallest_error"] = float(curve.errors[best])
+            found.numbers["differences/best_count"] = float(curve.counts[best])
 
 
 def relative_error(found: Findings, models: Models) -> None:
@@ -116,7 +137,11 @@ def relative_error(found: Findings, models: Models) -> None:
     """
     for l2 in LAMBDAS:
         name = f"KTH's reduced problem, lambda {l2:g}"
-        found.verdicts += relative_error_test(name, kth_map(l2))
+        reduced = relative_error_test(name, kth_map(l2))
+        found.verdicts += reduced
+        if not l2:
+            worst = max(verdict.share for verdict in reduced) * BANDS[0][0]
+            found.numbers["relative_error/reduced_problem"] = worst
     for subject in subjects(models):
         found.verdicts += relative_error_test(subject.name, cost_map(problem(subject)))
 

@@ -32,12 +32,14 @@ class Ran:
         code: its exit code.
         rows: of its runs as the store has them; none of a command that trains nothing.
         seconds: wall time.
+        notes: what a reader should know of the winners that it took over.
     """
 
     words: Sequence[str]
     code: int
     rows: Rows
     seconds: float
+    notes: Sequence[str] = ()
 
 
 def carried_out(words: Sequence[str], places: Sequence[str] = ()) -> Ran:

@@ -37,7 +37,7 @@ class Record:
         verdicts: its claims.
         steps: by name: `command`, `code`, `seconds` of wall time (of the call, or of its runs where earlier calls
             trained them), seconds of `training`, `run_ids`, those of them that opened the test set (`tested`), and
-            what they said at their ends (`diagnoses`).
+            what is known of the winners taken and what the runs said at their ends (`diagnoses`).
     """
 
     row: Mapping[str, Any]
@@ -152,7 +152,7 @@ def _step(step: Ran) -> dict[str, Any]:
         "training": sum(row["metrics"].get("time/seconds", 0.0) for row in step.rows if not speaks_for_others(row)),
         "run_ids": [row["run_id"] for row in step.rows],
         "tested": [row["run_id"] for row in step.rows if any(name.startswith("test/") for name in row["metrics"])],
-        "diagnoses": diagnoses(step.rows),
+        "diagnoses": [*step.notes, *diagnoses(step.rows)],
     }
 
 

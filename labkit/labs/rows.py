@@ -84,6 +84,24 @@ def winner(reference: Reference, rows: Rows) -> dict[str, Any]:
     return {key: _value(found[0]["params"][key]) for key in reference.keys}
 
 
+def at_the_edge(reference: Reference, rows: Rows, chosen: Mapping[str, Any]) -> list[str]:
+    """Which numbers of a winner are the smallest or largest of three or more that were tried; farther ones may win.
+
+    Args:
+        reference: what was asked for.
+        rows: among which it was looked for.
+        chosen: the winner's parameters.
+    """
+    found, tried_rows = [], matching(rows, reference.where)  # of all stages: the last ones try few
+    for key, value in chosen.items():
+        tried = [_value(row["params"][key]) for row in tried_rows if key in row["params"]]
+        numbers = {one for one in tried if isinstance(one, int | float) and not isinstance(one, bool)}
+        if len(numbers) >= 3 and value in (min(numbers), max(numbers)):
+            end = "smallest" if value == min(numbers) else "largest"
+            found.append(f"{key}={value} is the {end} of {len(numbers)} tried in {' and '.join(reference.steps)}")
+    return found
+
+
 def _value(text: str) -> Any:
     """What the store keeps as text: a number, a list, true, null, or the text itself."""
     words = {"null": None, "true": True, "false": False}

@@ -14,7 +14,7 @@ from labkit.labs.command import MULTIRUN, Ran, carried_out, check_data, written
 from labkit.labs.definition import definition
 from labkit.labs.part import Claim, Lab, Part, Step, place
 from labkit.labs.record import earlier
-from labkit.labs.rows import Rows, winner
+from labkit.labs.rows import Rows, at_the_edge, winner
 from labkit.labs.verdict import Verdict, verdict
 from labkit.preprocess.prepare import Kind
 from labkit.tasks import session
@@ -90,12 +90,14 @@ class Course:
         for number, (key, step) in enumerate(steps.items(), start=1):
             rows = {own: done.rows for own, done in ran.items()}
             try:
-                words = self.words(part, step, self._taken(lab, name, step, rows))
+                taken, notes = self._taken(lab, name, step, rows)
+                words = self.words(part, step, taken)
             except ConfigError as error:
                 ran[key] = self._refused(part, step, error)
                 continue
-            print(f"\n--- {name}, step {number} of {len(steps)}: {key}\n    {written(words)}", flush=True)
-            ran[key] = carried_out(words, self.everywhere)
+            head = [f"\n--- {name}, step {number} of {len(steps)}: {key}", f"    {written(words)}"]
+            print("\n".join([*head, *(f"    {note}" for note in notes)]), flush=True)
+            ran[key] = replace(carried_out(words, self.everywhere), notes=notes)
             if ran[key].code == 2:
                 break
         rows = {key: done.rows for key, done in ran.items()}
@@ -109,14 +111,18 @@ class Course:
         flag = [word for word in step.run[:1] if word == MULTIRUN]
         return [*flag, *merged(step.run[len(flag) :], taken, step.of_profile(self.profile), self.data, of_kind)]
 
-    def _taken(self, lab: Lab, name: str, step: Step, own: Mapping[str, Rows]) -> Iterator[str]:
-        """The words that winners of earlier steps give."""
+    def _taken(self, lab: Lab, name: str, step: Step, own: Mapping[str, Rows]) -> tuple[list[str], list[str]]:
+        """The words that winners of earlier steps give, and what a reader should know of these winners."""
+        words, notes = [], []
         for reference in step.taken(self.profile):
             rows: list[Mapping[str, Any]] = []
             for wanted in reference.steps:
                 part, key = place(wanted, name)
                 rows += (own if part == name else self.known.get((lab.name, part), {})).get(key, ())
-            yield from (word(key, value) for key, value in winner(reference, rows).items())
+            chosen = winner(reference, rows)
+            words += [word(key, value) for key, value in chosen.items()]
+            notes += at_the_edge(reference, rows, chosen)
+        return words, notes
 
     def asked(self, part: Part) -> Iterator[Claim]:
         """The claims that mean something: on embedded data those with a band of their own, elsewhere those that are not

@@ -8,7 +8,7 @@ from typing import Any
 
 from labkit.labs.rows import Rows, matching
 from labkit.report import cells as write
-from labkit.report.entries import Entry, is_maximised, is_untrained, speaks_for_others
+from labkit.report.entries import FOUND, Entry, is_maximised, is_untrained, speaks_for_others
 from labkit.report.leaderboard import rank
 
 METRICS = ("val/accuracy", "test/accuracy", "train/loss", "val/loss")
@@ -24,7 +24,7 @@ def lines(step: str, rows: Rows, further: Sequence[str] = ()) -> Iterator[list[s
     """A step's settings as lines of a table, best first by the first of `METRICS` that its runs have.
 
     Of a search every stage is one group; of many settings the first and the last are shown. What a step checked,
-    without training, is a line for each of its runs.
+    without training, is a line for each of its runs and of their findings.
 
     Args:
         step: its name.
@@ -33,7 +33,8 @@ def lines(step: str, rows: Rows, further: Sequence[str] = ()) -> Iterator[list[s
     """
     shown = (*METRICS, *further)
     for row in filter(is_untrained, rows):
-        yield [step, check_summary(row), *[write.NOTHING] * (len(shown) + 1), f"`{row['run_id'][:8]}`"]
+        said = [check_summary(row), *(row["tags"].get(FOUND) or "").splitlines()]
+        yield from ([step, one, *[write.NOTHING] * (len(shown) + 1), f"`{row['run_id'][:8]}`"] for one in said)
     trained = [row for row in rows if not speaks_for_others(row)]
     for stage in dict.fromkeys((row.get("tags") or {}).get("labkit.stage") for row in trained):
         group = matching(trained, {}, stage) if stage else trained

@@ -9,7 +9,7 @@ from typing import Any
 
 from labkit.labs.part import Band, Claim
 from labkit.labs.rows import Rows, best, matching
-from labkit.report.entries import Entry
+from labkit.report.entries import Entry, is_untrained
 from labkit.report.entries import entries as entries_of
 from labkit.report.statistics import Summary, paired, summarise
 
@@ -79,7 +79,7 @@ def within(value: float, band: Band) -> bool:
 def _entry(claim: Claim, rows: Rows, where: Mapping[str, Any]) -> Entry | None:
     """The runs that the claim is about, those without a result among them, as one entry; None where there are none."""
     asked = matching(rows, where, claim.stage)
-    chosen = best(asked, claim.best)
+    chosen = asked if all(map(is_untrained, asked)) else best(asked, claim.best)
     if not chosen and asked:  # none of several settings has a result to be chosen by
         entry = entries_of(asked, claim.metric, maximise=True, keys=())[0]
         seeds, ids = {row["params"].get("seed") for row in asked}, tuple(row["run_id"] for row in asked)

@@ -24,6 +24,10 @@ class Claim:
     holds: bool
     measured: str
 
+    def __str__(self) -> str:
+        """`true: OR takes one unit (...)`."""
+        return f"{str(self.holds).lower()}: {self.sentence} ({self.measured})"
+
 
 @dataclass(frozen=True)
 class Table:

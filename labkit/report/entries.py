@@ -16,6 +16,7 @@ SEED = "seed"
 # What the config hash leaves out as well: where things lie and run, not what was computed.
 IGNORED = ("paths.", "tracker.", "hydra.", "trainer.device", "task.")
 _UNTRAINED = ("labkit.checks", "labkit.principle")  # tags of rows that found something without training
+FOUND = "labkit.found"  # the tag with what they found, a sentence a line
 # Tags of rows that hold runs together or their means, and of those that trained nothing.
 _NO_CONTESTANT = ("labkit.sweep", "labkit.seeds_of", "labkit.lab_part", *_UNTRAINED)
 

@@ -18,6 +18,7 @@ from labkit.models.network import Model
 from labkit.report import check_figures
 from labkit.report.canvas import render
 from labkit.report.check_table import full, overview, summary, to_csv, to_markdown
+from labkit.report.entries import FOUND
 from labkit.tasks import provenance, session
 from labkit.tasks.chosen import chosen
 from labkit.tasks.plan import resolved, writable
@@ -105,9 +106,11 @@ def record(found: Findings, root: Path, config: dict[str, Any], overrides: Seque
             **provenance.tags(config, overrides),
             "labkit.checks": str(len(found.verdicts)),
             "labkit.process": provenance.process(),
+            FOUND: "\n".join(found.sentences),
         },
     )
-    kept.log(0, {"checks": len(found.verdicts), "checks_failed": len(found.failed), "time/seconds": seconds})
+    counts = {"checks": len(found.verdicts), "checks_failed": len(found.failed), "time/seconds": seconds}
+    kept.log(0, {**counts, **found.numbers})
     kept.artifact_text("checks.csv", to_csv(found.verdicts))
     kept.artifact_text("checks.md", to_markdown(found.verdicts))
     for name, figure in figures(found):

@@ -17,6 +17,7 @@ from labkit.principles import convolution, dying_relu, initialisation, or_xor, p
 from labkit.principles.finding import Finding
 from labkit.report import principle_figures as draw
 from labkit.report.canvas import render
+from labkit.report.entries import FOUND
 from labkit.report.principle_tables import show, to_csv, to_markdown
 from labkit.tasks import provenance, session
 from labkit.tasks.chosen import chosen
@@ -134,6 +135,7 @@ def _record(
             **provenance.tags({**config, "lab": LAB, "part": PART}, overrides),
             "labkit.principle": name,
             "labkit.process": provenance.process(),
+            FOUND: "\n".join(map(str, finding.claims)),
         },
     )
     false = [claim.sentence for claim in finding.claims if not claim.holds]

@@ -16,7 +16,7 @@ from labkit.config import ConfigError
 from labkit.labs.command import MULTIRUN
 from labkit.labs.definition import composed, definition
 from labkit.labs.part import PROFILES, Claim, Lab, Part, Reference, names, read
-from labkit.labs.rows import matching, wall_seconds, winner
+from labkit.labs.rows import at_the_edge, matching, wall_seconds, winner
 from labkit.labs.running import Course
 from labkit.labs.table import to_csv, to_markdown, verdict_words
 from labkit.labs.verdict import Verdict, within
@@ -36,7 +36,7 @@ def test_every_part_is_read_and_its_claims_have_a_step_in_their_profiles(lab: st
     part = KNOWN[lab].parts[name]
     for claim in part.claims:
         judged = [profile for profile in PROFILES if claim.band(profile) is not None]
-        for step in filter(None, (claim.step, claim.against_step)):
+        for step in claim.about:
             assert set(judged) <= set(part.steps[step].only)
     for profile in PROFILES:
         assert part.of_profile(profile)
@@ -186,6 +186,21 @@ def test_a_winner_is_chosen_on_validation_data_and_hands_its_parameters_on() -> 
     with pytest.raises(ConfigError, match="in step train fewer than 2 settings have kept all seeds"):
         winner(reference(place=2), lost)
     assert winner(reference(), lost)["model"] == "residual"
+
+
+@pytest.mark.parametrize(
+    ("tried", "note"),
+    [
+        ("0.01 0.1 1.0", "optimizer.lr=1.0 is the largest of 3 tried in train"),
+        ("1.0 2.0 3.0 4.0", "optimizer.lr=1.0 is the smallest of 4 tried in train"),
+        ("0.1 1.0 10.0", None),
+        ("0.1 1.0", None),  # of two each is one end
+    ],
+)
+def test_a_winner_at_the_edge_of_what_was_tried_is_told(tried: str, note: str | None) -> None:
+    rows = [row(lr, 0, 0.5, 0.9 if lr == "1.0" else 0.5, optimizer__lr=lr) for lr in tried.split()]
+    asked = reference(keys=["optimizer.lr"])
+    assert at_the_edge(asked, rows, winner(asked, rows)) == ([note] if note else [])
 
 
 def test_nothing_is_chosen_on_test_data() -> None:

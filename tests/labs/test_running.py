@@ -38,6 +38,7 @@ second:
     checked: {run: [task=check, task.only=differences]}
   claims:
     - {says: learns nothing, step: again, metric: val/accuracy, smoke: [0, 0.1]}
+    - {says: is right, step: checked, metric: differences/smallest_error, smoke: [null, 1.0e-9]}
 """
 
 
@@ -84,7 +85,7 @@ def test_a_part_runs_the_parts_it_needs_first_and_nothing_twice(
     assert {name: row["status"] for name, row in records.items()} == {"first": "FINISHED", "second": "FAILED"}
     first, second = record.read([records["first"], records["second"]], tmp_path)
     assert len(first.tested) == 4
-    assert [verdict.holds for verdict in second.verdicts] == [False]
+    assert [verdict.holds for verdict in second.verdicts] == [False, True]
     assert second.steps["again"]["command"].startswith("labkit name=again")
     assert str(tmp_path) not in second.steps["again"]["command"]
     assert (len(second.steps["checked"]["run_ids"]), second.steps["checked"]["training"]) == (1, 0)
@@ -100,8 +101,10 @@ def test_a_part_runs_the_parts_it_needs_first_and_nothing_twice(
     said = (tmp_path / "results.md").read_text()
     mean = sum(row["metrics"]["val/accuracy"] for row in again) / 2
     assert f"| learns nothing (val/accuracy) | {100 * mean:.2f} ±" in said
-    assert "| own second | smoke | 0 of 1 hold | - | 3 | 2 |" in said
+    assert "| own second | smoke | 1 of 2 hold | - | 3 | 2 |" in said
     assert "| checked | 3 checks, 0 failed: differences |" in said
+    assert "two hidden layers of tanh, trained, first 10 of W2: smallest error " in said
+    assert [verdict.found < 1e-9 for verdict in second.verdicts if verdict.claim.step == "checked"] == [True]
 
 
 def test_too_little_data_is_said_before_anything_runs(
