@@ -21,7 +21,7 @@ from labkit.report.progress import duration
 RIGHT = ("ours", "n", "assignment", "runs", "training", "wall", "test set opened")
 CLAIM_HEADS = ("claim", "ours", "n", "assignment", "best published", "band", "verdict", "goal", "source", "runs")
 STEP_HEADS = ("step", "command", "runs", "training", "wall", "test set opened")
-PART_HEADS = ("part", "profile", "claims", "goals", "runs", "test set opened", "training", "wall", "command")
+PART_HEADS = ("part", "profile", "data", "claims", "goals", "runs", "test set opened", "training", "wall", "command")
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def page(parts: Sequence[Shown], absent: Sequence[str], unverified: Mapping[str,
     if absent:
         blocks.append(f"Parts without a record: {', '.join(absent)}.")
     for part in parts:
-        blocks += _part(part)
+        blocks += _part(part, unverified)
     return "\n".join(block.rstrip("\n") + "\n" for block in blocks)
 
 
@@ -139,6 +139,7 @@ def _overview(part: Shown) -> list[str]:
     return [
         part.called,
         part.record.profile,
+        part.record.row["params"]["data"] or write.NOTHING,
         _claims(part, judged),
         f"{sum(goals)} of {len(goals)} reached" if goals else write.NOTHING,
         *_sizes(part),
@@ -162,7 +163,7 @@ def _sizes(part: Shown) -> list[str]:
     return [str(runs), str(len(part.tested)), duration(training), duration(wall)]
 
 
-def _part(part: Shown) -> Iterator[str]:
+def _part(part: Shown, unverified: Mapping[str, str]) -> Iterator[str]:
     record, tags = part.record, part.record.row["tags"]
     day = datetime.fromtimestamp(record.row["start_time"] / 1000, UTC).date()
     commit = str(tags.get("mlflow.source.git.commit", ""))[:8] or "no commit"
@@ -172,7 +173,8 @@ def _part(part: Shown) -> Iterator[str]:
     machines = dict.fromkeys(str(row["tags"].get("labkit.hardware", "-")) for row in trained)
     runs, opened, training, wall = _sizes(part)
     yield f"## {part.called}: {part.part.title}"
-    data = record.row["params"]["data"] or "none"
+    known = {f"{name}*": f"{name}* ({said})" for name, said in unverified.items()}
+    data = " ".join(known.get(name, name) for name in record.row["params"]["data"].split()) or "none"
     yield (
         f"`{part.command}`, {day}, commit {commit}; on {' and '.join(machines)}; data: {data}; {_runs(runs)}, "
         f"{training} of training, {wall} in all; {_runs(opened)} opened the test set, once each{_of_others(part)}."

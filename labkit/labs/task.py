@@ -46,10 +46,12 @@ def lab(*, dry_run: Flag = False) -> Callable[[DictConfig, Sequence[str]], None]
         everywhere, data = passed_on(overrides)
         course = Course(config.profile, Path(config.paths.root).absolute(), everywhere, data)
         with session.kept():
-            order = in_order(course, wanted)
-            if data:
-                given = given_data(config, order)
+            given = given_data(config) if data else None
+            if given is not None:
                 course.kind, course.sha256 = given.kind, given.sha256
+            order = in_order(course, wanted)
+            if given is not None:
+                check_fits(given, order)
             announce(course, order)
             if not dry_run:
                 finish([carry_out(course, one, part, config) for one, part in order])
@@ -88,12 +90,16 @@ def passed_on(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     return places, data
 
 
-def given_data(config: DictConfig, wanted: Sequence[tuple[Lab, str]]) -> Dataset:
-    """The data set that is given; raises ConfigError unless every part takes it."""
+def given_data(config: DictConfig) -> Dataset:
+    """The data set that is given; raises ConfigError."""
     try:
-        given = dataset(resolved(config))
+        return dataset(resolved(config))
     except MissingFileError as error:
         raise ConfigError(f"{error} Without files: {' or '.join(f'data={name}' for name in _EMBEDDED)}.") from None
+
+
+def check_fits(given: Dataset, wanted: Sequence[tuple[Lab, str]]) -> None:
+    """Raise ConfigError unless every part takes the data set that is given."""
     for lab, name in wanted:
         accepts = lab.parts[name].accepts
         where = f"data={given.name}: {lab.name} {name}"
@@ -105,7 +111,6 @@ def given_data(config: DictConfig, wanted: Sequence[tuple[Lab, str]]) -> Dataset
             raise ConfigError(f"{where} expects at least {accepts.classes} classes, got {len(given.class_names)}.")
         if len(given.labels) < accepts.samples:
             raise ConfigError(f"{where} expects at least {accepts.samples} samples, got {len(given.labels)}.")
-    return given
 
 
 def in_order(course: Course, wanted: Sequence[tuple[Lab, str]]) -> list[tuple[Lab, str]]:

@@ -127,13 +127,15 @@ def test_a_question_about_a_difference_is_answered_by_its_interval(found: float,
 
 def test_the_page_says_how_often_the_test_set_was_opened_and_what_is_missing() -> None:
     said = text(record(VERDICT))
-    assert (
-        "| own first | full | 1 of 1 hold | 0 of 1 reached | 7 | 5 | 1:05 | 1:15 | `make own-first PROFILE=full` |"
-        in said
-    )
+    line = next(line for line in said.splitlines() if line.startswith("| own first |"))
+    assert [cell.strip() for cell in line.strip("|").split("|")] == [
+        *("own first", "full", "cifar10* mnist", "1 of 1 hold", "0 of 1 reached", "7", "5", "1:05", "1:15"),
+        "`make own-first PROFILE=full`",
+    ]
     assert "Parts without a record: own second." in said
     assert "cifar10*: its files are not the published archive, so its checksum could not be compared: a copy." in said
     assert "mnist:" not in said
+    assert "; data: cifar10* (a copy) mnist; 7 runs" in said
     assert "01234567;" in said
 
 
@@ -171,20 +173,20 @@ def test_what_was_checked_without_training_is_counted() -> None:
 def test_a_record_of_another_definition_is_marked() -> None:
     assert "changed since" not in text(record(VERDICT))
     said = text(record(VERDICT), today="e")
-    assert "| own first | full | 1 of 1 hold; changed since |" in said
+    assert "| own first | full | cifar10* mnist | 1 of 1 hold; changed since |" in said
     assert "The part has changed since" in said
 
 
 def test_a_record_whose_claims_have_another_band_or_source_by_now_is_marked() -> None:
     said = text(record(VERDICT), claims=[replace(CLAIM, full=(0.6, 0.7))])
-    assert "| own first | full | 1 of 1 hold; claims changed since |" in said
+    assert "| own first | full | cifar10* mnist | 1 of 1 hold; claims changed since |" in said
     assert "Its claims have changed since" in said
 
 
 def test_failed_steps_and_what_runs_said_are_in_it() -> None:
     said = text(record(VERDICT, code=1, diagnoses=["1 of 7 runs, first abc: dead network"]))
     assert "| train (exit code 1) |" in said
-    assert "| own first | full | 1 of 1 hold; FAILED: train |" in said
+    assert "| own first | full | cifar10* mnist | 1 of 1 hold; FAILED: train |" in said
     assert "- train: 1 of 7 runs, first abc: dead network" in said
 
 

@@ -54,7 +54,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def call(*words: str) -> int:
         words = ("task=lab", "lab=own", "profile=smoke", f"paths.root={tmp_path}", *words)
         try:
-            task.lab()(compose(words), words)
+            task.lab(dry_run="task.dry_run=true" in words)(compose(words), words)
         except SystemExit as left:
             return int(str(left.code))
         finally:
@@ -101,10 +101,19 @@ def test_a_part_runs_the_parts_it_needs_first_and_nothing_twice(
     said = (tmp_path / "results.md").read_text()
     mean = sum(row["metrics"]["val/accuracy"] for row in again) / 2
     assert f"| learns nothing (val/accuracy) | {100 * mean:.2f} ±" in said
-    assert "| own second | smoke | 1 of 2 hold | - | 3 | 2 |" in said
+    assert "| own second | smoke | spirals | 1 of 2 hold | - | 3 | 2 |" in said
     assert "| checked | 3 checks, 0 failed: differences |" in said
     assert "two hidden layers of tanh, trained, first 10 of W2: smallest error " in said
     assert [verdict.found < 1e-9 for verdict in second.verdicts if verdict.claim.step == "checked"] == [True]
+
+
+def test_a_part_on_another_data_set_is_known_again_by_its_data(call: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("data=gmm_generated", "data.samples=400")
+    assert call("part=first", *words) in (0, 1)
+    for data, state in ((words, "has run"), (("data=gmm_generated", "data.samples=401"), "runs first")):
+        capsys.readouterr()
+        assert call("part=second", "task.dry_run=true", *data) == 0
+        assert f"it takes winners of first, which {state}" in capsys.readouterr().out
 
 
 def test_too_little_data_is_said_before_anything_runs(
