@@ -98,22 +98,39 @@ def test_the_exit_code_says_how_it_went(
     assert ("outside its band: it learns" in said) == (holds is False)
 
 
+@pytest.fixture
+def run_part(clean_environment: dict[str, str], tmp_path: Path) -> Any:
+    """`labkit task=lab ... profile=smoke` in a process of its own; the records that it leaves."""
+
+    def run_part(*words: str) -> list[Any]:
+        done = subprocess.run(
+            [sys.executable, "-m", "labkit", "task=lab", "profile=smoke", *words],
+            cwd=tmp_path,
+            env=clean_environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        return [row for row in runs(default_store(tmp_path)[0]) if "labkit.lab_part" in row["tags"]]
+
+    return run_part
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("lab", "part"), PARTS, ids=lambda value: str(value))
-def test_every_part_runs_on_embedded_data(
-    lab: str, part: str, clean_environment: dict[str, str], tmp_path: Path
-) -> None:
-    words = ["task=lab", f"lab={lab}", f"part={part}", "profile=smoke"]
-    done = subprocess.run(
-        [sys.executable, "-m", "labkit", *words],
-        cwd=tmp_path,
-        env=clean_environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    rows = runs(default_store(tmp_path)[0])
-    (own,) = [row for row in rows if row["tags"].get("labkit.lab_part") == f"{lab}/{part}"]
+def test_every_part_runs_on_embedded_data(lab: str, part: str, run_part: Any) -> None:
+    rows = run_part(f"lab={lab}", f"part={part}")
+    (own,) = [row for row in rows if row["tags"]["labkit.lab_part"] == f"{lab}/{part}"]
     assert (own["status"], own["params"]["profile"]) == ("FINISHED", "smoke")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", ["tones", "syllables"])
+def test_deep_networks_take_sounds_and_texts(data: str, run_part: Any) -> None:
+    rows = run_part("lab=boulder", "part=part3", f"data={data}")
+    assert [(row["name"], row["params"]["data"], row["status"]) for row in rows] == [
+        ("part2", data, "FINISHED"),
+        ("part3", data, "FINISHED"),
+    ]
