@@ -126,7 +126,7 @@ class Course:
 
     def asked(self, part: Part) -> Iterator[Claim]:
         """The claims that mean something: on embedded data those with a band of their own, elsewhere those that are not
-        about embedded data alone; bands of the lab's own data say nothing about another's."""
+        about embedded data alone; bands of the lab's own data say nothing about another's, and goals are for `full`."""
         steps = part.of_profile(self.profile).keys()
         for claim in part.claims:
             if not {*claim.about} <= steps or (claim.of_smoke_alone and self.profile != "smoke"):
@@ -134,7 +134,7 @@ class Course:
             if self.data and not claim.any_data:
                 yield replace(claim, **_OF_THE_LAB)
             elif self.profile != "smoke":
-                yield claim
+                yield claim if self.profile == "full" else replace(claim, goal=None)  # a goal is for all of the data
             elif claim.band("smoke") is not None:
                 yield replace(claim, **{**_OF_THE_LAB, "smoke": claim.smoke})
 
