@@ -96,7 +96,7 @@ class Claim:
         against: parameters of another row: the claim is about the difference of the two, paired by seed.
         against_step: the step of that other row, or several whose rows are ranked together; the same unless given.
         smoke, quick, full: the band in that profile; outside it the part fails. Without one there is no verdict.
-        goal: reported, never an exit code.
+        goal: of the full profile; reported, never an exit code.
         any_data: whether the band is about any data set, not only about the lab's own.
         source: of the band and the goal.
         assignment: the number that the assignment prints, and
