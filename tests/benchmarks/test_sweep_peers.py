@@ -144,7 +144,6 @@ def same_as_by_hand(found: dict[float, tracking.History], shared: Path) -> None:
             assert history[step] == pytest.approx(measured, rel=1e-4, abs=1e-7)
 
 
-@pytest.mark.slow
 def test_torch_loop_against_numpy(shared: Path, tmp_path: Path) -> None:
     told, found = peer("torch_loop", shared, tmp_path)
     same_as_by_hand(found, shared)
@@ -180,7 +179,6 @@ def test_torch_loop_with_l2_and_cyclic_rates(shared: Path, monkeypatch: pytest.M
     check_cyclic(found, shared)
 
 
-@pytest.mark.slow
 def test_jax_with_l2_and_cyclic_rates(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("jax")
     from benchmarks.sweeps.jax_vmap import train
