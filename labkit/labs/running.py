@@ -20,11 +20,13 @@ from labkit.preprocess.prepare import Kind
 from labkit.tasks import session
 from labkit.tasks.jobs import merged, word
 
-# What a claim says of the lab's own data only.
-_OF_THE_LAB: dict[str, Any] = {
-    **dict.fromkeys(("smoke", "quick", "full", "goal", "assignment", "published")),
-    **dict.fromkeys(("source", "assignment_says", "published_by"), ""),
+# What a claim says of the lab's own data only, whoever measured it,
+_PUBLISHED: dict[str, Any] = {
+    **dict.fromkeys(("goal", "assignment", "published")),
+    **dict.fromkeys(("assignment_says", "published_by"), ""),
 }
+# and what it says of them unless it is about any data.
+_OF_THE_LAB: dict[str, Any] = {**_PUBLISHED, **dict.fromkeys(("smoke", "quick", "full")), "source": ""}
 _OF_DATA = ("experiment=", "sweeps=", "data", "~data")  # words that say which data a command trains on
 
 
@@ -131,8 +133,8 @@ class Course:
         for claim in part.claims:
             if not {*claim.about} <= steps or (claim.of_smoke_alone and self.profile != "smoke"):
                 continue
-            if self.data and not claim.any_data:
-                yield replace(claim, **_OF_THE_LAB)
+            if self.data:
+                yield replace(claim, **(_PUBLISHED if claim.any_data else _OF_THE_LAB))
             elif self.profile != "smoke":
                 yield claim if self.profile == "full" else replace(claim, goal=None)  # a goal is for all of the data
             elif claim.band("smoke") is not None:

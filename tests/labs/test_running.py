@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from labkit.compose import compose
+from labkit.compose import CONF, compose
 from labkit.config import ConfigError
 from labkit.labs import record, report, task
 from labkit.labs.part import read
@@ -159,3 +159,12 @@ def test_what_is_asked_of_another_data_set_and_of_another_profile(
 ) -> None:
     asked = Course(profile, tmp_path, (), data).asked(read(tmp_path / "labs", "own").parts["first"])
     assert [claim.band(profile) for claim in asked] == bands
+
+
+def test_published_numbers_are_not_about_another_data_set() -> None:
+    part = read(CONF / "labs", "boulder").parts["part1"]
+    rule = next(claim for claim in part.claims if claim.any_data)
+    assert rule.published is not None
+    asked = list(Course("quick", Path(), (), ("data=names",)).asked(part))
+    assert [claim.band("quick") for claim in asked if claim.any_data] == [rule.quick]
+    assert {(claim.assignment, claim.published, claim.published_by) for claim in asked} == {(None, None, "")}
