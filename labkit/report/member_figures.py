@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from labkit.report import cells as write
-from labkit.report.canvas import blank, finite, legend_below, margins, plain_numbers, style, wide
+from labkit.report.canvas import blank, legend_below, margins, plain_numbers, style, wide
 from labkit.report.entries import Entry
 from labkit.report.search_axes import STAGES, colours
 from labkit.report.search_table import Part, SearchTable
-from labkit.report.statistics import summarise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -159,10 +158,10 @@ def _spread_of(axes: Axes, table: SearchTable, own: Sequence[Entry], row: int, c
         known = [(scale * entry.values[seed], row + i) for i, entry in enumerate(own) if seed in entry.values]
         axes.plot(*zip(*known, strict=True), color="#d9d9d9", linewidth=0.8, zorder=1)
     for i, entry in enumerate(own):
-        about = summarise(scale * value for value in finite(entry.values.values()))
+        mean, ends = scale * entry.mean, [scale * end for end in entry.interval or ()]
         axes.errorbar(
-            about.mean, row + i, xerr=about.half_width, fmt="|", color="black", markersize=11, capsize=3,
-            elinewidth=1.2, markeredgewidth=1.6, zorder=2,
+            mean, row + i, xerr=[[mean - ends[0]], [ends[1] - mean]] if ends else None, fmt="|", color="black",
+            markersize=11, capsize=3, elinewidth=1.2, markeredgewidth=1.6, zorder=2,
         )  # fmt: skip
         values = [scale * value for value in entry.values.values()]
         axes.plot(values, [row + i] * len(values), "o", color=colour, markersize=5, alpha=0.75,

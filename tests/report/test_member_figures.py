@@ -6,6 +6,7 @@ import math
 
 import pytest
 import scipy.stats
+from scipy.special import expit, logit
 from search_rows import lambda_search
 from test_search_figures import inside, one_grid, png
 
@@ -73,7 +74,9 @@ def test_the_spread_of_seeds_shows_every_value_and_the_interval():
     values = list(table.parts[0].entries[0].values.values())
     dots = next(line for line in axes.lines if line.get_marker() == "o" and line.get_ydata()[0] == 0)
     assert dots.get_xdata().tolist() == pytest.approx([100 * value for value in values])
-    low, high = scipy.stats.t.interval(0.95, 4, loc=sum(values) / 5, scale=scipy.stats.sem(values))
+    mean = sum(values) / 5
+    size = scipy.stats.sem(values) / (mean * (1 - mean))
+    low, high = expit(scipy.stats.t.interval(0.95, 4, loc=logit(mean), scale=size))
     assert axes.containers[0][2][0].get_segments()[0][:, 0] == pytest.approx([100 * low, 100 * high])
     assert [label.get_text() for label in axes.get_yticklabels()][:2] == ["final 1: l2 0.0008", "confirm 1: l2 0.0008"]
     inside(figure)
