@@ -12,10 +12,9 @@ from typing import Any
 from omegaconf import DictConfig
 
 from labkit.labs.command import Ran, written
-from labkit.labs.part import Claim
 from labkit.labs.rows import Rows, diagnoses, wall_seconds
 from labkit.labs.table import to_csv, to_markdown
-from labkit.labs.verdict import Verdict
+from labkit.labs.verdict import Verdict, of_record
 from labkit.report.entries import speaks_for_others
 from labkit.tasks import provenance, session
 from labkit.tasks.plan import resolved
@@ -127,9 +126,7 @@ def read(rows: Iterable[Mapping[str, Any]], root: Path) -> Iterator[Record]:
             continue
         try:
             claims, steps = (json.loads(artifact(uri, row["run_id"], f"{name}.json")) for name in ("claims", "steps"))
-            verdicts = [
-                Verdict(**{**one, "claim": Claim(**one["claim"]), "run_ids": tuple(one["run_ids"])}) for one in claims
-            ]
+            verdicts = [of_record(one) for one in claims]
         except (TypeError, ValueError, KeyError):
             continue
         if all("tested" in step for step in steps.values()):

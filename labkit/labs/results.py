@@ -107,8 +107,9 @@ def page(parts: Sequence[Shown], absent: Sequence[str], unverified: Mapping[str,
         "# Results of the labs",
         f"Written by `{command}` from the records of the parts in the store. Shares are in per cent; mean ± sample "
         "standard deviation over n seeds. A band is a claim about the world: outside it a part ends with exit code 1. "
-        "A goal is only reported. Differences are paired by seed, with their 95% interval (Student's t). Training is "
-        "the sum over runs, wall the time in which a step's runs were under way, or that of its call where longer. "
+        "A goal is only reported. Differences are paired by seed, with their 95% interval (Student's t), none from "
+        "fewer than three seeds or where these differ by one sample at most. Training is the sum over runs, wall the "
+        "time in which a step's runs were under way, or that of its call where longer. "
         "What a step chooses it chooses on validation data; openings of the test set count every run that a record of "
         "the part names, those of other profiles and of earlier versions of the part included. The experiments "
         "themselves were shaped by trials before, some with test numbers in sight; docs/decisions.md tells of them. "

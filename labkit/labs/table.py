@@ -13,6 +13,7 @@ from rich.table import Table
 from labkit.labs.part import PROFILES, Band, Claim
 from labkit.labs.verdict import Verdict
 from labkit.report import cells as write
+from labkit.report.statistics import FEWEST
 
 HEADS = ("claim", "found", "n", "band", "verdict", "goal", "source")
 
@@ -37,12 +38,12 @@ def to_csv(verdicts: Sequence[Verdict], profile: str) -> str:
     """Full precision, whole run ids."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    spread = ["standard_deviation", "interval_half_width", "n", "tried"]
+    spread = ["standard_deviation", "interval_low", "interval_high", "n", "tried"]
     bands = ["band_low", "band_high", "holds", "goal_low", "goal_high", "reached"]
     writer.writerow(["claim", "metric", "found", *spread, *bands, "source", "run_ids"])
     for v in verdicts:
         band, goal = v.claim.band(profile) or (None, None), v.claim.goal or (None, None)
-        numbers = [v.found, v.deviation, v.half_width, v.n, v.tried, *band, v.holds, *goal, v.reached]
+        numbers = [v.found, v.deviation, *(v.interval or (None, None)), v.n, v.tried, *band, v.holds, *goal, v.reached]
         writer.writerow([v.claim.says, v.claim.metric, *numbers, v.claim.source, " ".join(v.run_ids)])
     return buffer.getvalue()
 
@@ -55,8 +56,8 @@ def _cells(verdict: Verdict, profile: str) -> list[str]:
 
 def goal(verdict: Verdict) -> str:
     """`at least 52.00 missed`."""
-    words = {True: " reached", False: " missed", None: ""}[verdict.reached]
-    return band(verdict.claim, verdict.claim.goal) + words
+    words = {True: " reached", False: " missed", None: f" {_untold(verdict)}" if verdict.claim.goal else ""}
+    return band(verdict.claim, verdict.claim.goal) + words[verdict.reached]
 
 
 def finding(verdict: Verdict) -> str:
@@ -65,9 +66,7 @@ def finding(verdict: Verdict) -> str:
     if not claim.paired:
         return write.with_deviation(claim.metric, number(claim, verdict.found), verdict.deviation)
     found = write.number(claim.metric, verdict.found, "+")
-    if verdict.half_width is None:
-        return found
-    return f"{found} {write.interval(claim.metric, verdict.found, verdict.half_width, '+')}"
+    return found if verdict.interval is None else f"{found} {write.interval(claim.metric, verdict.interval, '+')}"
 
 
 def number(claim: Claim, value: float) -> str:
@@ -90,11 +89,17 @@ def verdict_words(verdict: Verdict) -> str:
         return f"{verdict.tried - verdict.n} of {verdict.tried} seeds lost"
     if not verdict.claim.paired:
         return write.NOTHING
-    if verdict.half_width is None:
-        return "one seed, no interval"
-    if abs(verdict.found) <= verdict.half_width:
+    if verdict.interval is None:
+        return _untold(verdict)
+    if verdict.interval[0] <= 0 <= verdict.interval[1]:
         return "no difference shown"
     return "more" if verdict.found > 0 else "less"
+
+
+def _untold(verdict: Verdict) -> str:
+    """Why a difference has no interval."""
+    few = f"cannot be told from {verdict.n} seed{'s' * (verdict.n != 1)}"
+    return few if verdict.n < FEWEST else f"{few} that differ by one sample at most"
 
 
 def band(claim: Claim, limits: Band | None) -> str:

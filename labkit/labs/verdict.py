@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from labkit.labs.part import Band, Claim
 from labkit.labs.rows import Rows, best, matching
+from labkit.report.baseline import difference
 from labkit.report.entries import Entry, is_untrained
 from labkit.report.entries import entries as entries_of
-from labkit.report.statistics import Summary, paired, summarise
+from labkit.report.quantities import scale
+from labkit.report.statistics import FEWEST, Interval, Summary, interval
 
 
 @dataclass(frozen=True)
@@ -22,19 +24,19 @@ class Verdict:
         claim: as the lab's file says it.
         found: the metric's mean over seeds, or the mean paired difference; NaN where no run says.
         deviation: over seeds; None for fewer than two, and of a difference.
-        half_width: the 95% interval is found ± half_width; None for fewer than two seeds.
+        interval: low and high end of its 95% interval; None where the seeds give none (see `labkit.report.statistics`).
         n: seeds with a result.
         tried: seeds in all; where some diverged or failed the claim neither holds nor reaches its goal.
-        holds: whether it lies in the band of the profile, of a difference its whole interval where there is one; None
-            without a band. False where no run is what the claim is about, band or not.
-        reached: the same of the goal; None without a goal.
+        holds: whether it lies in the band of the profile, of a difference its whole interval; None without a band, and
+            where a difference in the band has no interval. False where no run is what the claim is about, band or not.
+        reached: the same of the goal.
         run_ids: of the runs behind it, of both sides of a difference.
     """
 
     claim: Claim
     found: float
     deviation: float | None
-    half_width: float | None
+    interval: Interval | None
     n: int
     tried: int
     holds: bool | None
@@ -49,25 +51,64 @@ def verdict(claim: Claim, steps: Mapping[str, Rows], profile: str) -> Verdict:
         sides.append((claim.against_steps, claim.against or {}))
     rows = [[row for name in names for row in steps.get(name, ())] for names, _ in sides]
     entries = [_entry(claim, own, where) for own, (_, where) in zip(rows, sides, strict=True)]
-    values = [{} if entry is None else entry.values for entry in entries]
-    if len(values) == 1:
-        summary = summarise(values[0].values())
-    else:
-        gain = paired(*values)
-        summary = Summary(gain.n, math.nan if gain.difference is None else gain.difference, None, gain.half_width)
+    summary = _found(claim, entries)
     whole = all(entry is not None and len(entry.values) == entry.tried for entry in entries)
     tried = summary.n if whole else max((entry.tried for entry in entries if entry is not None), default=0)
 
-    spread = (summary.half_width or 0.0) if claim.paired else 0.0
-
     def inside(band: Band | None) -> bool | None:
-        ends = (summary.mean - spread, summary.mean + spread)
-        return None if band is None else whole and all(within(end, band) for end in ends)
+        return None if band is None else whole and judged(claim, summary.mean, summary.interval, band)
 
     run_ids = tuple(run_id for entry in entries if entry is not None for run_id in entry.run_ids)
     holds = False if None in entries else inside(claim.band(profile))
-    spreads = summary.deviation, summary.half_width
+    spreads = summary.deviation, summary.interval
     return Verdict(claim, summary.mean, *spreads, summary.n, tried, holds, inside(claim.goal), run_ids)
+
+
+def _found(claim: Claim, entries: Sequence[Entry | None]) -> Summary:
+    """A metric's mean over the seeds of one entry, or its mean difference to another's; NaN where one is missing."""
+    present = [entry for entry in entries if entry is not None and entry.values]
+    if len(present) < len(entries):
+        return Summary(0, math.nan, None, None)
+    first = present[0]
+    if len(present) == 1:
+        return Summary(len(first.values), first.mean, first.deviation, first.interval)
+    gain = difference(first, present[1], claim.metric)
+    return Summary(gain.n, math.nan if gain.difference is None else gain.difference, None, gain.interval)
+
+
+def judged(claim: Claim, found: float, ends: Interval | None, band: Band) -> bool | None:
+    """Whether a value lies in a band, of a difference its whole interval.
+
+    A difference without an interval is never inside, since nobody knows how far it would reach; outside it is outside,
+    because every interval has its middle in it.
+    """
+    if not claim.paired or not within(found, band):
+        return within(found, band)
+    return None if ends is None else all(within(end, band) for end in ends)
+
+
+def of_record(plain: Mapping[str, Any]) -> Verdict:
+    """A verdict as a record in the store has it; those of earlier versions hold half the width of their interval.
+
+    Raises:
+        TypeError, KeyError, ValueError: it has other keys.
+    """
+    about = {**plain, "claim": (claim := Claim(**plain["claim"])), "run_ids": tuple(plain["run_ids"])}
+    if "half_width" in about:
+        half = about.pop("half_width")
+        some = bool(half) and about["n"] >= FEWEST
+        about["interval"] = _ends(claim, about["found"], about["deviation"], half, about["n"]) if some else None
+        if claim.paired and not some and about["holds"]:
+            about["holds"] = None
+        if claim.paired and not some and about["reached"]:
+            about["reached"] = None
+    elif about["interval"] is not None:
+        about["interval"] = tuple(about["interval"])
+    return Verdict(**about)
+
+
+def _ends(claim: Claim, found: float, deviation: float | None, half: float, n: int) -> Interval | None:
+    return (found - half, found + half) if claim.paired else interval(found, deviation, n, scale(claim.metric))
 
 
 def within(value: float, band: Band) -> bool:

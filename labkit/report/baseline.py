@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from labkit.config import ConfigError, nearest
 from labkit.report.entries import Entry
-from labkit.report.statistics import paired
+from labkit.report.quantities import scale
+from labkit.report.statistics import Paired, paired
 
 _ID = 8  # letters of a run id that tables show
 
@@ -35,7 +36,7 @@ def check(baseline: str, entries: Sequence[Entry], params: Params) -> None:
 
 
 def with_differences(
-    baseline: str, entries: Sequence[Entry], params: Params, keys: Iterable[str]
+    baseline: str, entries: Sequence[Entry], params: Params, keys: Iterable[str], objective: str
 ) -> tuple[tuple[Entry, ...], str]:
     """Entries of one data set with their difference to the baseline, and a note where there is nothing to compare.
 
@@ -44,6 +45,7 @@ def with_differences(
         entries: with and without a result.
         params: every parameter of each run.
         keys: the parameters that differ, for the message.
+        objective: the metric that is compared.
 
     Raises:
         ConfigError: several entries with a result fit.
@@ -65,9 +67,14 @@ def with_differences(
         if entry.rank is None
         else replace(entry, is_baseline=True)
         if entry is base
-        else replace(entry, difference=paired(entry.values, base.values))
+        else replace(entry, difference=difference(entry, base, objective))
         for entry in entries
     ), ""
+
+
+def difference(entry: Entry, base: Entry, objective: str) -> Paired:
+    """An entry less another, seed by seed, to the coarser resolution of the two."""
+    return paired(entry.values, base.values, scale(objective), max(entry.resolution, base.resolution))
 
 
 def _fits(baseline: str, entry: Entry, params: Params) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from labkit.report import cells as write
 from labkit.report.leaderboard import Entry, Leaderboard, Section
+from labkit.report.quantities import scale
+from labkit.report.statistics import FEWEST
 
 INTERVAL = "95% interval"
 DIFFERENCE = "difference to the baseline"
@@ -23,8 +25,8 @@ def _columns(board: Leaderboard, section: Section, entries: Sequence[Entry]) -> 
         ("rank", [str(entry.rank or write.NOTHING) for entry in entries]),
         (write.unit(objective), [write.spread(objective, entry.mean, entry.deviation) for entry in entries]),
     ]
-    if any(entry.half_width is not None for entry in entries):
-        columns.append((INTERVAL, [write.interval(objective, entry.mean, entry.half_width) for entry in entries]))
+    if any(entry.interval is not None for entry in entries):
+        columns.append((INTERVAL, [write.interval(objective, entry.interval) for entry in entries]))
     if any(entry.tried > 1 for entry in entries):
         columns.append(("n", [count(entry) for entry in entries]))
     if board.baseline and not section.note:
@@ -57,17 +59,32 @@ def status(entry: Entry) -> str:
 def reading(board: Leaderboard, section: Section) -> list[str]:
     """How the numbers of a section are to be read, a sentence each."""
     notes = []
-    if any(entry.deviation is not None for entry in section.entries):
-        notes.append("Mean ± sample standard deviation over n seeds; 95% interval of the mean by Student's t.")
+    notes += of_seeds(board.objective, section.entries)
     if board.baseline and section.note:
         notes.append(f"No differences: {section.note}.")
     elif board.baseline:
         points = "percentage points, " if write.is_percent(board.objective) else ""
         notes.append(
             f"Difference to {board.baseline}: {points}paired over the seeds both have, with its 95% interval and the "
-            "p-value of the paired t test (each row by itself, not corrected for the number of rows)."
+            "p-value of the paired t test (each row by itself, not corrected for the number of rows), where at least "
+            "three seeds have one and it varies by more than one sample."
         )
     return notes
+
+
+def of_seeds(metric: str, entries: Sequence[Entry]) -> list[str]:
+    """How means over seeds and their intervals are to be read; nothing where no entry has two seeds."""
+    if all(entry.deviation is None for entry in entries):
+        return []
+    shape = {"share": " on the logit scale", "positive": " on the log scale", "real": ""}[scale(metric)]
+    told = f"Mean ± sample standard deviation over n seeds; 95% interval of the mean by Student's t{shape}, "
+    told += f"from {FEWEST} seeds on"
+    step = max(entry.resolution for entry in entries)
+    if not step:
+        return [f"{told}, and none where the seeds do not differ."]
+    part = {"val": "validation", "train": "training"}.get(name := metric.partition("/")[0], name)
+    sample = f"1 of {round(1 / step):,} {part} samples, {write.number(metric, step)} points"
+    return [f"{told}, and none where the seeds lie within the resolution ({sample})."]
 
 
 def apart(board: Leaderboard) -> str:

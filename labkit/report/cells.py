@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from labkit.report.statistics import Paired, Summary
+from labkit.report.quantities import is_share
+from labkit.report.statistics import Interval, Paired, Summary
 
-_PERCENT = ("accuracy", "precision", "recall")
 NOTHING = "-"
 
 
 def is_percent(metric: str) -> bool:
     """Whether a metric is a share, shown in per cent."""
-    return metric.endswith(_PERCENT)
+    return is_share(metric)
 
 
 def unit(metric: str) -> str:
@@ -56,22 +56,20 @@ def count(n: int, tried: int) -> str:
     return str(n) if n == tried else f"{n} of {tried}"
 
 
-def interval(metric: str, middle: float, half_width: float | None, sign: str = "") -> str:
-    """[low, high] of the 95% interval."""
-    if half_width is None or not math.isfinite(middle):
-        return NOTHING
-    return f"[{number(metric, middle - half_width, sign)}, {number(metric, middle + half_width, sign)}]"
+def interval(metric: str, ends: Interval | None, sign: str = "") -> str:
+    """[low, high] of the 95% interval; `-` without one."""
+    return NOTHING if ends is None else f"[{', '.join(number(metric, end, sign) for end in ends)}]"
 
 
 def difference(metric: str, value: Paired) -> str:
-    """`+1.20 [+0.30, +2.10] p=0.020`; a single common seed has neither interval nor p."""
+    """`+1.20 [+0.30, +2.10] p=0.020`; the difference alone where the seeds give neither interval nor p."""
     if value.difference is None:
         return NOTHING
     text = number(metric, value.difference, "+")
-    if value.half_width is None or value.p_value is None:
+    if value.interval is None or value.p_value is None:
         return text
     p = "p<0.001" if value.p_value < 0.001 else f"p={value.p_value:.3f}"
-    return f"{text} {interval(metric, value.difference, value.half_width, '+')} {p}"
+    return f"{text} {interval(metric, value.interval, '+')} {p}"
 
 
 def parameter(value: str | None) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from labkit.report.statistics import Paired, Summary, summarise
+from labkit.report.quantities import resolution, scale
+from labkit.report.statistics import Interval, Paired, Summary, summarise
 
 Row = Mapping[str, Any]  # {run_id, name, status, params: {str: str}, metrics: {str: float}, tags, parent}
 
@@ -37,7 +38,8 @@ class Entry:
         extra: each further metric over the seeds; its mean is NaN where it is missing.
         run_ids: the runs behind this line.
         name: of the first of them.
-        half_width: the 95% interval of the mean is mean ± half_width; None for fewer than two seeds.
+        interval: low and high end of the 95% interval of the mean; None where `summarise` gives none.
+        resolution: the step by which one sample moves the objective; 0 where it is unknown.
         values: seed -> objective; empty without a result.
         difference: to the baseline, paired by seed; None without a baseline or a result.
         is_baseline: whether this is the entry that the others are compared with.
@@ -53,7 +55,8 @@ class Entry:
     extra: Mapping[str, Summary]
     run_ids: tuple[str, ...]
     name: str
-    half_width: float | None = None
+    interval: Interval | None = None
+    resolution: float = 0.0
     values: Mapping[str, float] = field(default_factory=dict)
     difference: Paired | None = None
     is_baseline: bool = False
@@ -163,18 +166,19 @@ def _entry(
     rows: Sequence[Row], tried: Sequence[Row], objective: str, shown: Sequence[str], extra: Sequence[str]
 ) -> Entry:
     values = _by_seed(rows, objective)
-    summary = summarise(values.values())
+    summary, step = summary_of(rows, objective), resolution(rows, objective)
     return Entry(
         rank=None,
         status="FINISHED",
         mean=summary.mean,
         deviation=summary.deviation,
-        half_width=summary.half_width,
+        interval=summary.interval,
+        resolution=step,
         values=values,
         seeds=tuple(values),
         tried=len({_seed(row) for row in tried}),
         params={key: rows[0]["params"][key] for key in shown if key in rows[0]["params"]},
-        extra={name: summarise(_by_seed(rows, name).values()) for name in extra},
+        extra={name: summary_of(rows, name) for name in extra},
         run_ids=tuple(row["run_id"] for row in rows),
         name=rows[0]["name"],
     )
@@ -187,6 +191,11 @@ def _without_result(row: Row, objective: str, shown: Sequence[str], extra: Seque
 
 def _seed(row: Row) -> str:
     return str(row["params"].get(SEED, ""))
+
+
+def summary_of(rows: Sequence[Row], metric: str) -> Summary:
+    """A metric's mean and interval over the seeds of runs that are equal otherwise."""
+    return summarise(_by_seed(rows, metric).values(), scale(metric), resolution(rows, metric))
 
 
 def _by_seed(rows: Iterable[Row], metric: str) -> dict[str, float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from labkit.report.published import Published
+    from labkit.report.seed_bands import Band
 
 __all__ = ["History", "confusion_matrix", "first_broken", "gradient_norms", "learning_curves", "range_test", "render"]
 
@@ -55,7 +57,9 @@ def first_broken(history: History) -> int | None:
     return next((step for step, metrics in history if not all(map(math.isfinite, metrics.values()))), None)
 
 
-def _panel(axes: Axes, history: History, metric: str, label: str, published: Published | None) -> None:
+def _panel(
+    axes: Axes, history: History, metric: str, label: str, published: Published | None, bands: Mapping[str, Band]
+) -> None:
     values: list[float] = []
     for part, name, colour in _PARTS:
         key: Any = f"{part}/{metric}"
@@ -63,6 +67,10 @@ def _panel(axes: Axes, history: History, metric: str, label: str, published: Pub
         values += series
         if steps:
             axes.plot(steps, series, color=colour, label=name, marker="o", markersize=3 if len(steps) <= 30 else 0)
+        if key in bands and bands[key].n > 1:
+            own = bands[key]
+            range_of = f"lowest to highest of {own.n} seeds"
+            axes.fill_between(own.steps, own.low, own.high, color=colour, alpha=0.2, linewidth=0, label=range_of)
         if published and key in published.curves:
             axes.plot(
                 *zip(*published.curves[key], strict=True), "--", color=colour, linewidth=1, label=f"{name}, published"
@@ -81,19 +89,22 @@ def _panel(axes: Axes, history: History, metric: str, label: str, published: Pub
         axes.text(0.5, 0.5, "not evaluated", transform=axes.transAxes, ha="center", color=RATE)
 
 
-def learning_curves(history: History, title: str, published: Published | None = None) -> Figure:
+def learning_curves(
+    history: History, title: str, published: Published | None = None, bands: Mapping[str, Band] = MappingProxyType({})
+) -> Figure:
     """Cost, loss and accuracy against the update step, the learning rate behind the accuracy on its own axis.
 
     Args:
         history: (updates done, metrics) rows; a metric that a row lacks is left out of its curve.
         title: what was run.
         published: curves of somebody else's, drawn dashed.
+        bands: of metrics whose `history` is a mean over seeds, by metric: their ranges are shaded behind the curves.
     """
     with style():
         figure = blank(11, 4.0, title)
         panels = figure.subplots(1, 3)
         for axes, (metric, label) in zip(panels, _PANELS.items(), strict=True):
-            _panel(axes, history, metric, label, published)
+            _panel(axes, history, metric, label, published, bands)
             plain_numbers(axes.xaxis, integer=True)
             plain_numbers(axes.yaxis)
             if len(history) > 1:
@@ -103,7 +114,9 @@ def learning_curves(history: History, title: str, published: Published | None = 
         for axes in (*panels, twin):
             found, names = axes.get_legend_handles_labels()
             handles = dict(zip(names, found, strict=True)) | handles
-        order = sorted(handles, key=lambda name: (name == "learning rate (right axis)", "not finite" in name))
+        order = sorted(
+            handles, key=lambda name: (name == "learning rate (right axis)", "not finite" in name, "seeds" in name)
+        )
         figure.legend(
             [handles[name] for name in order], order, loc="lower center", bbox_to_anchor=(0.5, 0.035), ncols=len(order)
         )

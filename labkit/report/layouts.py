@@ -15,6 +15,8 @@ from labkit.report.leaderboard import Entry, Leaderboard
 if TYPE_CHECKING:
     from rich.console import Group
 
+_NO_ENDS = (None, None)
+
 
 def to_rich(board: Leaderboard, limit: int | None = None) -> Group:
     """Tables for a terminal; what does not fit is left out, and named below."""
@@ -62,17 +64,10 @@ def extra_values(entry: Entry, metrics: Sequence[str]) -> list[object]:
     return [known(value) for name in metrics for value in (entry.extra[name].mean, entry.extra[name].deviation)]
 
 
-def ends(middle: float | None, half_width: float | None) -> tuple[float | None, float | None]:
-    """Low and high end of an interval; None without one."""
-    if middle is None or half_width is None:
-        return None, None
-    return middle - half_width, middle + half_width
-
-
 def spread_values(entry: Entry) -> list[object]:
     """The cells of the columns standard_deviation, interval_low, interval_high, n_seeds, seeds_tried, seeds."""
     n_seeds = 0 if entry.rank is None else len(entry.seeds)
-    return [entry.deviation, *ends(entry.mean, entry.half_width), n_seeds, entry.tried, " ".join(entry.seeds)]
+    return [entry.deviation, *(entry.interval or _NO_ENDS), n_seeds, entry.tried, " ".join(entry.seeds)]
 
 
 def difference_values(entry: Entry) -> list[object]:
@@ -80,4 +75,4 @@ def difference_values(entry: Entry) -> list[object]:
     gain = entry.difference
     if gain is None:
         return [None] * 5
-    return [gain.difference, *ends(gain.difference, gain.half_width), gain.n, gain.p_value]
+    return [gain.difference, *(gain.interval or _NO_ENDS), gain.n, gain.p_value]

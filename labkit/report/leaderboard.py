@@ -97,6 +97,6 @@ def _compared(board: Leaderboard, rows: Sequence[Row]) -> Leaderboard:
     _baseline.check(board.baseline, board.entries, params)
     sections = []
     for section in board.sections:
-        found, note = _baseline.with_differences(board.baseline, section.entries, params, section.keys)
+        found, note = _baseline.with_differences(board.baseline, section.entries, params, section.keys, board.objective)
         sections.append(replace(section, entries=found, note=note))
     return replace(board, sections=tuple(sections))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from labkit.report import cells as write
-from labkit.report.canvas import blank, finite, legend_below, margins, plain_numbers, style, wide
+from labkit.report.canvas import blank, legend_below, margins, plain_numbers, style, wide
 from labkit.report.entries import Entry
 from labkit.report.search_axes import STAGES, colours
 from labkit.report.search_table import Part, SearchTable
-from labkit.report.statistics import summarise
+from labkit.report.seed_bands import Curves, band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,21 +28,28 @@ _ROWS = 12  # of one stage in the figure of seeds
 
 @dataclass(frozen=True)
 class Member:
-    """One run among others.
+    """One setting among others.
 
     Attributes:
         label: what tells it from the others.
-        history: metric -> [(updates done, value)], in order of updates.
+        seeds: the curves of each of its runs.
     """
 
     label: str
-    history: Mapping[str, Sequence[tuple[int, float]]]
+    seeds: Sequence[Curves]
+
+    @property
+    def name(self) -> str:
+        """The label, with the number of seeds where there are several."""
+        return f"{self.label} (n={len(self.seeds)})" if len(self.seeds) > 1 else self.label
 
 
 def member_curves(
     members: Sequence[Member], title: str = "", metrics: tuple[str, str] = ("val/accuracy", "train/loss")
 ) -> Figure:
     """Learning curves of all members overlaid, the first few in colour and named, the rest grey behind them.
+
+    A member with several seeds is the line of their mean, one in colour on the band from the lowest to the highest.
 
     A curve that stops being finite ends in a cross, at the upper edge where the axis is cut.
 
@@ -52,7 +59,7 @@ def member_curves(
         metrics: one for each panel.
     """
     with style():
-        labels = [member.label for member in members[:_NAMED]]
+        labels = [member.name for member in members[:_NAMED]]
         rows = 1 if sum(map(len, labels)) < 90 else math.ceil((len(labels) + 2) / 2)
         figure = blank(10.2, 4.0 + 0.2 * rows, title or "Learning curves of the members")
         panels = figure.subplots(1, 2)
@@ -79,18 +86,20 @@ def _overlaid(axes: Axes, members: Sequence[Member], metric: str) -> None:
     first: list[float] = []
     broken: list[tuple[int, float]] = []
     for place in reversed(range(len(members))):
-        curve = members[place].history.get(metric, ())
-        known = [(step, scale * value) for step, value in curve if math.isfinite(value)]
-        if not known:
+        own = band(members[place].seeds, metric)
+        if not own.steps:
             continue
-        named, label = place < _NAMED, members[place].label
+        named, label = place < _NAMED, members[place].name
+        mean, low, high = ([scale * value for value in values] for values in (own.mean, own.low, own.high))
         axes.plot(
-            *zip(*known, strict=True), color=STAGES[place] if named else _OTHERS, linewidth=1.6 if named else 0.8,
+            own.steps, mean, color=STAGES[place] if named else _OTHERS, linewidth=1.6 if named else 0.8,
             label=label if named else _others(members) if place == _NAMED else None, zorder=3 if named else 2,
         )  # fmt: skip
-        broken += [known[-1]] if len(known) < len(curve) else []
-        drawn += [value for _, value in known]
-        first.append(known[0][1])
+        if named and own.n > 1:
+            axes.fill_between(own.steps, low, high, color=STAGES[place], alpha=0.18, linewidth=0, zorder=2.5)
+        broken += [(own.steps[-1], mean[-1])] if own.broken else []
+        drawn += [*mean, *(high if named else [])]
+        first.append(mean[0])
     top = _dressed(axes, drawn, first, metric)
     for step, value in broken:
         axes.plot(step, min(value, top), "x", color="black", markersize=5, zorder=4, clip_on=False, label=_BROKEN)
@@ -159,10 +168,10 @@ def _spread_of(axes: Axes, table: SearchTable, own: Sequence[Entry], row: int, c
         known = [(scale * entry.values[seed], row + i) for i, entry in enumerate(own) if seed in entry.values]
         axes.plot(*zip(*known, strict=True), color="#d9d9d9", linewidth=0.8, zorder=1)
     for i, entry in enumerate(own):
-        about = summarise(scale * value for value in finite(entry.values.values()))
+        mean, ends = scale * entry.mean, [scale * end for end in entry.interval or ()]
         axes.errorbar(
-            about.mean, row + i, xerr=about.half_width, fmt="|", color="black", markersize=11, capsize=3,
-            elinewidth=1.2, markeredgewidth=1.6, zorder=2,
+            mean, row + i, xerr=[[mean - ends[0]], [ends[1] - mean]] if ends else None, fmt="|", color="black",
+            markersize=11, capsize=3, elinewidth=1.2, markeredgewidth=1.6, zorder=2,
         )  # fmt: skip
         values = [scale * value for value in entry.values.values()]
         axes.plot(values, [row + i] * len(values), "o", color=colour, markersize=5, alpha=0.75,

@@ -6,7 +6,7 @@ import csv
 import io
 
 from labkit.report import cells as write
-from labkit.report.board_cells import INTERVAL, count
+from labkit.report.board_cells import INTERVAL, count, of_seeds
 from labkit.report.layouts import extra_values, known, spread_values
 from labkit.report.search_table import Part, SearchTable, recorded
 
@@ -14,15 +14,15 @@ from labkit.report.search_table import Part, SearchTable, recorded
 def cells(table: SearchTable, part: Part) -> tuple[list[str], list[list[str]]]:
     """Heads and cells of one stage as people read them; every stage of a table has the same heads."""
     every = [entry for other in table.parts for entry in other.entries]
-    seeded, troubled = any(len(entry.seeds) > 1 for entry in every), any(entry.rank is None for entry in every)
+    told, troubled = any(entry.interval is not None for entry in every), any(entry.rank is None for entry in every)
     staged = any(other.stage.name for other in table.parts)
-    heads = ["rank", *["stage"] * staged, write.unit(table.objective), *[INTERVAL] * seeded, "n", "seeds"]
+    heads = ["rank", *["stage"] * staged, write.unit(table.objective), *[INTERVAL] * told, "n", "seeds"]
     heads += [*table.keys, *map(write.unit, table.extra), *["status"] * troubled, "runs"]
     lines = []
     for entry in part.entries:
         line = [str(entry.rank or write.NOTHING), *[part.stage.name or write.NOTHING] * staged]
         line.append(write.spread(table.objective, entry.mean, entry.deviation))
-        line += [write.interval(table.objective, entry.mean, entry.half_width)] * seeded
+        line += [write.interval(table.objective, entry.interval)] * told
         line += [count(entry), write.seeds(entry.seeds)]
         line += [write.parameter(entry.params.get(key)) for key in table.keys]
         line += [write.summary(name, entry.extra[name]) for name in table.extra]
@@ -98,8 +98,7 @@ def search_markdown(table: SearchTable) -> str:
 def reading(table: SearchTable) -> list[str]:
     """How the numbers are to be read, a sentence each."""
     notes = ["Ranks count within a stage; stages differ in budget and seeds, so their values do not compare."]
-    if any(entry.deviation is not None for part in table.parts for entry in part.entries):
-        notes.append("Mean ± sample standard deviation over n seeds; 95% interval of the mean by Student's t.")
+    notes += of_seeds(table.objective, [entry for part in table.parts for entry in part.entries])
     return notes if len(table.parts) > 1 else notes[1:]
 
 

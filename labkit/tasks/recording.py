@@ -12,7 +12,9 @@ import numpy as np
 import yaml
 
 from labkit.engine.loop import Outcome
+from labkit.preprocess.prepare import Parts
 from labkit.report import figures
+from labkit.report.quantities import SAMPLES, samples_text
 from labkit.tasks import provenance, regions, session
 from labkit.tasks.diagnosis import Diagnosis
 from labkit.tasks.plan import Plan
@@ -85,6 +87,7 @@ def start(job: Job) -> Run | None:
         "labkit.data_sha256": ready.data.sha256,
         "labkit.data_verified": str(ready.data.verified).lower(),
         "labkit.process": provenance.process(),
+        SAMPLES: _samples(ready.parts),
         **marks,
     }
     return session.tracker(ready.paths.root).start_run(
@@ -95,6 +98,11 @@ def start(job: Job) -> Run | None:
         dataset={"name": ready.data.name, "digest": ready.data.sha256, "source": ready.data.source},
         parent_run_id=job.parent,
     )
+
+
+def _samples(parts: Parts) -> str:
+    sizes = {"train": parts.train, "val": parts.validation, "test": parts.test}
+    return samples_text(**{name: len(part.features) for name, part in sizes.items()})
 
 
 def end(

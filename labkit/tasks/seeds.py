@@ -16,20 +16,21 @@ def spread(rows: Sequence[Words], first: int, count: int) -> list[Words]:
 def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """The metrics of a row that speaks for several seeds.
 
-    Each metric's mean under its own name, and beside it its sample `/deviation` and the `/low` and `/high` end of the
-    95% interval of the mean (Student's t); `seeds` is how many there are.
+    Each metric's mean under its own name, and beside it its sample `/deviation` and, where `summarise` gives one, the
+    `/low` and `/high` end of the 95% interval of the mean; `seeds` is how many there are.
 
     Args:
         rows: of the runs, from the store, one per seed.
     """
-    from labkit.report.statistics import summarise
+    from labkit.report.entries import summary_of
 
     found: dict[str, float] = {"seeds": len(rows)}
     shared = set.intersection(*(set(row["metrics"]) for row in rows)) if rows else set()
     for name in sorted(shared):
-        about = summarise([row["metrics"][name] for row in rows])
+        about = summary_of(rows, name)
         found[name] = about.mean
-        if about.deviation is not None and about.half_width is not None:
+        if about.deviation is not None:
             found[f"{name}/deviation"] = about.deviation
-            found[f"{name}/low"], found[f"{name}/high"] = about.mean - about.half_width, about.mean + about.half_width
+        if about.interval is not None:
+            found[f"{name}/low"], found[f"{name}/high"] = about.interval
     return found

@@ -47,9 +47,10 @@ def test_params_are_override_paths(default: tuple[Any, Path]) -> None:
 
 def test_tags_are_those_of_the_contract(default: tuple[Any, Path]) -> None:
     tags = rows_in(default[1])[0]["tags"]
-    names = "experiment lab purpose config_hash data_sha256 data_verified reproduce versions git_dirty group"
+    names = "experiment lab purpose config_hash data_sha256 data_verified samples reproduce versions git_dirty group"
     assert {f"labkit.{name}" for name in names.split()} <= set(tags)
     assert (tags["labkit.purpose"], tags["labkit.reproduce"]) == ("comparison", "labkit")
+    assert tags["labkit.samples"] == "train=1132 val=126 test=539"
     assert len(tags["labkit.config_hash"]) == len(tags["labkit.data_sha256"]) == 64
     assert "mlflow.parentRunId" not in tags
 

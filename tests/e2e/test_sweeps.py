@@ -155,7 +155,7 @@ def test_seeds_give_a_row_that_speaks_for_them(process: Any, tmp_path: Path) -> 
     low, high = (parent["metrics"][f"val/accuracy/{end}"] for end in ("low", "high"))
     assert low <= parent["metrics"]["val/accuracy"] <= high
     (page,) = (tmp_path / "mlruns/reports").iterdir()
-    assert "Learning curves of run" in page.read_text(), "one setting has all of its curves"
+    assert "Learning curves: mean of n = 3 seeds" in page.read_text(), "one setting has all of its curves"
 
 
 @pytest.mark.slow

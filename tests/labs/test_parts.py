@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from labkit.labs.part import PROFILES, Claim, Lab, Part, Reference, names, read
 from labkit.labs.rows import at_the_edge, matching, wall_seconds, winner
 from labkit.labs.running import Course
 from labkit.labs.table import to_csv, to_markdown, verdict_words
-from labkit.labs.verdict import Verdict, within
+from labkit.labs.verdict import Verdict, of_record, within
 from labkit.labs.verdict import verdict as judge
 from labkit.tasks.jobs import grid
 from labkit.tasks.multirun import sweep_params
@@ -93,6 +94,11 @@ ROWS = [
     row("b0", 0, 0.80, 0.5, model="standard", optimizer__lr="0.01"),
     row("b1", 1, 0.70, 0.5, model="standard", optimizer__lr="0.01"),
 ]
+THREE = [
+    *ROWS,
+    row("a2", 2, 0.62, 0.6, model="residual", optimizer__lr="0.01"),
+    row("b2", 2, 0.60, 0.5, model="standard", optimizer__lr="0.01"),
+]
 
 
 def test_the_row_that_validation_data_choose_is_judged() -> None:
@@ -110,15 +116,65 @@ def test_parameters_pick_a_row_and_numbers_are_compared_as_numbers() -> None:
 
 def test_differences_are_paired_by_seed_and_judged_by_their_interval() -> None:
     keys = {"where": {"model": "residual"}, "against": {"model": "standard"}, "full": [None, 0.0], "goal": None}
-    found = verdict(claim(**keys), ROWS, "full")
-    assert found.found == pytest.approx((0.60 - 0.80 + 0.64 - 0.70) / 2)
-    assert found.half_width is not None
-    assert found.half_width > 0.13
-    assert (found.n, found.holds, found.reached) == (2, False, None)
-    assert found.run_ids == ("a0", "a1", "b0", "b1")
-    clear = [*ROWS[:2], row("b0", 0, 0.80, model="standard"), row("b1", 1, 0.85, model="standard")]
+    found = verdict(claim(**keys), THREE, "full")
+    assert found.found == pytest.approx((0.60 - 0.80 + 0.64 - 0.70 + 0.62 - 0.60) / 3)
+    assert found.interval is not None
+    assert found.interval[1] > 0
+    assert (found.n, found.holds, found.reached) == (3, False, None)
+    assert found.run_ids == ("a0", "a1", "a2", "b0", "b1", "b2")
+    better = [row(f"b{s}", s, 0.80 + 0.03 * s, model="standard", optimizer__lr="0.01") for s in range(3)]
+    clear = [one for one in THREE if one["run_id"] < "b"] + better
     assert verdict(claim(**keys), clear, "full").holds is True
-    assert verdict(claim(**keys), [ROWS[0], ROWS[2]], "full").holds is True  # one seed has no interval
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_a_difference_without_an_interval_cannot_be_told(seeds: int) -> None:
+    """Every seed gains the same: one seed or two say nothing of the others, three no more than the resolution lets."""
+    keys = {"where": {"model": "residual"}, "against": {"model": "standard"}, "full": [0.0, None], "goal": [0.0, None]}
+    rows = [row(f"{name}{s}", s, (60 + 2 * s + (name == "residual")) / 70, model=name)
+            for name in ("residual", "standard") for s in range(seeds)]  # fmt: skip
+    found = verdict(claim(**keys), rows, "full")
+    assert (found.found, found.interval) == (pytest.approx(1 / 70), None)
+    assert (found.holds, found.reached) == (None, None)
+    some = "1 seed" if seeds == 1 else f"{seeds} seeds"
+    assert verdict_words(found).startswith(f"cannot be told from {some}")
+    assert f"at least 0.00 cannot be told from {some}" in to_markdown([found], "full")
+    outside = verdict(claim(**{**keys, "full": [0.1, None], "goal": [0.1, None]}), rows, "full")
+    assert (outside.holds, outside.reached) == (False, False)  # whatever its interval, its middle is outside
+
+
+OLD = {
+    "claim": {"says": "ahead", "step": "train", "metric": "test/accuracy", "against": {"model": "mlp"}, "full": [0, 1]},
+    **{"found": 0.02, "deviation": None, "half_width": 0.01, "n": 3, "tried": 3, "holds": True, "reached": True},
+    "run_ids": ["a", "b"],
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "interval", "holds"),
+    [
+        ({}, (0.01, 0.03), True),
+        ({"n": 2}, None, None),
+        ({"half_width": 0.0}, None, None),
+        ({"half_width": None, "n": 1}, None, None),
+        ({"half_width": None, "n": 1, "holds": False}, None, False),
+    ],
+)
+def test_records_of_earlier_versions_are_read_with_todays_rule(
+    changed: dict[str, Any], interval: tuple[float, float] | None, holds: bool | None
+) -> None:
+    found = of_record({**OLD, **changed})
+    assert found.interval == (None if interval is None else pytest.approx(interval))
+    assert (found.holds, found.run_ids) == (holds, ("a", "b"))
+    assert of_record(json.loads(json.dumps(asdict(found)))) == found
+
+
+def test_an_old_mean_gets_an_interval_within_what_a_share_can_be() -> None:
+    mean = {**OLD, "claim": {**OLD["claim"], "against": None}, "found": 0.98, "deviation": 0.02, "half_width": 0.05}
+    found = of_record(mean)
+    assert found.interval is not None
+    assert 0.79 < found.interval[0] < 0.98 < found.interval[1] < 1
+    assert found.holds is True
 
 
 def test_a_question_about_runs_that_are_not_there_fails() -> None:
@@ -279,9 +335,9 @@ def test_values_are_compared_as_what_they_mean(have: str, want: Any, same: bool)
 
 
 def test_pairs_of_different_numbers_of_seeds_are_compared_on_those_they_share() -> None:
-    more = [*ROWS, row("a2", 2, 0.9, 0.6, model="residual", optimizer__lr="0.01")]
+    more = [*THREE, row("a3", 3, 0.9, 0.6, model="residual", optimizer__lr="0.01")]
     found = verdict(claim(where={"model": "residual"}, against={"model": "standard"}, full=[-2, 2]), more, "full")
-    assert (found.n, found.tried, found.holds) == (2, 2, True)
+    assert (found.n, found.tried, found.holds) == (3, 3, True)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ CLAIM = Claim(
     published=0.62,
     published_by="a report",
 )
-VERDICT = Verdict(CLAIM, 0.615, 0.01, 0.02, 5, 5, True, False, ("abcdefgh12", "b", "c"))
+VERDICT = Verdict(CLAIM, 0.615, 0.01, (0.595, 0.635), 5, 5, True, False, ("abcdefgh12", "b", "c"))
 STEP = {
     "command": "labkit x",
     "code": 0,
@@ -119,7 +119,8 @@ def test_a_narrow_band_is_written_with_the_digits_that_it_needs() -> None:
 )
 def test_a_question_about_a_difference_is_answered_by_its_interval(found: float, half_width: float, words: str) -> None:
     asked = Claim(says="better?", step="train", metric="test/accuracy", against={"model": "mlp"})
-    verdict = replace(VERDICT, claim=asked, found=found, half_width=half_width, holds=None, reached=None)
+    ends = (found - half_width, found + half_width)
+    verdict = replace(VERDICT, claim=asked, found=found, interval=ends, holds=None, reached=None)
     line = next(line for line in text(record(verdict)).splitlines() if "better?" in line)
     assert f"| {words} |" in line
     assert f"{100 * found:+.2f} [" in line

@@ -42,7 +42,7 @@ def test_differences_are_those_of_the_paired_t_test():
         found = entry(board, l2).difference
         assert found.n == 4
         assert found.p_value == pytest.approx(expected.pvalue)
-        assert found.difference + found.half_width == pytest.approx(expected.confidence_interval().high)
+        assert found.interval == pytest.approx(tuple(expected.confidence_interval()))
 
 
 def test_layouts_show_them():
@@ -113,3 +113,29 @@ def test_a_baseline_without_a_result_leaves_the_ranking_and_says_why():
     board = rank([row("p", 0.5, a=1), row("q", 0.6, status="FAILED", a=2)], baseline="a=2")
     assert [(e.rank, e.difference) for e in board.entries] == [(1, None), (None, None)]
     assert "No differences: the baseline a=2 has no result (FAILED)." in to_markdown(board)
+
+
+def test_two_seeds_that_gain_one_sample_each_show_no_certainty():
+    """`+1.43 [+1.43, +1.43] p<0.001` from two seeds whose gains are the same single sample of 70."""
+    board = rank(
+        [sized(row(f"{a}{s}", (60 + s + a) / 70, a=a, seed=s)) for a in (0, 1) for s in (0, 1)], baseline="a=0"
+    )
+    text = to_markdown(board)
+    assert "| +1.43 |" in text
+    assert "p<" not in text
+    assert "interval of the mean" in text
+    assert "1 of 70 validation samples, 1.43 points" in text
+    assert "95% interval |" not in text
+
+
+def test_three_seeds_that_gain_the_same_sample_show_none_either():
+    rows = [sized(row(f"{a}{s}", (60 + 2 * s + a) / 70, a=a, seed=s)) for a in (0, 1) for s in (0, 1, 2)]
+    text = to_markdown(rank(rows, baseline="a=0"))
+    assert "| +1.43 |" in text
+    assert "| [" in text  # each mean has one: its seeds are two samples apart
+    coarse = [one | {"tags": {"labkit.samples": "train=700 val=10 test=70"}} for one in rows]
+    assert "| [" not in to_markdown(rank(coarse, baseline="a=0"))  # of 10 samples one is 10 points
+
+
+def sized(one):
+    return one | {"tags": {"labkit.samples": "train=700 val=70 test=1"}}

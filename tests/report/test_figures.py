@@ -14,6 +14,7 @@ from PIL import Image
 from labkit.report.canvas import short
 from labkit.report.figures import confusion_matrix, gradient_norms, learning_curves, range_test, render
 from labkit.report.published import Published
+from labkit.report.seed_bands import band, mean_history
 
 KEYS = [f"{part}/{metric}" for part in ("train", "val") for metric in ("cost", "loss", "accuracy")]
 HISTORY = [(100 * i, {key: 3.0 / (1 + i + j) for j, key in enumerate(KEYS)} | {"lr": 0.01 * i}) for i in range(11)]
@@ -42,6 +43,18 @@ def test_learning_curves_are_three_panels_and_a_twin_axis_with_the_exact_data():
     assert curves(twin) == {"learning rate (right axis)": [(step, row["lr"]) for step, row in HISTORY]}
     assert twin.get_shared_x_axes().joined(twin, accuracy)
     assert twin.get_zorder() < accuracy.get_zorder()
+
+
+def test_means_over_seeds_stand_on_the_range_of_the_seeds():
+    seeds = [{"val/loss": [(0, 2.0), (100, 1.0 + i)], "lr": [(0, 0.1), (100, 0.1)]} for i in range(4)]
+    bands = {metric: band(seeds, metric) for metric in ("val/loss", "val/accuracy", "lr")}
+    figure = learning_curves(mean_history(bands), "four seeds", None, bands)
+    loss = figure.axes[1]
+    assert curves(loss) == {"validation": [(0, 2.0), (100, 2.5)]}
+    (shade,) = loss.collections
+    assert {tuple(corner) for corner in shade.get_paths()[0].vertices if corner[0] == 100} == {(100, 1.0), (100, 4.0)}
+    assert "lowest to highest of 4 seeds" in [text.get_text() for text in figure.legends[0].get_texts()]
+    png(figure)
 
 
 def test_published_curves_are_dashed_and_named_in_the_legend_once():

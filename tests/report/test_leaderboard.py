@@ -12,6 +12,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from scipy.special import expit, logit
 
 from labkit.report.layouts import to_csv, to_markdown, to_rich
 from labkit.report.leaderboard import rank
@@ -174,6 +175,7 @@ BOARD = rank(
     [
         row("a" * 32, 0.46, loss__l2="0.00026308230480", seed=0, note="x|y", extra={"time/seconds": 2.0}),
         row("b" * 32, 0.48, loss__l2="0.00026308230480", seed=1, note="x|y", extra={"time/seconds": 4.0}),
+        row("e" * 32, 0.47, loss__l2="0.00026308230480", seed=2, note="x|y", extra={"time/seconds": 3.0}),
         row("c" * 32, 0.44, loss__l2="0.001", seed=0, note="[z]", extra={"time/seconds": 1.0}),
         row("d" * 32, math.nan, loss__l2="0.001", seed=1, note="[z]"),
     ],
@@ -181,30 +183,32 @@ BOARD = rank(
 )
 MARKDOWN = r"""| rank | val/accuracy (%) | 95% interval | n | time/seconds | loss.l2 | note | status | runs |
 | ---: | ---: | --- | --- | --- | --- | --- | --- | --- |
-| 1 | 47.00 ± 1.41 | [34.29, 59.71] | 2 | 3 | 0.0002631 | x\|y | FINISHED | aaaaaaaa bbbbbbbb |
+| 1 | 47.00 ± 1.00 | [44.53, 49.49] | 3 | 3 | 0.0002631 | x\|y | FINISHED | aaaaaaaa bbbbbbbb eeeeeeee |
 | 2 | 44.00 | - | 1 of 2 | 1 | 0.001 | [z] | FINISHED | cccccccc |
 | - | - | - | - | - | 0.001 | [z] | DIVERGED, seed 1 | dddddddd |
 
-Mean ± sample standard deviation over n seeds; 95% interval of the mean by Student's t.
+Mean ± sample standard deviation over n seeds; 95% interval of the mean by Student's t {}
 """
 
 
 def test_markdown():
-    assert to_markdown(BOARD) == MARKDOWN
+    shown = MARKDOWN.format("on the logit scale, from 3 seeds on, and none where the seeds do not differ.")
+    assert to_markdown(BOARD) == shown
 
 
 def test_csv_has_full_precision_and_whole_ids():
     lines = list(csv.DictReader(io.StringIO(to_csv(BOARD))))
     assert float(lines[0]["val/accuracy"]) == BOARD.entries[0].mean
     assert float(lines[0]["standard_deviation"]) == BOARD.entries[0].deviation
-    low, high = scipy.stats.t.interval(0.95, 1, loc=0.47, scale=scipy.stats.sem([0.46, 0.48]))
+    size = scipy.stats.sem([0.46, 0.47, 0.48]) / (0.47 * 0.53)
+    low, high = expit(scipy.stats.t.interval(0.95, 2, loc=logit(0.47), scale=size))
     assert float(lines[0]["interval_low"]) == pytest.approx(low)
     assert float(lines[0]["interval_high"]) == pytest.approx(high)
     assert (lines[2]["val/accuracy"], lines[2]["interval_low"], lines[2]["time/seconds"]) == ("", "", "")
-    assert lines[0]["run_ids"] == "a" * 32 + " " + "b" * 32
+    assert lines[0]["run_ids"] == " ".join(letter * 32 for letter in "abe")
     assert lines[0]["loss.l2"] == "0.00026308230480"
     assert [line["rank"] for line in lines] == ["1", "2", ""]
-    assert [(line["n_seeds"], line["seeds_tried"]) for line in lines] == [("2", "2"), ("1", "2"), ("0", "1")]
+    assert [(line["n_seeds"], line["seeds_tried"]) for line in lines] == [("3", "3"), ("1", "2"), ("0", "1")]
 
 
 def printed(table, width=140) -> str:
@@ -215,25 +219,29 @@ def printed(table, width=140) -> str:
 
 def test_rich_shows_the_same_cells():
     shown = printed(to_rich(BOARD))
-    for cell in ("47.00 ± 1.41", "[34.29, 59.71]", "1 of 2", "x|y", "[z]", "DIVERGED", "aaaaaaaa +1"):
+    for cell in ("47.00 ± 1.00", "[44.53, 49.49]", "1 of 2", "x|y", "[z]", "DIVERGED", "aaaaaaaa +2"):
         assert cell in shown
 
 
 @pytest.mark.parametrize("width", [50, 60, 80, 100, 140])
 def test_a_narrow_terminal_leaves_columns_out_instead_of_breaking_words(width):
-    rows = [row("a" * 32, 0.46, loss__l2="0.1", seed=0), row("b" * 32, 0.48, loss__l2="0.1", seed=1)]
-    rows += [row("c" * 32, 0.44, loss__l2="0.2", seed=0), row("d" * 32, 0.47, loss__l2="0.2", seed=1)]
+    values = {"0.1": (0.46, 0.48, 0.47), "0.2": (0.44, 0.47, 0.455)}
+    rows = [
+        row(letter * 32, value, loss__l2=l2, seed=seed)
+        for (l2, own), letters in zip(values.items(), ("abc", "def"), strict=True)
+        for seed, (value, letter) in enumerate(zip(own, letters, strict=True))
+    ]
     rows = [r | {"metrics": r["metrics"] | {"test/accuracy": 0.4, "time/seconds": 3.0}} for r in rows]
     board = rank(rows, extra=("test/accuracy", "time/seconds"), baseline="loss.l2=0.1")
     shown = printed(to_rich(board), width)
     assert max(map(len, shown.splitlines())) <= width
-    assert "47.00 ± 1.41" in shown
-    assert "45.50 ± 2.12" in shown
+    assert "47.00 ± 1.00" in shown
+    assert "45.50 ± 1.50" in shown
     left_out = shown.partition("too narrow for: ")[2]
     for head, cell in (
-        ("95% interval", "[34.29, 59.71]"),
+        ("95% interval", "[44.53, 49.49]"),
         ("test/accuracy", "40.00"),
-        ("runs", "aaaaaaaa +1"),
+        ("runs", "aaaaaaaa +2"),
         ("loss.l2", " 0.2 "),
     ):
         assert (head in left_out) != (cell in shown), head

@@ -82,7 +82,7 @@ def test_csv_has_every_number_in_full_and_the_range_on_every_line(table):
     assert [line["stage"] for line in lines] == ["final"] + ["confirm"] * 3 + ["fine"] * 16 + ["coarse"] * 8
     best = table.parts[0].entries[0]
     assert float(lines[0]["val/accuracy"]) == best.mean
-    assert float(lines[0]["interval_low"]) == pytest.approx(best.mean - best.half_width)
+    assert float(lines[0]["interval_low"]) == best.interval[0]
     assert lines[0]["run_ids"].split() == list(best.run_ids)
     assert lines[0]["seeds"] == "1000 1001 1002 1003 1004"
     assert {line["range of loss.l2"] for line in lines if line["stage"] == "coarse"} == {"1e-05..0.1 (log)"}
