@@ -86,7 +86,7 @@ def _notes(repeated: dict[str, int], texts: list[str], labels: list[int]) -> tup
     languages = Counter(text for text, _ in set(zip(texts, labels, strict=True)))
     shared = sum(count > 1 for count in languages.values())
     if shared:
-        notes.append(f"names: {shared:,} names stand in several languages, so no network can tell all samples apart")
+        notes.append(f"names that stand in several languages: {shared:,}; no network can tell all their samples apart")
     return tuple(notes)
 
 

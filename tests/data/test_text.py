@@ -41,7 +41,7 @@ def test_distinct_keeps_a_name_once_per_language(tmp_path):
     write(tmp_path, A="Li\nLi\nXu\nLi\n", B="Li\nBo\n")
     every = names(root=tmp_path, distinct=False)
     assert len(every.labels) == 6
-    assert every.notes == ("names: 1 names stand in several languages, so no network can tell all samples apart",)
+    assert every.notes == ("names that stand in several languages: 1; no network can tell all their samples apart",)
     data = names(root=tmp_path)
     assert [decoded(data, row) for row in range(len(data.labels))] == ["Li", "Xu", "Li", "Bo"]
     left_out, several = data.notes
