@@ -25,15 +25,23 @@ def confusion_matrices(predicted: Tensor, labels: Tensor, classes: int) -> Tenso
 def classification(confusion: Tensor) -> dict[str, Tensor]:
     """`accuracy`, macro `precision` and `recall`, each `(M,)`, float64.
 
-    The macro averages run over all K classes; a class never predicted has precision 0, one without samples recall 0
-    (scikit-learn's `average="macro", labels=range(K), zero_division=0`).
+    The macro averages run over the classes that have a sample: scikit-learn's `precision_recall_fscore_support(y_true,
+    y_pred, average="macro", labels=np.unique(y_true), zero_division=0)`. So a class that is there but never predicted
+    counts 0, and one without a sample counts nothing, predicted or not. (Left to choose its labels, scikit-learn takes
+    a class without a sample in as soon as it is predicted once, with 0 for both: a mean over other classes for every
+    model.)
+
+    Args:
+        confusion: `(M, K, K)` counts, rows the true class.
     """
     counts = confusion.double()
     hits = counts.diagonal(dim1=-2, dim2=-1)
+    samples, predictions = counts.sum(-1), counts.sum(-2)
+    present = (samples > 0).sum(-1).clamp(min=1)
     return {
-        "accuracy": hits.sum(-1) / counts.sum((-2, -1)),
-        "precision": (hits / counts.sum(-2).clamp(min=1)).mean(-1),
-        "recall": (hits / counts.sum(-1).clamp(min=1)).mean(-1),
+        "accuracy": hits.sum(-1) / samples.sum(-1),
+        "precision": (hits / predictions.clamp(min=1)).sum(-1) / present,
+        "recall": (hits / samples.clamp(min=1)).sum(-1) / present,
     }
 
 

@@ -29,13 +29,13 @@ def test_scikit_learn_agrees(case: tuple[int, np.ndarray, np.ndarray]) -> None:
     classes, predicted, labels = case
     confusion = confusion_matrices(torch.from_numpy(predicted), torch.from_numpy(labels), classes)
     found = classification(confusion)
-    every = {"labels": range(classes), "average": "macro", "zero_division": 0}
     for m, own in enumerate(predicted):
         truth = labels[m % len(labels)]
+        macro = {"labels": np.unique(truth), "average": "macro", "zero_division": 0}
         assert (confusion[m].numpy() == sk.confusion_matrix(truth, own, labels=range(classes))).all()
         assert found["accuracy"][m].item() == pytest.approx(sk.accuracy_score(truth, own))
-        assert found["precision"][m].item() == pytest.approx(sk.precision_score(truth, own, **every))
-        assert found["recall"][m].item() == pytest.approx(sk.recall_score(truth, own, **every))
+        assert found["precision"][m].item() == pytest.approx(sk.precision_score(truth, own, **macro))
+        assert found["recall"][m].item() == pytest.approx(sk.recall_score(truth, own, **macro))
 
 
 def test_a_collapsed_predictor_on_ten_balanced_classes() -> None:
@@ -45,6 +45,26 @@ def test_a_collapsed_predictor_on_ten_balanced_classes() -> None:
     assert found == pytest.approx({"accuracy": 0.1, "precision": 0.01, "recall": 0.1})
     names = [f"class {k}" for k in range(10)]
     assert never_predicted(confusion[0], names) == [name for name in names if name != "class 3"]
+
+
+def test_a_class_without_a_sample_is_left_out_and_one_never_predicted_counts_0() -> None:
+    """Three classes: 0 is half found, 1 never predicted, 2 has no sample; then the same with 2 predicted once."""
+    labels = torch.tensor([[0, 0, 1, 1]])
+    found = classification(confusion_matrices(torch.tensor([[0, 0, 0, 0], [0, 0, 0, 2]]), labels, 3))
+    assert found["precision"].tolist() == pytest.approx([(2 / 4 + 0) / 2, (2 / 3 + 0) / 2])
+    assert found["recall"].tolist() == [0.5, 0.5]
+    assert sk.precision_score([0, 0, 1, 1], [0, 0, 0, 0], average="macro", zero_division=0) == 0.25  # its own default
+    assert sk.recall_score([0, 0, 1, 1], [0, 0, 0, 2], average="macro", zero_division=0) == pytest.approx(1 / 3)
+
+
+def test_where_every_class_has_a_sample_no_bit_changes() -> None:
+    """The mean over all K classes, as earlier versions took it."""
+    confusion = torch.randint(1, 99, (5, 7, 7), generator=torch.Generator().manual_seed(0))
+    found, counts = classification(confusion), confusion.double()
+    hits = counts.diagonal(dim1=-2, dim2=-1)
+    assert torch.equal(found["precision"], (hits / counts.sum(-2)).mean(-1))
+    assert torch.equal(found["recall"], (hits / counts.sum(-1)).mean(-1))
+    assert torch.equal(found["accuracy"], hits.sum(-1) / counts.sum((-2, -1)))
 
 
 def test_gradient_l1_per_layer_and_member() -> None:

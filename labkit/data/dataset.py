@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -33,11 +33,13 @@ class Dataset:
         splits: the publisher's parts, if any: indices `(n_part,)` int64 under `train`, `test` and perhaps
             `validation`; parts are disjoint.
         source: one sentence: where it comes from.
-        sha256: of the files read, or of the generated arrays.
+        sha256: of the files read, or of the generated arrays; where reading joined classes, of that too.
         verified: whether the published checksum was met.
         kind: what one sample is.
         lengths: `(n,)` int64, the true length of each text; None elsewhere.
         vocabulary: the token of each id of a text; empty elsewhere.
+        notes: one sentence, without its full stop, for each thing about the reading that a user should know: what was
+            left out, joined or laid on a ground.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Dataset:
     verified: bool = False
     lengths: np.ndarray | None = None
     vocabulary: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def arrays_sha256(*arrays: np.ndarray) -> str:
@@ -60,3 +63,9 @@ def arrays_sha256(*arrays: np.ndarray) -> str:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def listed(names: Iterable[str], most: int = 10) -> str:
+    """`a, b, c and 12 more`: names for a sentence, each of at most 40 characters."""
+    short = [name if len(name) <= 40 else f"{name[:37]}..." for name in names]
+    return ", ".join(short[:most]) + (f" and {len(short) - most:,} more" if len(short) > most else "")

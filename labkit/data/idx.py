@@ -172,10 +172,10 @@ def _load(
             raise DataError(f"{path}: found {found} labels, expected {expected}, one per image.")
     verified = True
     for file, path in zip(published, paths, strict=True):  # after reading: what is broken says more than a wrong sum
-        if path.suffix == ".gz":
+        if path.name == file.name:
             verify(path, file.md5)
         else:
-            verified = False
+            verified = False  # the published checksum is of the published file
     n_train = counts[0]
     for path, part in zip(paths[2:], (labels[:n_train], labels[n_train:]), strict=True):
         check_labels(part, len(class_names), str(path), first=8, step=1)
@@ -195,8 +195,15 @@ def _load(
 
 
 def _locate(file: Published, folder: Path, download: bool, mirror: str | None) -> Path:
-    """The gzipped file; where only an unpacked one is there, that one (which has no published checksum)."""
-    unpacked = folder / file.name.removesuffix(".gz")
-    if unpacked.exists() and not (folder / file.name).exists():
-        return unpacked
+    """The published file; where it is not there, what some unpackers make of it; where neither is, it is fetched.
+
+    They write `train-images.idx3-ubyte`, or a folder of the file's name with the file in it.
+    """
+    if (folder / file.name).exists():
+        return folder / file.name
+    plain = file.name.removesuffix(".gz")
+    dotted = plain.replace("-idx", ".idx")
+    for name in (plain, dotted, f"{dotted}.gz", f"{plain}/{plain}", f"{dotted}/{dotted}", f"{plain}/{dotted}"):
+        if (folder / name).is_file():
+            return folder / name
     return fetch(file, folder, download=download, mirror=mirror)

@@ -3,91 +3,147 @@
 from __future__ import annotations
 
 import hashlib
-import io
+import os
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 import numpy as np
 
-from labkit.config import Count
+from labkit.config import ConfigError, Count, nearest
 from labkit.data.checks import check
-from labkit.data.dataset import DataError, Dataset
+from labkit.data.dataset import DataError, Dataset, listed
 from labkit.data.files import combined_sha256, present, readable
+from labkit.data.picture import decode, endings
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 
+def images(
+    *,
+    root: Path,
+    folder: Path = Path("images"),
+    size: Count = 32,
+    channels: Literal[1, 3] = 3,
+    background: str = "white",
+) -> Dataset:
+    """A user's own pictures, `(n, channels, size, size)` uint8; `<folder>/<class>/...`, in every usual format.
 
-def images(*, root: Path, folder: Path = Path("images"), size: Count = 32, channels: Literal[1, 3] = 3) -> Dataset:
-    """A user's own pictures, `(n, channels, size, size)` uint8; `<folder>/<class>/*.png|jpg|jpeg|bmp`.
-
-    Every picture is turned as its camera says, converted to grey or RGB and resized (bilinear) to a square; other
-    files and hidden ones are left alone.
+    Every picture is turned as its camera says, converted to grey or RGB (`labkit.data.picture` has the table) and
+    resized (bilinear) to a square. Pictures in folders below their class's are read too; what is no picture is left
+    out and counted in the notes, hidden files and folders (`.name`) are left alone.
 
     Args:
         root: the data folder.
         folder: where the folders of the classes are, from `root` (or absolute).
         size: height and width in pixels.
         channels: 1 for grey, 3 for red, green and blue.
+        background: what transparent parts are laid on: a colour's name or `#rrggbb`.
 
     Raises:
-        DataError: no folder, a class without a picture, or a file that cannot be decoded.
+        DataError: no folder, a class without a picture or with all of them one level deeper, or a file that cannot be
+            decoded.
+        ConfigError: `background` is no colour.
     """
+    ground = colour(background)
     top = present(root / folder.expanduser(), "one folder of pictures per class (key data.folder)")
     with readable(top):
-        classes = sorted(path for path in top.iterdir() if path.is_dir() and not path.name.startswith("."))
-        files = [(label, path) for label, each in enumerate(classes) for path in _pictures(each)]
-    features = np.empty((len(files), channels, size, size), dtype=np.uint8)
-    digests = []
-    for row, (_, path) in enumerate(files):
+        classes, loose = _inside(top)
+        found = [(each, *_below(each)) for each in classes]
+    if loose and not classes:
+        raise DataError(f"{top}: found {len(loose):,} files and no folder, expected one folder of pictures per class.")
+    pictures = [(label, path) for label, (_, own, _) in enumerate(found) for path in own]
+    others = [path for _, _, rest in found for path in rest]
+    for each, own, rest in found:
+        _refuse_no_picture(each, own, rest)
+    features = np.empty((len(pictures), channels, size, size), dtype=np.uint8)
+    digests, transparent, several = [], 0, 0
+    for row, (_, path) in enumerate(pictures):
         with readable(path):
             content = path.read_bytes()
-        features[row] = decode(content, path, size, channels)
-        digests.append((f"{path.parent.name}/{path.name}", hashlib.sha256(content).hexdigest()))
+        picture = decode(content, path, size, channels, ground)
+        features[row] = picture.pixels
+        transparent, several = transparent + picture.transparent, several + (picture.frames > 1)
+        digests.append((path.relative_to(top).as_posix(), hashlib.sha256(content).hexdigest()))
+    deeper = sum(path.parent != classes[label] for label, path in pictures)
     return check(
         Dataset(
             name="images",
             features=features,
-            labels=np.array([label for label, _ in files], dtype=np.int64),
+            labels=np.array([label for label, _ in pictures], dtype=np.int64),
             class_names=tuple(path.name for path in classes),
             source=f"the pictures in {top.name}, {channels} x {size} x {size}",
             sha256=combined_sha256(digests),
             kind="image",
+            notes=(
+                *_left_out(others, "no pictures"),
+                *_left_out(loose, "in no class's folder"),
+                *_counted(deeper, len(pictures), "lie in folders below their class's and are read as that class"),
+                *_counted(several, len(pictures), "have several frames or pages: the first of each is read"),
+                *_counted(transparent, len(pictures), f"have transparent parts, laid on data.background={background}"),
+            ),
         )
     )
 
 
-def decode(content: bytes, path: Path, size: int, channels: int) -> np.ndarray:
-    """One picture as `(channels, size, size)` uint8.
-
-    Args:
-        content: the file's bytes.
-        path: for the error.
-        size: height and width in pixels.
-        channels: 1 or 3.
-
-    Raises:
-        DataError: Pillow cannot decode it.
-    """
-    from PIL import Image, ImageOps
+def colour(name: str) -> tuple[int, int, int]:
+    """Red, green and blue of a colour's name or `#rrggbb`; raises ConfigError."""
+    from PIL import ImageColor
 
     try:
-        with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "BMP")) as picture:
-            upright = ImageOps.exif_transpose(picture).convert("L" if channels == 1 else "RGB")
-            pixels = np.asarray(upright.resize((size, size), Image.Resampling.BILINEAR))
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and more
-        raise DataError(
-            f"{path}: cannot be decoded ({type(error).__name__}), expected a whole PNG, JPEG or BMP picture."
-        ) from error
-    return pixels.reshape(size, size, channels).transpose(2, 0, 1)
+        red, green, blue = ImageColor.getrgb(name)
+    except ValueError:
+        usual = ("white", "black", "grey", "red", "green", "blue")
+        raise ConfigError(
+            f"data.background: expected a colour such as white or '#ffffff', got {name!r}: {nearest(name, usual)}"
+        ) from None
+    return red, green, blue
 
 
-def _pictures(folder: Path) -> list[Path]:
-    """The class's pictures by name; an error where there is none."""
-    found = sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Folders and files of a folder by name, without the hidden ones."""
+    shown = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    return [path for path in shown if path.is_dir()], [path for path in shown if path.is_file()]
+
+
+def _below(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The pictures of a class, in its folder and below by name, and the files that are none."""
+    files = sorted(_files(folder))
+    known = endings()
+    return (
+        [path for path in files if path.suffix.lower() in known],
+        [path for path in files if path.suffix.lower() not in known],
     )
-    if not found:
-        raise DataError(f"{folder}: found no picture of this class, expected files ending in {', '.join(SUFFIXES)}.")
-    return found
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(place, name) for name in names if not name.startswith("."))
+
+
+def _refuse_no_picture(folder: Path, pictures: list[Path], others: list[Path]) -> None:
+    """Raise DataError where a class has no picture of its own: none at all, or all in folders below."""
+    if not pictures:
+        among = f" among {len(others):,} files" if others else ""
+        raise DataError(
+            f"{folder}: found no picture of this class{among}, expected files ending in {listed(endings(), 12)}."
+        )
+    if all(path.parent != folder for path in pictures):
+        below = dict.fromkeys(path.relative_to(folder).parts[0] for path in pictures)
+        raise DataError(
+            f"{folder}: found its {len(pictures):,} pictures one level deeper, in {listed(below, 5)}: if those are the "
+            f"classes, say {quote(f'data.folder={folder}')}; if {folder.name!r} is one, move its pictures up."
+        )
+
+
+def _left_out(files: list[Path], why: str) -> list[str]:
+    if not files:
+        return []
+    kinds = Counter(path.suffix.lower() or "no ending" for path in files)
+    told = listed([f"{count:,} {ending}" for ending, count in kinds.most_common()])
+    return [f"left out {len(files):,} file{'s' * (len(files) > 1)}: {why} ({told})"]
+
+
+def _counted(count: int, of: int, what: str) -> list[str]:
+    return [f"{count:,} of {of:,} pictures {what}"] if count else []

@@ -21,17 +21,20 @@ SHA256 = {
     "GMMData.mat": "f04b30d6e81db19f0ce81046d64de78b9cca36186cb0b4c6a597c6bce7673787",
 }
 
+SIZES = {"SwissRollData.mat": (2, 2), "PeaksData.mat": (2, 5), "GMMData.mat": (5, 5)}  # features, classes
+
 
 def swissroll(*, root: Path) -> Dataset:
     """SwissRoll: 20,000 + 5,000 points in the plane, `(n, 2)` float32, two classes; `root/bgu/SwissRollData.mat`.
 
-    The file is stored sorted by class: shuffle before taking batches. Source: the Ben-Gurion course.
+    The file is stored sorted by class: shuffle before taking batches. Another version of it circulates, with other
+    points: it is read too, unverified. Source: the Ben-Gurion course.
 
     Args:
         root: the data folder.
 
     Raises:
-        DataError: the file is missing, unreadable or not the course's.
+        DataError: the file is missing, unreadable, or not built as the course's.
     """
     return _load("swissroll", root / "bgu" / "SwissRollData.mat")
 
@@ -39,13 +42,14 @@ def swissroll(*, root: Path) -> Dataset:
 def peaks(*, root: Path) -> Dataset:
     """Peaks: 25,000 + 6,250 points in the plane, `(n, 2)` float32, five classes; `root/bgu/PeaksData.mat`.
 
-    The file is stored sorted by class: shuffle before taking batches. Source: the Ben-Gurion course.
+    The file is stored sorted by class: shuffle before taking batches. Another version of it circulates, with other
+    points: it is read too, unverified. Source: the Ben-Gurion course.
 
     Args:
         root: the data folder.
 
     Raises:
-        DataError: the file is missing, unreadable or not the course's.
+        DataError: the file is missing, unreadable, or not built as the course's.
     """
     return _load("peaks", root / "bgu" / "PeaksData.mat")
 
@@ -53,13 +57,14 @@ def peaks(*, root: Path) -> Dataset:
 def gmm(*, root: Path) -> Dataset:
     """GMM: 25,000 + 6,250 points of a Gaussian mixture, `(n, 5)` float32, five classes; `root/bgu/GMMData.mat`.
 
-    The file is stored sorted by class: shuffle before taking batches. Source: the Ben-Gurion course.
+    The file is stored sorted by class: shuffle before taking batches. Another version of it circulates, with other
+    points: it is read too, unverified. Source: the Ben-Gurion course.
 
     Args:
         root: the data folder.
 
     Raises:
-        DataError: the file is missing, unreadable or not the course's.
+        DataError: the file is missing, unreadable, or not built as the course's.
     """
     return _load("gmm", root / "bgu" / "GMMData.mat")
 
@@ -115,15 +120,18 @@ def _load(name: str, path: Path) -> Dataset:
         content = path.read_bytes()
     arrays = read_mat(content, path)
     sha256 = hashlib.sha256(content).hexdigest()
-    if sha256 != SHA256[path.name]:
-        raise DataError(
-            f"{path}: found sha256 {sha256}, expected {SHA256[path.name]} (another version of this file circulates)."
-        )
+    verified = sha256 == SHA256[path.name]
     one_hot = np.concatenate([arrays["Ct"], arrays["Cv"]], axis=1)  # (classes, n)
+    if not verified:
+        _check_sizes(path, len(arrays["Yt"]), len(one_hot))
     if not (np.isin(one_hot, (0, 1)).all() and (one_hot.sum(axis=0) == 1).all()):
         raise DataError(f"{path}: found classes that are not one-hot, expected one 1 in every column of Ct and Cv.")
     points = np.concatenate([arrays["Yt"], arrays["Yv"]], axis=1)
     n_train, n = arrays["Yt"].shape[1], points.shape[1]
+    other = (
+        f"{path.name} is another version of the course's file ({n_train:,} + {n - n_train:,} points, sha256 "
+        f"{sha256[:8]}...): its numbers do not compare with those of the published one"
+    )
     return check(
         Dataset(
             name=name,
@@ -134,6 +142,17 @@ def _load(name: str, path: Path) -> Dataset:
             sha256=sha256,
             kind="vector",
             splits={"train": np.arange(n_train), "test": np.arange(n_train, n)},
-            verified=True,
+            verified=verified,
+            notes=() if verified else (other,),
         )
     )
+
+
+def _check_sizes(path: Path, features: int, classes: int) -> None:
+    """Refuse a file that cannot be a version of the course's: DataError."""
+    if (features, classes) != SIZES[path.name]:
+        wanted = "{} features and {} classes".format(*SIZES[path.name])
+        raise DataError(
+            f"{path}: found {features} features and {classes} classes (rows of Yt and Ct), expected {wanted}, as in "
+            "every version of the course's file."
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from labkit.config import ConfigError, Count, Fraction, Natural
@@ -48,6 +50,16 @@ def split(
     if train_size is not None:
         train = _keep(labels, train, train_size, np.random.default_rng([split_seed, 2]))
     return {"train": train, "validation": validation_part, "test": test_part}
+
+
+def missing_classes(dataset: Dataset, indices: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
+    """The names of the classes without a sample in a part, for each part that has samples but not of every class."""
+    missing = {}
+    for part, rows in indices.items():
+        counts = np.bincount(dataset.labels[rows], minlength=len(dataset.class_names))
+        if len(rows) and not counts.all():
+            missing[part] = [name for name, count in zip(dataset.class_names, counts, strict=True) if not count]
+    return missing
 
 
 def allocate(sizes: np.ndarray, total: int, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -70,6 +70,10 @@ def _data_facts(stored: Dataset, ready: Plan) -> Iterator[tuple[str, object]]:
             f"{len(part.features)} samples, {int(counts.min())} to {int(counts.max())} per class, "
             f"values {float(values.min()):.3g} to {float(values.max()):.3g}, mean {float(values.mean()):.3g}",
         )
+    for overlap in ready.data.overlaps:
+        yield "also in training", overlap
+    for note in ready.data.notes:
+        yield "warning", note
 
 
 def _model_facts(ready: Plan) -> Iterator[tuple[str, object]]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,8 @@ def check(composer: Composer, rows: Sequence[Words]) -> list[Checked]:
         for number in sorted(range(len(rows)), key=lambda i: data_key(known[i][1])):  # each data set is prepared once
             config, plain = known[number]
             ready = plan(config, rows[number], plain)
+            for note in ready.data.notes:
+                _warn(note)
             facts = (ready.config_hash, ready.seed_group, ready.shape, ready.recipe.seed, ready.config, ready.choices)
             checked[number] = Checked(rows[number], *facts)
     except (HydraException, OmegaConfBaseException) as error:
@@ -91,6 +95,12 @@ def check(composer: Composer, rows: Sequence[Words]) -> list[Checked]:
     except ConfigError as error:
         raise ConfigError(f"job {number} ({' '.join(rows[number])}): {error}") from None
     return [checked[number] for number in range(len(rows))]
+
+
+@cache
+def _warn(note: str) -> None:
+    """Say a sentence about the data of a multirun, once however many jobs and stages it has."""
+    print(f"warning: {note}", file=sys.stderr)
 
 
 def check_settings(config: DictConfig, launcher: Any) -> None:

@@ -21,9 +21,11 @@ from labkit.engine.recipe import Augmentation, Recipe, l2_per_weight, layers_mov
 from labkit.engine.trainer import Trainer
 from labkit.models.entries import Sizing
 from labkit.models.network import layers
+from labkit.preprocess.overlap import Overlap, overlaps
 from labkit.preprocess.plane import plane
 from labkit.preprocess.prepare import Parts, Preprocess, prepare
-from labkit.preprocess.split import split
+from labkit.preprocess.remarks import remarks
+from labkit.preprocess.split import missing_classes, split
 from labkit.report.published import Published, published
 from labkit.tasks.identity import config_hash, data_key, shape
 from labkit.tracking.settings import Paths, Tracking
@@ -39,7 +41,13 @@ _SCALARS = ("name", "lab", "part", "profile", "seed", "seeds", "purpose", "objec
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What is remembered of a data set once its parts are prepared."""
+    """What is remembered of a data set once its parts are prepared.
+
+    Attributes:
+        missing: by part, the classes without a sample there.
+        overlaps: samples of the validation and of the test part that stand in the training part too.
+        notes: sentences for whoever reads the results.
+    """
 
     name: str
     source: str
@@ -48,6 +56,17 @@ class DataFacts:
     tokens: int
     kind: str
     shape: tuple[int, ...]
+    missing: Mapping[str, Sequence[str]]
+    overlaps: tuple[Overlap, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def content(self) -> str:
+        """What a run's identity holds of its data: the hash, and the classes that its metrics are no means over.
+
+        Earlier versions let such a class count 0: their runs must not pass for finished ones of today.
+        """
+        return f"{self.sha256} without {dict(self.missing)}" if self.missing else self.sha256
 
 
 @dataclass(frozen=True)
@@ -153,9 +172,9 @@ def plan(
         data=facts,
         tracking=parts_of["tracker"],
         paths=paths,
-        config_hash=config_hash(plain, facts.sha256),
-        seed_group=config_hash({**plain, "seed": None}, facts.sha256),
-        shape=shape(plain, facts.sha256),
+        config_hash=config_hash(plain, facts.content),
+        seed_group=config_hash({**plain, "seed": None}, facts.content),
+        shape=shape(plain, facts.content),
         objectives=objectives(plain["objective"]),
         choices=choices(config),
         published=published(parts_of["tracker"].published),
@@ -206,7 +225,13 @@ def _data(plain: Mapping[str, Any], preprocess: Preprocess, trainer: Trainer) ->
         stored, indices = divided(plain)
         parts = prepare(stored, indices, preprocess, trainer.dtype).to(device)
         tokens, kind, shape = len(stored.vocabulary), stored.kind, tuple(stored.features.shape[1:])
-        facts = DataFacts(stored.name, stored.source, stored.sha256, stored.verified, tokens, kind, shape)
+        missing, both = missing_classes(stored, indices), overlaps(stored, indices)
+        facts = DataFacts(
+            *(stored.name, stored.source, stored.sha256, stored.verified, tokens, kind, shape),
+            missing=missing,
+            overlaps=both,
+            notes=remarks(stored, missing, both),
+        )
         _last_prepared[key] = facts, parts
     facts, parts = _last_prepared[key]
     preprocess.refuse_impossible(facts.name, facts.kind, facts.shape)  # strengths may differ from the last call's

@@ -88,6 +88,7 @@ def start(job: Job) -> Run | None:
         "labkit.data_verified": str(ready.data.verified).lower(),
         "labkit.process": provenance.process(),
         SAMPLES: _samples(ready.parts),
+        **({"labkit.data_notes": "; ".join(ready.data.notes)} if ready.data.notes else {}),
         **marks,
     }
     return session.tracker(ready.paths.root).start_run(

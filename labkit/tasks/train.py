@@ -172,6 +172,6 @@ def summary(ready: Plan, run_id: str, outcome: Outcome, found: Diagnosis) -> Run
         reproduce=provenance.reproduce(ready.overrides),
         open_command=open_command,
         never_predicted=[] if outcome.diverged else unseen,
-        notes=(*found.notes, *found.details),
+        notes=(*ready.data.notes, *found.notes, *found.details),
         suggested=suggested,
     )

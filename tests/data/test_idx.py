@@ -81,6 +81,33 @@ def test_unpacked_files_give_the_same_hash_but_are_unverified(tmp_path, monkeypa
     assert not unpacked.verified
 
 
+@pytest.mark.parametrize(
+    "form", ["{dotted}", "{dotted}.gz", "{plain}/{plain}", "{dotted}/{dotted}", "{plain}/{dotted}"]
+)
+def test_the_names_that_unpackers_give(tmp_path, monkeypatch, arrays, form):
+    """Nothing is fetched: `download` is true and there is no network in a test."""
+    contents = [idx_bytes(array) for array in arrays]
+    folder = write(tmp_path, monkeypatch, contents)
+    packed = idx.mnist(root=tmp_path, download=False)
+    monkeypatch.setattr(idx, "fetch", None)
+    for file, content in zip(idx.NAMES, contents, strict=True):
+        (folder / file).unlink()
+        plain = file.removesuffix(".gz")
+        path = folder / form.format(plain=plain, dotted=plain.replace("-idx", ".idx"))
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    found = idx.mnist(root=tmp_path)
+    assert found.sha256 == packed.sha256
+    assert not found.verified
+
+
+def test_the_published_file_goes_first(tmp_path, monkeypatch, arrays):
+    folder = write(tmp_path, monkeypatch, [idx_bytes(array) for array in arrays])
+    (folder / "train-images.idx3-ubyte").write_bytes(b"no idx file")
+    (folder / "train-images-idx3-ubyte").mkdir()
+    assert idx.mnist(root=tmp_path).verified
+
+
 def bad_contents(arrays: list[np.ndarray]) -> dict[str, tuple[list[bytes], str]]:
     """Fault -> contents of the four files, what the sentence says."""
     good = [idx_bytes(array) for array in arrays]

@@ -81,10 +81,34 @@ def test_every_truncation_is_one_error(tmp_path, monkeypatch, keep):
         mat.peaks(root=tmp_path)
 
 
-def test_another_version_of_the_file(tmp_path, monkeypatch):
-    write(tmp_path, monkeypatch, arrays())
+def test_another_version_of_the_file_is_read_unverified(tmp_path, monkeypatch):
+    stored = arrays()
+    write(tmp_path, monkeypatch, stored)
     monkeypatch.undo()
-    with pytest.raises(DataError, match=r"found sha256 \w{64}, expected 96a04daa.*another version"):
+    data = mat.peaks(root=tmp_path)
+    np.testing.assert_array_equal(data.features[data.splits["test"]], stored["Yv"].T)
+    assert not data.verified
+    (note,) = data.notes
+    assert note.startswith("PeaksData.mat is another version of the course's file (30 + 15 points, sha256 ")
+
+
+def test_a_published_file_needs_no_note(tmp_path, monkeypatch):
+    write(tmp_path, monkeypatch, arrays())
+    assert mat.peaks(root=tmp_path).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"Yt": np.ones((3, 30), "f4"), "Yv": np.ones((3, 15), "f4")}, "3 features and 5 classes"),
+        ({key: np.eye(4, dtype="f4")[:, np.arange(n) % 4] for key, n in (("Ct", 30), ("Cv", 15))}, "2 features and 4"),
+        ({key: value.T for key, value in arrays().items()}, "Ct: found 5 columns, expected 2 as in Yt"),
+    ],
+)
+def test_a_file_that_is_no_version_of_the_course(tmp_path, monkeypatch, change, found):
+    write(tmp_path, monkeypatch, arrays() | change)
+    monkeypatch.undo()
+    with pytest.raises(DataError, match=found):
         mat.peaks(root=tmp_path)
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from labkit.data import cifar, idx, mat, text, wav
+from labkit.preprocess.overlap import overlaps
+from labkit.preprocess.split import split
 
 pytestmark = [
     pytest.mark.real_data,
@@ -32,7 +34,7 @@ FACTS = {  # name: shape, type, sizes of the parts, verified
     "peaks": ((31_250, 2), np.float32, {"train": 25_000, "test": 6_250}, True),
     "gmm": ((31_250, 5), np.float32, {"train": 25_000, "test": 6_250}, True),
     "fsdd": ((3_000, 1, 8_000), np.int16, {"train": 2_700, "test": 300}, False),
-    "names": ((20_050, 20), np.uint8, {}, False),
+    "names": ((17_986, 20), np.uint8, {}, False),
 }
 
 
@@ -75,12 +77,27 @@ def test_fsdd_is_balanced(root):
 
 
 def test_names_without_repeats(root):
-    whole, distinct = text.names(root=root), text.names(root=root, distinct=True)
+    whole, distinct = text.names(root=root, distinct=False), text.names(root=root)
     assert len(whole.class_names) == 18
     assert whole.vocabulary[0] == ""
     arabic = whole.class_names.index("Arabic")
     assert (whole.labels == arabic).sum() == 2000
     assert (distinct.labels == arabic).sum() == 108
+
+
+def test_names_on_both_sides_of_the_split(root):
+    whole = text.names(root=root, distinct=False)
+    _, test = overlaps(whole, split(whole))
+    assert (test.size, test.same) == (6_015, 666)
+    distinct = text.names(root=root)
+    assert [found.same for found in overlaps(distinct, split(distinct))] == [0, 0]
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10", "peaks", "gmm", "fsdd"])
+def test_published_sets_have_no_exact_copy_on_both_sides(root, name):
+    data = LOADERS[name](root=root)
+    found = overlaps(data, split(data))
+    assert [overlap.same + overlap.other for overlap in found] == [0, 0]
 
 
 @pytest.mark.parametrize(("name", "seconds"), [("mnist", 1), ("cifar10", 1), ("fsdd", 1)])

@@ -39,9 +39,19 @@ def test_names_become_padded_token_ids(tmp_path):
 
 def test_distinct_keeps_a_name_once_per_language(tmp_path):
     write(tmp_path, A="Li\nLi\nXu\nLi\n", B="Li\nBo\n")
-    assert len(names(root=tmp_path).labels) == 6
-    data = names(root=tmp_path, distinct=True)
+    every = names(root=tmp_path, distinct=False)
+    assert len(every.labels) == 6
+    assert every.notes == ("names that stand in several languages: 1; no network can tell all their samples apart",)
+    data = names(root=tmp_path)
     assert [decoded(data, row) for row in range(len(data.labels))] == ["Li", "Xu", "Li", "Bo"]
+    left_out, several = data.notes
+    assert left_out.startswith("names: 2 of 6 lines repeat a name of their language (A: 2) and are left out")
+    assert several == every.notes[0]
+
+
+def test_nothing_is_said_where_no_name_repeats(tmp_path):
+    write(tmp_path, A="Li\nXu\n", B="Bo\n")
+    assert names(root=tmp_path).notes == ()
 
 
 @pytest.mark.parametrize(

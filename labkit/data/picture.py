@@ -1,0 +1,151 @@
+"""One picture file as 8-bit grey or RGB, whatever it holds.
+
+What each of Pillow's modes becomes:
+
+| mode | holds | becomes |
+|---|---|---|
+| `1 L P RGB` | black and white, grey, a palette, colour | itself |
+| `RGBX CMYK YCbCr HSV LAB` | colour, written otherwise | RGB, by Pillow's conversion |
+| `LA La PA RGBA RGBa` | grey, a palette or colour with transparency | laid on the ground |
+| `1 L P RGB I;16` with a transparent colour | what PNG (tRNS) and GIF store | laid on the ground |
+| `I;16 I;16L I;16B I;16N` | 16-bit grey | the upper 8 of its bits: 0..65535 to 0..255 in equal steps |
+| `I` of a PNG or PNM file | 16-bit grey | the upper 8 of its bits |
+| `I` of any other file, `F` | whole numbers of 32 bits, floats | refused: no value of them means white |
+
+Grey is made of RGB by ITU-R 601 (Pillow's `L`). Colours of 16 bits per channel reach us with their upper 8 bits.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from labkit.data.dataset import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MODES = {
+    **dict.fromkeys(("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"), "colour"),
+    **dict.fromkeys(("LA", "La", "PA", "RGBA", "RGBa"), "transparent"),
+    **dict.fromkeys(("I;16", "I;16L", "I;16B", "I;16N"), "16 bit"),
+    **dict.fromkeys(("I", "F"), "no range"),
+}
+
+# What is read whatever a file's name says; formats that run other programs (EPS) or only name a container are not read.
+COMMON = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+# Formats with so short a signature that only a file of that name is taken for one.
+BY_NAME = ("AVIF", "JPEG2000", "TGA", "PCX", "SGI", "QOI", "ICO", "DIB")
+_BITS_PER_SAMPLE = 258  # TIFF's tag
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded file.
+
+    Attributes:
+        pixels: `(channels, size, size)` uint8.
+        transparent: whether parts of it are the ground.
+        frames: pictures or pages in the file; the first is read.
+    """
+
+    pixels: np.ndarray
+    transparent: bool
+    frames: int
+
+
+@cache
+def endings() -> dict[str, str]:
+    """The endings of file names that are read, with their format: `{".png": "PNG", ...}`."""
+    from PIL import Image
+
+    known = Image.registered_extensions()
+    return {ending: form for form in (*COMMON, *BY_NAME) for ending, own in known.items() if own == form}
+
+
+def decode(content: bytes, path: Path, size: int, channels: int, ground: tuple[int, int, int]) -> Picture:
+    """One picture, turned as its camera says and resized (bilinear) to a square.
+
+    Args:
+        content: the file's bytes.
+        path: for its ending and the error.
+        size: height and width in pixels.
+        channels: 1 for grey, 3 for red, green and blue.
+        ground: red, green and blue of what transparent parts are laid on.
+
+    Raises:
+        DataError: Pillow cannot decode it, or it holds numbers without a range.
+    """
+    from PIL import Image, ImageOps
+
+    formats = dict.fromkeys([*COMMON, *filter(None, [endings().get(path.suffix.lower())])])
+    try:
+        with Image.open(io.BytesIO(content), formats=list(formats)) as stored:
+            frames = getattr(stored, "n_frames", 1) if stored.format != "MPO" else 1  # a camera's preview
+            _refuse_no_range(stored, path)
+            flat, transparent = flattened(ImageOps.exif_transpose(stored), _bits(stored), ground)
+        square = flat.convert("L" if channels == 1 else "RGB").resize((size, size), Image.Resampling.BILINEAR)
+    except DataError:
+        raise
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and more
+        raise DataError(
+            f"{path}: cannot be decoded ({type(error).__name__}), expected a whole picture (PNG, JPEG, TIFF, ...)."
+        ) from error
+    return Picture(np.asarray(square).reshape(size, size, channels).transpose(2, 0, 1), transparent, frames)
+
+
+def flattened(picture: Image, bits: int, ground: tuple[int, int, int]) -> tuple[Image, bool]:
+    """A picture of a mode with a range as grey (`L`) or `RGB`, and whether parts of it are the ground.
+
+    Args:
+        picture: in any of `MODES` but those without a range.
+        bits: of one grey value where it has more than 8, else 0.
+        ground: red, green and blue.
+    """
+    eight_bits = _upper_bits(picture, bits) if bits else picture
+    if eight_bits.has_transparency_data:
+        return _laid_on(eight_bits, ground), True
+    return eight_bits if eight_bits.mode == "L" else eight_bits.convert("RGB"), False
+
+
+def _refuse_no_range(picture: Image, path: Path) -> None:
+    holds = {"I": "whole numbers of 32 bits", "F": "floats"}.get(picture.mode)
+    if holds is None or (picture.mode == "I" and picture.format in ("PNG", "PPM")):
+        return
+    raise DataError(
+        f"{path}: found {holds} (Pillow's mode {picture.mode}), of which no value means white; "
+        "expected 8 or 16 bits per channel."
+    )
+
+
+def _bits(picture: Image) -> int:
+    """Bits of a grey value that has more than 8 of them, else 0."""
+    if picture.mode != "I" and MODES.get(picture.mode) != "16 bit":
+        return 0
+    tags = getattr(picture, "tag_v2", {})  # a TIFF file may say 12
+    return int(tags.get(_BITS_PER_SAMPLE, (16,))[0])
+
+
+def _upper_bits(picture: Image, bits: int) -> Image:
+    """Grey of `bits` bits as grey of 8; where one value is transparent, with transparency."""
+    from PIL import Image
+
+    values = np.asarray(picture)
+    grey = Image.fromarray((values >> (bits - 8)).clip(0, 255).astype(np.uint8))
+    key = picture.info.get("transparency")
+    if key is not None:
+        grey.putalpha(Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8)))
+    return grey
+
+
+def _laid_on(picture: Image, ground: tuple[int, int, int]) -> Image:
+    from PIL import Image
+
+    straight = picture.convert("LA") if picture.mode == "La" else picture  # Pillow goes no other way from La
+    below = Image.new("RGBA", picture.size, (*ground, 255))
+    return Image.alpha_composite(below, straight.convert("RGBA")).convert("RGB")
