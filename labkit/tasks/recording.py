@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import yaml
 
+from labkit import own_code
+from labkit.config import ConfigError
 from labkit.engine.loop import Outcome
 from labkit.report import figures
-from labkit.tasks import provenance, regions, session
+from labkit.tasks import earlier, provenance, regions, session
 from labkit.tasks.diagnosis import Diagnosis
 from labkit.tasks.plan import Plan
 from labkit.tracking.run import Run
@@ -26,10 +28,19 @@ class Job:
     Attributes:
         plan: the run.
         environment: variables; `labkit.tasks.session` names those that count.
+
+    Raises:
+        ConfigError: this process, a launcher's worker, read the user's own code in another version than the multirun.
     """
 
     plan: Plan
     environment: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        told = self.environment.get(session.CODE)
+        if told and told != earlier.text(self.plan.code):
+            files = ", ".join(own_code.changed(earlier.versions(told), self.plan.code))
+            raise ConfigError(f"targets: {files} changed while the sweep was running; run it again with the new code.")
 
     @property
     def parent(self) -> str | None:
@@ -85,6 +96,7 @@ def start(job: Job) -> Run | None:
         "labkit.data_sha256": ready.data.sha256,
         "labkit.data_verified": str(ready.data.verified).lower(),
         "labkit.process": provenance.process(),
+        **earlier.tags(ready),
         **marks,
     }
     return session.tracker(ready.paths.root).start_run(
