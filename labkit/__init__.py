@@ -2,6 +2,7 @@
 
 The map, in reading order; a package imports only from the ones above it:
 
+    own_code    the user's own code behind `targets`: loaded, and told apart from earlier versions of itself
     config      typed configuration: value types, errors, constructors, member-wise keys
     data        one file per byte format and generator -> Dataset
     preprocess  split, normalise, PCA, outliers (fitted on the training part) and augmentation -> Parts

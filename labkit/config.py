@@ -10,13 +10,13 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+
+from labkit import own_code
 
 T = TypeVar("T")
 
@@ -131,13 +131,16 @@ def _constructor(group: str, target: Any, targets: Iterable[str]) -> Callable[..
             f"{group}._target_: {shown(target)} is not on the list of allowed constructors "
             f"(one of your own also needs the key 'targets'), {nearest(str(target), own)}"
         )
-    module, _, name = str(target).rpartition(".")
-    if target not in own and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # a user's own module is found in the folder the command runs in
-    try:
+    if target in own:
+        module, _, name = target.rpartition(".")
         return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
-    except (ImportError, AttributeError) as error:
+    try:
+        return own_code.load(target)  # type: ignore[no-any-return]
+    except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"{group}._target_: {target!r} cannot be imported: {error}.") from None
+    except Exception as error:  # whatever happens while a module of the user's own is executed
+        said = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{group}._target_: {target!r} cannot be imported: {said}.") from error
 
 
 def checked(group: str, constructor: Callable[..., Any], keys: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import io
 import os
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 
-from labkit import cli
+from labkit import cli, own_code
 from labkit.compose import CONF, compose, explain, is_complaint, register_resolvers
 from labkit.config import ConfigError
 from labkit.tasks import session
@@ -29,6 +29,7 @@ def run(*overrides: str, quiet: bool = False) -> Result:
         TrackingError: the store could not be written. The last values are written after the return, at the latest when
             Python ends; what is lost then is said on stderr.
     """
+    own_code.renew()
     config = compose(overrides)
     if task_name(config) != "train" or str(config.hydra.mode).endswith("MULTIRUN"):
         raise ConfigError("run: it trains one configuration; other tasks and sweeps are for the command line.")
@@ -54,6 +55,7 @@ def sweep(*overrides: str, quiet: bool = False) -> Table:
     from hydra.core.global_hydra import GlobalHydra
 
     cli.at_home()
+    own_code.renew()
     register_resolvers()
     GlobalHydra.instance().clear()
     with ExitStack() as stack:

@@ -76,7 +76,9 @@ def definition_of(definition: Definition, stage: Stage, space: Space) -> dict[st
     Args:
         space: the range of the stage; a grid over it has a number of points that must stay.
     """
-    common = {"directions": list(definition.directions), "objectives": list(definition.objectives)}
+    common: dict[str, Any] = {"directions": list(definition.directions), "objectives": list(definition.objectives)}
+    if definition.code:
+        common["code"] = dict(definition.code)
     if stage.name in FRESH:
         return {**common, "overrides": list(stage.overrides)}
     own = {"space": definition.space.plain(), "seed": definition.seed, **stages.plain(stage)}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labkit.config import ConfigError, shown
+from labkit.own_code import changed
 from labkit.search import samplers
 from labkit.search.quiet import quiet
 from labkit.search.samplers import Node
@@ -176,6 +177,8 @@ def refuse_changes(study: str, stage: str, was: Mapping[str, Any], now: Mapping[
         change = f"{key} was {shown(was.get(key))}, is {shown(value)}"
         if key == "space":
             change = Space.from_plain(was[key]).difference(Space.from_plain(value))
+        if key == "code":
+            change = f"it was trained with an earlier version of {', '.join(changed(was.get(key, {}), value))}"
         if change:
             raise ConfigError(
                 f"study {study!r}: its stage {stage!r} exists with another definition ({change}); take the change "

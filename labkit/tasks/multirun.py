@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from labkit.compose import explain
 from labkit.config import ConfigError
+from labkit.tasks.earlier import shows
 from labkit.tasks.jobs import Composer, Words, speaking_for, uncollected
 
 
@@ -29,6 +30,7 @@ class Checked:
         seed: of its random streams.
         config: resolved.
         choices: the option chosen in each config group.
+        code, settings_hash, curves: as in `labkit.tasks.plan.Plan`.
     """
 
     words: Words
@@ -38,6 +40,9 @@ class Checked:
     seed: int
     config: Mapping[str, Any]
     choices: Mapping[str, str]
+    code: Mapping[str, str] = field(default_factory=dict)
+    settings_hash: str = ""
+    curves: str = ""
 
 
 def task_name(config: DictConfig) -> str:
@@ -89,7 +94,7 @@ def check(composer: Composer, rows: Sequence[Words]) -> list[Checked]:
             for note in ready.data.notes:
                 _warn(note)
             facts = (ready.config_hash, ready.seed_group, ready.shape, ready.recipe.seed, ready.config, ready.choices)
-            checked[number] = Checked(rows[number], *facts)
+            checked[number] = Checked(rows[number], *facts, ready.code, ready.settings_hash, ready.curves)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(f"job {number} ({' '.join(rows[number])}): {explain(error)}") from None
     except ConfigError as error:
@@ -137,8 +142,9 @@ def adopt(tracker: Any) -> int:
 def finished(tracker: Any, jobs: Sequence[Checked]) -> dict[str, Any]:
     """The newest finished run of each job that has one, by config hash."""
     rows = [row for shape in sorted({job.shape for job in jobs}) for row in past(tracker, shape)]
-    wanted = {job.config_hash for job in jobs}
-    return {row["tags"]["labkit.config_hash"]: row for row in rows if row["tags"]["labkit.config_hash"] in wanted}
+    wanted = {job.config_hash: job for job in jobs}
+    known = [(row["tags"]["labkit.config_hash"], row) for row in rows]
+    return {own: row for own, row in known if own in wanted and shows(row, wanted[own])}
 
 
 def past(tracker: Any, shape: str) -> list[Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,19 @@ from omegaconf.errors import OmegaConfBaseException
 
 from labkit.compose import explain, keys_of
 from labkit.config import CONSTRUCTORS, ConfigError, build, checked, nearest, shown
-from labkit.data.dataset import Dataset
+from labkit.data.dataset import Dataset, arrays_sha256
 from labkit.engine.recipe import Augmentation, Recipe, l2_per_weight, layers_moved
 from labkit.engine.trainer import Trainer
 from labkit.models.entries import Sizing
 from labkit.models.network import layers
+from labkit.own_code import Versions
 from labkit.preprocess.overlap import Overlap, overlaps
 from labkit.preprocess.plane import plane
 from labkit.preprocess.prepare import Parts, Preprocess, prepare
 from labkit.preprocess.remarks import remarks
 from labkit.preprocess.split import missing_classes, split
 from labkit.report.published import Published, published
-from labkit.tasks.identity import config_hash, data_key, shape
+from labkit.tasks.identity import code_versions, config_hash, data_key, settings_hash, shape
 from labkit.tracking.settings import Paths, Tracking
 
 SPLIT_KEYS = ("split_seed", "validation", "test", "train_size")
@@ -85,6 +87,9 @@ class Plan:
         objectives: metrics that a search is told.
         choices: the option chosen in each config group.
         published: curves drawn beside the run's own.
+        code: versions of one's own code behind `targets`, by file; empty where labkit's parts alone are used.
+        settings_hash: equal for runs that differ in that code at most; empty without such code.
+        curves: file and version of the curves that are drawn even in one of many runs; empty where none are.
     """
 
     config: dict[str, Any]
@@ -100,6 +105,9 @@ class Plan:
     objectives: tuple[str, ...]
     choices: Mapping[str, str]
     published: Published | None
+    code: Versions
+    settings_hash: str
+    curves: str
 
     @property
     def name(self) -> str:
@@ -178,7 +186,16 @@ def plan(
         objectives=objectives(plain["objective"]),
         choices=choices(config),
         published=published(parts_of["tracker"].published),
+        code=code_versions(plain),
+        settings_hash=settings_hash(plain, facts.sha256),
+        curves=_curves(parts_of["tracker"]),
     )
+
+
+def _curves(tracking: Tracking) -> str:
+    if tracking.published is None or tracking.figures is not True or not tracking.enabled:
+        return ""
+    return f"{tracking.published}={hashlib.sha256(repr(published(tracking.published)).encode()).hexdigest()[:12]}"
 
 
 def choices(config: DictConfig | Mapping[str, Any]) -> dict[str, str]:
@@ -195,11 +212,19 @@ def choices(config: DictConfig | Mapping[str, Any]) -> dict[str, str]:
 
 
 def dataset(plain: Mapping[str, Any]) -> Dataset:
-    """The data set a resolved configuration names."""
+    """The data set a resolved configuration names; one of the user's own is hashed here, whatever it says of itself."""
     node = {key: value for key, value in plain["data"].items() if key not in SPLIT_KEYS}
     if "root" in node:
         node["root"] = str(Path(node["root"]).expanduser())
-    return build("data", node, plain["targets"])  # type: ignore[no-any-return]
+    found = build("data", node, plain["targets"])
+    if node["_target_"] not in plain["targets"]:
+        return found  # type: ignore[no-any-return]
+    if not isinstance(found, Dataset):
+        raise ConfigError(
+            f"data._target_: expected {node['_target_']} to return a labkit.data.Dataset, got {type(found).__name__}."
+        )
+    parts = [found.splits[name] for name in sorted(found.splits)]
+    return replace(found, sha256=arrays_sha256(found.features, found.labels, *parts))
 
 
 def divided(plain: Mapping[str, Any]) -> tuple[Dataset, dict[str, np.ndarray]]:

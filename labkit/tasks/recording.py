@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import yaml
 
+from labkit import own_code
+from labkit.config import ConfigError
 from labkit.engine.loop import Outcome
 from labkit.preprocess.prepare import Parts
 from labkit.report import figures
 from labkit.report.quantities import SAMPLES, samples_text
-from labkit.tasks import provenance, regions, session
+from labkit.tasks import earlier, provenance, regions, session
 from labkit.tasks.diagnosis import Diagnosis
 from labkit.tasks.plan import Plan
 from labkit.tracking.run import Run
@@ -28,10 +30,19 @@ class Job:
     Attributes:
         plan: the run.
         environment: variables; `labkit.tasks.session` names those that count.
+
+    Raises:
+        ConfigError: this process, a launcher's worker, read the user's own code in another version than the multirun.
     """
 
     plan: Plan
     environment: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        told = self.environment.get(session.CODE)
+        if told and told != earlier.text(self.plan.code):
+            files = ", ".join(own_code.changed(earlier.versions(told), self.plan.code))
+            raise ConfigError(f"targets: {files} changed while the sweep was running; run it again with the new code.")
 
     @property
     def parent(self) -> str | None:
@@ -89,6 +100,7 @@ def start(job: Job) -> Run | None:
         "labkit.process": provenance.process(),
         SAMPLES: _samples(ready.parts),
         **({"labkit.data_notes": "; ".join(ready.data.notes)} if ready.data.notes else {}),
+        **earlier.tags(ready),
         **marks,
     }
     return session.tracker(ready.paths.root).start_run(

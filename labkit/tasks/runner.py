@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
-from labkit.tasks import launchers, session
+from labkit.tasks import earlier, launchers, session
 from labkit.tasks.multirun import Checked, finished, told
 
 
@@ -64,11 +65,13 @@ class Runner:
             if job.config_hash in done
         }
         missing = [i for i in range(len(jobs)) if i not in answers]
+        if self._tracker is not None and (said := earlier.sentence(self._tracker, [jobs[i] for i in missing])):
+            print(said, file=sys.stderr)
         size = self._most or launchers.at_once(self._sweeper.config) or len(missing) or 1
         common = launchers.variables(self._sweeper.config)
         for start in range(0, len(missing), size):
             batch = missing[start : start + size]
-            rows = [[*jobs[i].words, *told(**common, **variables[i])] for i in batch]
+            rows = [[*jobs[i].words, *told(**common, **earlier.variables(jobs[i]), **variables[i])] for i in batch]
             for i, answer in zip(batch, self._launch(rows), strict=True):
                 answers[i] = answer
         return [answers[i] for i in range(len(jobs))]

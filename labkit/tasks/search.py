@@ -7,6 +7,7 @@ import json
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,9 @@ class LabSearch:
         self.corners = multirun.check(self.composer, [self._words(corner) for corner in spaces.corners(space)])
         name = self.config.hydra.runtime.choices.get("sweeps") or self.config.name or "search"
         directions = ["maximize" if is_maximised(name) else "minimize" for name in self.objectives]
-        study = f"{name}-{fingerprint(self.corners[0], space)}"
-        self.definition = defined(study, space, settings, directions, self.config.seed)
+        code = {file: version for corner in self.corners for file, version in corner.code.items()}
+        study = f"{name}-{fingerprint(self.corners[0], space, code)}"
+        self.definition = replace(defined(study, space, settings, directions, self.config.seed), code=code)
         self.folder = Path(self.config.paths.root) / "mlruns" / "studies"
         self.tracker = multirun.store(self.config)
 
@@ -188,8 +190,14 @@ def folded(answers: Sequence[runner.Answer]) -> Answer:
     return Answer(values, "complete", spread, run_ids)
 
 
-def fingerprint(job: Checked, space: Space) -> str:
-    """Six digits of a hash of what a search holds fixed: another of it is another search."""
+def fingerprint(job: Checked, space: Space, code: Mapping[str, str]) -> str:
+    """Six digits of a hash of what a search holds fixed: another of it is another search.
+
+    Args:
+        job: one of its corners.
+        space: what is searched.
+        code: versions of the user's own code that its corners train with.
+    """
     from labkit.tasks.identity import LEFT_OUT
 
     searched = {d.key for d in space.dimensions}
@@ -202,6 +210,8 @@ def fingerprint(job: Checked, space: Space) -> str:
     }
     if isinstance(fixed.get("data"), Mapping):
         fixed["data"] = {key: value for key, value in fixed["data"].items() if key != "root"}
+    if code:
+        fixed["code"] = dict(code)
     return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:6]
 
 

@@ -17,6 +17,7 @@ PARENT_RUN = "LABKIT_PARENT_RUN"  # the parent run's id
 STUDY, STAGE, TRIAL = "LABKIT_STUDY", "LABKIT_STAGE", "LABKIT_TRIAL"  # of a search, by name, name and number
 STUDY_OF_TRIAL = "LABKIT_STUDY_OF_TRIAL"  # Optuna's name of the stage's study
 PRUNED_BY = "LABKIT_PRUNED_BY"  # the storage through which a trial hears that it is given up; unset: never
+CODE = "LABKIT_CODE"  # the versions of one's own code that the multirun was checked with
 FINAL = "final"  # the last stage of a search: the winner, trained on the final split
 TAGS = {STUDY: "labkit.study", STAGE: "labkit.stage", TRIAL: "labkit.trial"}
 

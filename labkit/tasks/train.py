@@ -15,7 +15,7 @@ from labkit.engine.loop import train as train_population
 from labkit.metrics import never_predicted
 from labkit.report.progress import Progress
 from labkit.report.tables import RunSummary, show_run
-from labkit.tasks import provenance, recording
+from labkit.tasks import earlier, provenance, recording, session
 from labkit.tasks.diagnosis import Diagnosis, diagnosis
 from labkit.tasks.plan import Plan, plan
 from labkit.tasks.recording import Job, Place
@@ -101,7 +101,8 @@ def recorded(
             recording.break_off(run, error)
         return error
     if not quiet and job.parent is None:
-        show_run(summary(job.plan, run_id, outcome, found))
+        said = earlier.sentence(session.tracker(job.plan.paths.root), [job.plan]) if run is not None else ""
+        show_run(summary(job.plan, run_id, outcome, found, said))
     return result
 
 
@@ -156,7 +157,7 @@ class Watch:
         return stop
 
 
-def summary(ready: Plan, run_id: str, outcome: Outcome, found: Diagnosis) -> RunSummary:
+def summary(ready: Plan, run_id: str, outcome: Outcome, found: Diagnosis, said: str) -> RunSummary:
     """The record of a finished run as its end-of-run table shows it."""
     unseen = never_predicted(torch.from_numpy(outcome.confusion), ready.parts.class_names)
     suggested = ""
@@ -172,6 +173,6 @@ def summary(ready: Plan, run_id: str, outcome: Outcome, found: Diagnosis) -> Run
         reproduce=provenance.reproduce(ready.overrides),
         open_command=open_command,
         never_predicted=[] if outcome.diverged else unseen,
-        notes=(*ready.data.notes, *found.notes, *found.details),
+        notes=(*ready.data.notes, *found.notes, *found.details, *filter(None, [said])),
         suggested=suggested,
     )
