@@ -56,6 +56,7 @@ def is_complaint(error: Exception) -> bool:
 
 
 _EXTRAS = {"submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}  # of launchers
+ALONE = "a choice, range or interval stands alone, not inside another value; all values as one choice: 0.1,0.2,0.3."
 _NO_OPTION = "Config group override must be"
 
 
@@ -86,16 +87,44 @@ def explain(error: Exception, words: Sequence[str] = ()) -> str:
         return f"{found[1]}: several values need a multirun: add -m, or quote a list as 'key=[1,2]'."
     if found := re.search(r"Additional config directory '([^']+)' not found", text):
         return f"--config-dir: there is no folder {found[1]!r}."
+    if (found := re.search(r"Error merging override (.+)", text)) and "Sweep" in str(error.__cause__):
+        return f"{found[1]}: {ALONE}"
     if "override_grammar" in text:
         word = getattr(error, "override", None) or next(iter(words), "")
+        if found := re.search(r"\w+ while evaluating '(.+)': (.+)", text):
+            return f"{word!r} cannot be read: {_function_complaint(str(word), found[1], found[2])}"
         return f"{word!r} cannot be read, expected key=value, with a value such as 0.1, relu, '[1,2]' or '{{a: 1}}'."
     if found := re.search(r"Cannot find primary config '([^']+)'", text):
         return f"--config-name: there is no config {found[1]!r}, expected config."
+    if found := re.search(r"field 'hydra\.sweeper\.params\.(\S+)' is not Optional", text):
+        return f"hydra.sweeper.params.{found[1]}: Hydra's own sweeper takes null as a text only: 'null'."
     if found := re.search(r"^(.+?)\n\s*full_key: (\S+)", text, re.S):
         said = re.sub(r"^Missing mandatory value: .*", "a value is needed and none was given", found[1])
         return f"{found[2]}: {' '.join(said.split())}."
     first = " ".join(f"{text} {error.__cause__ or ''}".split()).rstrip(".")
     return f"the command line or a config file cannot be read: {first}."
+
+
+_FUNCTIONS = ("choice", "glob", "interval", "range", "shuffle", "sort", "tag", "int", "float", "str", "bool")
+
+
+def _function_complaint(word: str, call: str, said: str) -> str:
+    """What Hydra's grammar finds wrong with a call such as `choice(null,0.2)`."""
+    from labkit.config import nearest
+
+    key, name = word.partition("=")[0], call.partition("(")[0]
+    if name == "choice" and "NoneType" in said:
+        return f"Hydra's choice() takes no null, without it null may be a value: {key}={call[len('choice(') : -1]}."
+    if found := re.search(r"Unknown function '(\w+)'", said):
+        return f"there is no function {found[1]!r}, {nearest(found[1], _FUNCTIONS)}"
+    if found := re.search(r"mismatch type argument (\S+): (\w+) is incompatible", said):
+        which = "" if "[" in found[1] else f" as its {found[1]}"
+        return f"{name}() cannot take {_KINDS.get(found[2], found[2])}{which}."
+    return f"{call}: {said.rstrip('.')}."
+
+
+_KINDS = {"NoneType": "null", "str": "a text", "int": "a number", "float": "a number", "bool": "true or false"}
+_KINDS |= {"RangeSweep": "a range", "ChoiceSweep": "a choice", "IntervalSweep": "an interval", "Glob": "a glob"}
 
 
 def _no_option(words: Sequence[str]) -> str:

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from omegaconf import DictConfig
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, open_dict
 
-from labkit.compose import explain
-from labkit.config import ConfigError
 from labkit.tasks import multirun
-from labkit.tasks.jobs import Composer, Words
+from labkit.tasks.grammar import drawn
+from labkit.tasks.jobs import Composer, Words, grid
 from labkit.tasks.runner import sweep_variables
 
 
 def begin(config: DictConfig) -> Any:
     """Check the jobs where they are known beforehand, and open the parent run; None where there is none to open."""
     sweeper = str(config.hydra.sweeper.get("_target_", ""))
-    if sweeper.startswith("hydra_plugins.labkit.") or multirun.task_name(config) != "train":
+    if sweeper.startswith("hydra_plugins.labkit."):
         return None
     from hydra.core.global_hydra import GlobalHydra
 
+    loader = GlobalHydra.instance().config_loader()
+    known = multirun.overrides(config, config.hydra.overrides.task, loader) if sweeper.endswith("BasicSweeper") else []
+    parent = _open(config, Composer(loader, config), grid(known) if known else [])
+    if known:
+        spell_out(config, known)
+    return parent
+
+
+def _open(config: DictConfig, composer: Composer, jobs: list[Words]) -> Any:
+    if multirun.task_name(config) != "train":
+        return None
     from labkit.tasks import provenance, session
 
     session.start_writer(config)
-    jobs = _jobs(config) if sweeper.endswith("BasicSweeper") else []
-    checked = multirun.check(Composer(GlobalHydra.instance().config_loader(), config), jobs)
+    checked = multirun.check(composer, jobs)
     tracker = multirun.store(config)
     if tracker is None:
         return None
@@ -32,6 +43,16 @@ def begin(config: DictConfig) -> Any:
     parent = multirun.open_parent(config, tracker, study, len(checked))
     multirun.hand_down(config, **sweep_variables(study, parent))
     return parent
+
+
+def spell_out(config: DictConfig, overrides: Sequence[Override]) -> None:
+    """Give Hydra's sweeper the values one by one: it reads lists of `params` and counts ranges in its own way."""
+    with open_dict(config):
+        config.hydra.sweeper.params = {}
+        config.hydra.overrides.task = [
+            f"{one.get_key_element()}={','.join(drawn(one))}" if one.is_sweep_override() else one.input_line
+            for one in overrides
+        ]
 
 
 def end(config: DictConfig, parent: Any) -> None:
@@ -44,17 +65,3 @@ def end(config: DictConfig, parent: Any) -> None:
     ranked = board.ranking(config, rows, None)
     study = f"multirun-{parent.id[:8]}"
     board.close(parent, ranked, board_page(config, study, ranked, rows, tracker), board.page_place(config, study))
-
-
-def _jobs(config: DictConfig) -> list[Words]:
-    """The override words of every job, as Hydra's basic sweeper splits them."""
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    words = [f"{key}={value}" for key, value in multirun.sweep_params(config).items()]
-    try:
-        overrides = OverridesParser.create().parse_overrides([*words, *config.hydra.overrides.task])
-        return [tuple(job) for job in BasicSweeper.split_arguments(overrides, None)[0]]
-    except HydraException as error:
-        raise ConfigError(explain(error)) from None

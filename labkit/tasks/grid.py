@@ -7,10 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
-from labkit.config import ConfigError
 from labkit.report.layouts import to_markdown
 from labkit.report.progress import duration
 from labkit.tasks import multirun, seeds, session
@@ -23,9 +21,7 @@ from labkit.tasks.runner import Answer, Runner, sweep_variables
 def sweep(sweeper: Any, arguments: Sequence[str]) -> Returns:
     """Run the jobs that are not finished; the leaderboard has all. Returns the returns of this call's jobs."""
     config, settings = sweeper.config, sweeper.settings
-    words = [f"{key}={value}" for key, value in multirun.sweep_params(config).items()]
-    parser = OverridesParser.create(sweeper.hydra_context.config_loader)
-    rows = _rows(parser.parse_overrides([*words, *arguments]), settings)
+    rows = _rows(multirun.overrides(config, arguments, sweeper.hydra_context.config_loader), settings)
     if not getattr(sweeper.task_function, "trains_populations", False) or multirun.task_name(config) != "train":
         return _plain(sweeper, rows)
     session.start_writer(config)
@@ -40,12 +36,6 @@ def _rows(overrides: Sequence[Override], settings: Mapping[str, Any]) -> list[Wo
         from labkit.tasks.spaces import sample
 
         return sample(overrides, settings["samples"], settings["sample_seed"])
-    for override in overrides:
-        if override.is_interval_sweep():
-            raise ConfigError(
-                f"{override.key_or_group}: an interval has no grid; give hydra.sweeper.samples=20 for as many random "
-                "points, or hydra/sweeper=optuna for a search."
-            )
     return grid(overrides)
 
 

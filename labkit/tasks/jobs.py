@@ -11,10 +11,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal.grammar.utils import escape_special_characters
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf, open_dict
+
+from labkit.config import ConfigError
+from labkit.tasks.grammar import drawn
 
 Words = tuple[str, ...]
 _WORDS = ("null", "true", "false", "nan", "inf")  # that the grammar takes for values of their own
@@ -88,14 +92,20 @@ def values(overrides: Iterable[Override]) -> list[list[str]]:
     for override in overrides:
         key = override.get_key_element()
         if override.is_sweep_override():
-            found[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+            found[key] = [f"{key}={value}" for value in drawn(override)]
         else:
             found[key] = [str(override.input_line)]
     return list(found.values())
 
 
-def grid(overrides: Iterable[Override]) -> list[Words]:
-    """The product of all values, in the order Hydra's own sweeper runs them."""
+def grid(overrides: Sequence[Override]) -> list[Words]:
+    """The product of all values, in the order Hydra's own sweeper runs them; raises ConfigError for an interval."""
+    for override in overrides:
+        if override.is_interval_sweep():
+            raise ConfigError(
+                f"{override.key_or_group}: an interval has no grid; give hydra.sweeper.samples=20 for as many random "
+                "points, or hydra/sweeper=optuna for a search."
+            )
     return [tuple(words) for words in itertools.product(*values(overrides))]
 
 
@@ -110,10 +120,11 @@ def merged(*rows: Iterable[str]) -> Words:
 
 def word(key: str, value: Any) -> str:
     """`key=value` as Hydra's grammar reads it back, whatever the value holds."""
-    return f"{key}={_quoted(value)}"
+    return f"{key}={quoted(value)}"
 
 
-def _quoted(value: Any) -> str:
+def quoted(value: Any) -> str:
+    """A value as Hydra's grammar reads it back."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -121,12 +132,17 @@ def _quoted(value: Any) -> str:
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, list | tuple):
-        return f"[{','.join(_quoted(inner) for inner in value)}]"
+        return f"[{','.join(quoted(inner) for inner in value)}]"
     if isinstance(value, dict):
-        return "{" + ",".join(f"{key}: {_quoted(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ",".join(f"{_dict_key(key)}: {quoted(inner)}" for key, inner in value.items()) + "}"
     text = str(value)
     plain = re.fullmatch(r"[A-Za-z_][\w./-]*", text) and text.lower() not in _WORDS
     return text if plain else QuotedString(text, Quote.single).with_quotes()
+
+
+def _dict_key(key: Any) -> str:
+    """A key of a mapping, which the grammar takes without quotes."""
+    return escape_special_characters(key) if isinstance(key, str) else quoted(key)
 
 
 def environment(config: DictConfig) -> dict[str, str]:

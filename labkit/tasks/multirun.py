@@ -12,12 +12,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from labkit.compose import explain
 from labkit.config import ConfigError
 from labkit.tasks.earlier import shows
-from labkit.tasks.jobs import Composer, Words, speaking_for, uncollected
+from labkit.tasks.grammar import parsed
+from labkit.tasks.jobs import Composer, Words, quoted, speaking_for, uncollected
 
 
 @dataclass(frozen=True)
@@ -51,16 +53,27 @@ def task_name(config: DictConfig) -> str:
 
 
 def sweep_params(config: DictConfig) -> dict[str, str]:
-    """What a sweep file gives the sweeper: override path -> values."""
-    params = config.hydra.sweeper.get("params")
-    plain: Any = OmegaConf.to_container(params, resolve=False) if params else {}
-    return {str(key): _text(value) for key, value in plain.items()}
+    """What a sweep file gives the sweeper: override path -> values, as the command line would have them.
+
+    A list is a choice between its elements, a text is what one would type, and anything else is one value.
+    """
+    sweeper = config.hydra.sweeper
+    given = (sweeper.get(key) for key in ("search_space", "params"))
+    plain: Any = [OmegaConf.to_container(node, resolve=False) for node in given if node]
+    return {str(key): _typed(str(key), value) for params in plain for key, value in params.items()}
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return ",".join(_text(inner) for inner in value)
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+def _typed(key: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    if value == []:
+        raise ConfigError(f"hydra.sweeper.params: {key}: an empty list leaves no job.")
+    return ",".join(quoted(inner) for inner in value) if isinstance(value, list) else quoted(value)
+
+
+def overrides(config: DictConfig, arguments: Sequence[str], loader: Any) -> list[Override]:
+    """What a sweep is made of: the sweep file's `params`, then the command line's words; raises ConfigError."""
+    return parsed([*(f"{key}={value}" for key, value in sweep_params(config).items()), *arguments], loader)
 
 
 def composer(sweeper: Any) -> Composer:

@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from labkit.report.entries import is_maximised
@@ -33,10 +32,8 @@ def sweep(sweeper: Any, arguments: Sequence[str]) -> Returns:
         key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
         for key, value in sweeper.settings.items()
     }
-    former = settings["search_space"] or {}
-    words = [f"{key}={value}" for key, value in {**former, **multirun.sweep_params(sweeper.config)}.items()]
-    parser = OverridesParser.create(sweeper.hydra_context.config_loader)
-    fixed, searched = spaces.divided(parser.parse_overrides([*words, *arguments]))
+    overrides = multirun.overrides(sweeper.config, arguments, sweeper.hydra_context.config_loader)
+    fixed, searched = spaces.divided(overrides)
     space = spaces.space(searched, settings["conditions"])
     ours = getattr(sweeper.task_function, "trains_populations", False)
     if ours and multirun.task_name(sweeper.config) == "train":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
 from labkit.config import ConfigError, nearest, shown
+from labkit.tasks.grammar import listed, steps
 from labkit.tasks.jobs import Words, merged, word
 
 if TYPE_CHECKING:
@@ -64,15 +65,13 @@ def dimension(override: Override, when: Mapping[str, tuple[str, ...]]) -> Dimens
         kind = int if whole else float
         return Dimension(key, low=kind(value.start), high=kind(value.end), log="log" in tags, integer=whole, when=when)
     if isinstance(value, RangeSweep):
-        steps = list(value.range())
-        if not steps:
-            raise ConfigError(f"{key}: the range {value.start}..{value.stop} is empty.")
-        whole = all(isinstance(step, int) for step in steps)
-        low, high = min(steps), max(steps)
+        numbers = steps(value)
+        whole = all(isinstance(number, int) for number in numbers)
+        low, high = min(numbers), max(numbers)
         return Dimension(key, low=low, high=high, step=abs(value.step), integer=whole, when=when)
     if "log" in tags:
         raise ConfigError(f"{key}: the tag 'log' belongs to an interval, such as tag(log,interval(1e-4,1)).")
-    return Dimension(key, choices=tuple(override.sweep_string_iterator()), when=when)
+    return Dimension(key, choices=tuple(listed(override)), when=when)
 
 
 def words(parameters: Mapping[str, Any], over: Space) -> Words:
