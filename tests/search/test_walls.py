@@ -90,8 +90,8 @@ def test_several_keys_are_one_sentence_and_choices_have_no_walls(tmp_path: Path)
     one = definition({"a": {"sampler": "grid", "n_trials": 8}}, Space(space))
     found = search(one, Evaluator(lambda p: -upwards(p) + p["model.width"] + p["loss.l2"]), "journal", tmp_path)
     assert found.stages[0].note == (
-        "the best optimizer.lr, 0.001, lies at the lower end of its range, 0.001, and the best model.width, 64, lies at "
-        "the upper end of its range, 64, and the best loss.l2, 1.0, lies at the upper end of its range, 1.0; "
+        "the best optimizer.lr, 0.001, lies at the lower end of its range, 0.001, and the best model.width, 64, lies "
+        "at the upper end of its range, 64, and the best loss.l2, 1.0, lies at the upper end of its range, 1.0; "
         "better ones may lie beyond: search a wider range under another hydra.sweeper.study_name."
     )
 
