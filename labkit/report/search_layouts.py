@@ -92,6 +92,7 @@ def search_markdown(table: SearchTable) -> str:
     text += write.markdown_table(heads, lines, right=["rank", write.unit(table.objective)])
     if any(part.stage.name for part in table.parts):
         text += "\nStages, in the order in which they ran:\n\n" + write.markdown_table(*stage_cells(table))
+        text += "".join(f"\n{part.stage.name}: {part.stage.note}\n" for part in table.parts[::-1] if part.stage.note)
     return text + "".join(f"\n{note}\n" for note in reading(table))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,4 +96,18 @@ def check(store: Any, definition: Definition, existing: set[str]) -> None:
             before = study.defined(study.load(store, f"{definition.study}/{stage.name}"))
             if before is not None:
                 was, space = before
-                study.refuse_changes(definition.study, stage.name, was, definition_of(definition, stage, space))
+                now = definition_of(definition, stage, space)
+                study.refuse_changes(definition.study, stage.name, _with_widen(was, now, definition, space), now)
+
+
+def _with_widen(
+    was: Mapping[str, Any], now: Mapping[str, Any], definition: Definition, space: Space
+) -> Mapping[str, Any]:
+    """The definition that a stage was begun with; one from before there was `zoom.widen` widened where it did."""
+    zoom = was.get("zoom")
+    if not zoom or "widen" in zoom or not now.get("zoom"):
+        return was
+    own = {d.key: d.ends for d in definition.space.dimensions if d.choices is None}
+    begun = [(own[d.key], d.ends) for d in space.dimensions if d.choices is None and d.key in own]
+    inside = all(wall[0] <= ends[0] and ends[1] <= wall[1] for wall, ends in begun)
+    return {**was, "zoom": {**zoom, "widen": now["zoom"]["widen"] if inside else True}}

@@ -24,12 +24,14 @@ class StageResult:
         space: its range; None for the confirmation and the final training.
         overrides: that its trials had.
         trials: the last attempt of each, by place.
+        note: What a reader should know of its range, a sentence; empty: nothing.
     """
 
     name: str
     space: Space | None
     overrides: tuple[str, ...]
     trials: tuple[Trial, ...]
+    note: str = ""
 
     def best_first(self, directions: Sequence[str]) -> list[Trial]:
         """Its trials with a value, best first; raises SearchFailed if there are none."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from labkit.search import results, samplers, study
+from labkit.search import results, samplers, study, walls
 from labkit.search import storage as stores
 from labkit.search.outlook import Outlook, outlook
 from labkit.search.plans import Plan, again, check, definition_of, trials_of
@@ -56,7 +56,7 @@ def search(
         evaluate: runs a batch of trials.
         storage: `journal`, or a server's URL.
         folder: of journals.
-        report: takes one line per stage with something to do.
+        report: Takes one line per stage with something to do, and one where its best value lies at a wall.
 
     Raises:
         ConfigError: another process holds it, its storage cannot be reached, or it exists with another definition.
@@ -103,7 +103,11 @@ class _Run:
         wanted = trials_of(self.definition, stage, opened.space)
         self.complete(opened, Plan(stage.name, stage.overrides, wanted, "search", stage))
         known = sorted(opened.trials().values(), key=lambda trial: trial.index)
-        return StageResult(stage.name, opened.space, stage.overrides, tuple(known))
+        found = StageResult(stage.name, opened.space, stage.overrides, tuple(known))
+        note = walls.told(self.definition, found)
+        if note:
+            self.report(f"{stage.name}: {note}")
+        return replace(found, note=note)
 
     def range_of(self, stage: Stage, before: StageResult | None) -> Space:
         """The range that a stage begins with."""
@@ -111,7 +115,7 @@ class _Run:
             return self.definition.space
         best = before.best_first(self.definition.directions)
         tried = [trial.params for trial in before.trials if trial.ended]
-        return zoom(before.space, stage.zoom, tried, [trial.params for trial in best])
+        return zoom(before.space, stage.zoom, tried, [trial.params for trial in best], self.definition.space)
 
     def confirm(self, candidates: Sequence[Candidate], last: StageResult) -> list[Candidate]:
         """The candidates again on fresh seeds, best first."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from labkit.config import ConfigError, Count, nearest
+from labkit.config import ConfigError, Count, Flag, nearest
 from labkit.search import scale
 from labkit.search.space import Dimension, Space, Value
 
@@ -18,11 +18,13 @@ class Zoom:
     Attributes:
         around: the best k trials, which the new range holds.
         keys: the ranges that are zoomed; None: all.
-        limits: key -> (low, high), which no new range leaves.
+        widen: Whether the new range may go on beyond the search's own where the best lies at one of its ends.
+        limits: key -> (low, high), which no widened range leaves.
     """
 
     around: Count = 3
     keys: tuple[str, ...] | None = None
+    widen: Flag = False
     limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
@@ -44,9 +46,20 @@ def check(space: Space, rule: Zoom, where: str) -> None:
                 f"{where}.limits: {key} is searched over {start:g}..{end:g}, expected limits around it, "
                 f"got {low:g}..{high:g}."
             )
+    if rule.limits and not rule.widen:
+        raise ConfigError(
+            f"{where}.limits: no range leaves the one that the search was given, so they limit nothing; "
+            "expected widen: true beside them, or no limits."
+        )
 
 
-def zoom(space: Space, rule: Zoom, tried: Sequence[Mapping[str, Value]], best: Sequence[Mapping[str, Value]]) -> Space:
+def zoom(
+    space: Space,
+    rule: Zoom,
+    tried: Sequence[Mapping[str, Value]],
+    best: Sequence[Mapping[str, Value]],
+    walls: Space | None = None,
+) -> Space:
     """The space of the next stage.
 
     For every range [L, H], in its own scale (logarithms where it is logarithmic), with the k best values b_1 (the very
@@ -58,30 +71,60 @@ def zoom(space: Space, rule: Zoom, tried: Sequence[Mapping[str, Value]], best: S
 
     cut off at L and H. So where an objective with one optimum was measured without noise, the new range holds it.
     Where b_1 lies on an end of the former range (within h/2), the optimum may lie beyond: the new range goes on beyond
-    that end by as much as it reaches inside, within `limits`; numbers that were all at least 0 (or at most 0) stay so.
-    Whole-numbered and stepped ranges keep their values, the ends rounded outwards. Choices stay. A key that none of
-    the best has (its condition does not hold) stays.
+    that end by as much as it reaches inside, but never leaves the walls, which are the search's own range. `widen`
+    takes them down: then only `limits` hold, and numbers that were all at least 0 (or at most 0) stay so. A range that
+    an earlier stage widened is not cut back. Whole-numbered and stepped ranges keep their values, the ends rounded
+    outwards, but not through a wall. Choices stay. A key that none of the best has (its condition does not hold) stays.
 
     Args:
         space: of the stage before, with its ranges.
+        rule: How the range follows.
         tried: all of its points.
         best: its points with a value, best first; at least one.
+        walls: The search's own space; None: `space`.
     """
+    walls = walls or space
     wanted = [d for d in space.dimensions if d.choices is None and (rule.keys is None or d.key in rule.keys)]
     zoomed: dict[str, Dimension] = {}
     for d in wanted:
         good = [float(v) for point in best if isinstance(v := point.get(d.key), int | float)][: rule.around]
         if good:
             others = [float(v) for point in tried if isinstance(v := point.get(d.key), int | float)]
-            zoomed[d.key] = _zoomed(d, others, good, rule.limits.get(d.key, (-math.inf, math.inf)))
+            zoomed[d.key] = _zoomed(d, others, good, bounds(d, rule, walls[d.key]))
     return space.replaced(zoomed)
 
 
-def _zoomed(d: Dimension, tried: Sequence[float], good: Sequence[float], limits: tuple[float, float]) -> Dimension:
+def spacing(d: Dimension, places: Sequence[float]) -> float:
+    """The mean distance of the different places tried on the scale of a range; half the range where there is one.
+
+    Args:
+        d: The range.
+        places: Places on its scale, in order, each once.
+    """
+    start, end = (scale.position(value, d.log) for value in d.ends)
+    return (places[-1] - places[0]) / (len(places) - 1) if len(places) > 1 else (end - start) / 2
+
+
+def bounds(d: Dimension, rule: Zoom, wall: Dimension) -> tuple[float, float]:
+    """What a new range never leaves: its walls; where it widens, its limits and the sign that all its values had.
+
+    Args:
+        d: The range before.
+        rule: How the new one follows.
+        wall: The search's own range of the key.
+    """
+    low, high = d.ends
+    if not rule.widen:
+        return min(wall.ends[0], low), max(wall.ends[1], high)
+    limits = rule.limits.get(d.key, (-math.inf, math.inf))
+    return max(limits[0], 0.0 if low >= 0 else -math.inf), min(limits[1], 0.0 if high <= 0 and low < 0 else math.inf)
+
+
+def _zoomed(d: Dimension, tried: Sequence[float], good: Sequence[float], room: tuple[float, float]) -> Dimension:
     start, end = (scale.position(value, d.log) for value in d.ends)
     best = min(max(scale.position(good[0], d.log), start), end)
     places = sorted({scale.position(value, d.log) for value in (*tried, *good)})
-    h = (places[-1] - places[0]) / (len(places) - 1) if len(places) > 1 else (end - start) / 2
+    h = spacing(d, places)
     low = min(scale.position(min(good), d.log) - h / 2, max((p for p in places if p < best), default=best - h))
     high = max(scale.position(max(good), d.log) + h / 2, min((p for p in places if p > best), default=best + h))
     low, high = max(low, start), min(high, end)
@@ -90,7 +133,7 @@ def _zoomed(d: Dimension, tried: Sequence[float], good: Sequence[float], limits:
         low = start - inside[0]
     if end - best <= h / 2:
         high = end + inside[1]
-    bottom, top = _bounds(d, limits)
+    bottom, top = room
     first, last = (_value(d, place) for place in (low, high))
     return _between(d, max(min(first, *good), bottom), min(max(last, *good), top), bottom, top)
 
@@ -99,12 +142,6 @@ def _value(d: Dimension, place: float) -> float:
     """The value at a place of the scale; a former end exactly."""
     ends = {scale.position(end, d.log): end for end in d.ends}
     return ends.get(place, scale.value_at(place, d.log))
-
-
-def _bounds(d: Dimension, limits: tuple[float, float]) -> tuple[float, float]:
-    """What no new range leaves: the limits, and the sign that all former values had."""
-    low, high = d.ends
-    return max(limits[0], 0.0 if low >= 0 else -math.inf), min(limits[1], 0.0 if high <= 0 and low < 0 else math.inf)
 
 
 def _between(d: Dimension, low: float, high: float, bottom: float, top: float) -> Dimension:

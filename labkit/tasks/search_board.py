@@ -78,7 +78,14 @@ def facts(definition: Definition, result: SearchResult | None) -> list[StageFact
         ]
     own = {stage.name: stage for stage in definition.stages}
     found = [
-        StageFacts(one.name, _named(own[one.name].sampler), one.overrides, one.space.range_text(), one.space.plain())
+        StageFacts(
+            one.name,
+            _named(own[one.name].sampler),
+            one.overrides,
+            one.space.range_text(),
+            one.space.plain(),
+            one.note,
+        )
         for one in result.stages
         if one.space is not None
     ]

@@ -1,4 +1,4 @@
-"""From one range to the next: it holds the best and the optimum, and goes beyond an edge where the best is there."""
+"""From one range to the next: it holds the best and the optimum, stops at the walls, and goes beyond where told to."""
 
 from __future__ import annotations
 
@@ -34,14 +34,46 @@ def test_the_neighbours_of_the_very_best_belong_to_the_range() -> None:
     assert high == pytest.approx(1e-2)
 
 
-def test_beyond_an_edge_it_goes_as_far_as_inside() -> None:
+def test_where_it_widens_it_goes_beyond_an_edge_as_far_as_inside() -> None:
     d = Dimension("key", 1.0, 5.0)
-    assert zoomed(d, Zoom(1), [1, 2, 3, 4, 5], [1]).ends == (0, 2)  # 0: numbers of one sign keep it
-    assert zoomed(d, Zoom(2), [1, 2, 3, 4, 5], [5, 4]).ends == (3.5, 6.5)
-    assert zoomed(d, Zoom(2, limits={"key": (0.0, 6.0)}), [1, 2, 3, 4, 5], [5, 4]).ends == (3.5, 6)
-    assert zoomed(d, Zoom(2), [1, 2, 3, 4, 5], [4, 5]).ends == (3, 5)  # only the very best counts as being there
-    log = zoomed(LAMBDA, Zoom(1), [10.0**-k for k in range(1, 6)], [1e-1])
+    assert zoomed(d, Zoom(1, widen=True), [1, 2, 3, 4, 5], [1]).ends == (0, 2)  # 0: numbers of one sign keep it
+    assert zoomed(d, Zoom(2, widen=True), [1, 2, 3, 4, 5], [5, 4]).ends == (3.5, 6.5)
+    limited = Zoom(2, widen=True, limits={"key": (0.0, 6.0)})
+    assert zoomed(d, limited, [1, 2, 3, 4, 5], [5, 4]).ends == (3.5, 6)
+    inner = zoomed(d, Zoom(2, widen=True), [1, 2, 3, 4, 5], [4, 5])
+    assert inner.ends == (3, 5)  # only the very best counts as being there
+    log = zoomed(LAMBDA, Zoom(1, widen=True), [10.0**-k for k in range(1, 6)], [1e-1])
     assert log.ends == pytest.approx((1e-2, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("d", "tried", "best", "ends"),
+    [  # by hand: the neighbour inside, and the wall exactly
+        (Dimension("key", 1.0, 5.0), [1, 2, 3, 4, 5], 5, (4, 5)),
+        (Dimension("key", 1.0, 5.0), [1, 2, 3, 4, 5], 1, (1, 2)),
+        (Dimension("key", -5.0, -1.0), [-5, -3, -1], -1, (-3, -1)),
+        (Dimension("key", 1e-3, 1.0, log=True), [1e-3, 1e-2, 1e-1, 1.0], 1.0, (0.1, 1.0)),
+        (Dimension("key", 1, 9, integer=True), [1, 3, 5, 7, 9], 9, (7, 9)),
+        (Dimension("key", 1, 9, integer=True, step=2), [1, 5, 9], 9, (5, 9)),
+        (Dimension("key", 1, 100, log=True, integer=True), [1, 10, 100], 100, (10, 100)),
+        (Dimension("key", 0, 0.8, step=0.1), [0, 0.4, 0.8], 0.8, (0.4, 0.8)),
+    ],
+    ids=str,
+)
+def test_what_the_user_wrote_is_a_wall(d: Dimension, tried: list[Any], best: float, ends: tuple[float, float]) -> None:
+    assert zoomed(d, Zoom(1), tried, [best]).ends == pytest.approx(ends)
+    assert set(zoomed(d, Zoom(1), tried, [best]).ends) & set(d.ends)  # the wall, to its last digit
+    assert zoomed(d, Zoom(1, widen=True), tried, [best]).ends != pytest.approx(ends)
+
+
+def test_a_stage_that_was_zoomed_may_go_on_to_the_walls_and_no_further() -> None:
+    own, before = Space((Dimension("key", 0.0, 10.0),)), Space((Dimension("key", 4.0, 6.0),))
+    tried: list[Any] = [{"key": v} for v in (4, 4.5, 5, 5.5, 6)]
+    assert zoom(before, Zoom(1), tried, [{"key": 6}], own)["key"].ends == (5.5, 6.5)
+    close = Space((Dimension("key", 0.0, 6.2),))
+    assert zoom(before, Zoom(1), tried, [{"key": 6}], close)["key"].ends == (5.5, 6.2)
+    inside = Space((Dimension("key", 0.0, 5.0),))  # the stage before had widened: its best is not thrown away
+    assert zoom(before, Zoom(1), tried, [{"key": 6}], inside)["key"].ends == (5.5, 6)
 
 
 def test_whole_and_stepped_ranges_keep_their_values() -> None:
@@ -68,13 +100,22 @@ def test_a_conditional_key_is_zoomed_on_the_points_that_have_it() -> None:
     assert zoom(space, Zoom(1), with_m, [{"rule": "sgd"}]) == space
 
 
-@given(dimensions(), st.lists(st.floats(0, 1), min_size=1, max_size=20), st.integers(1, 4), st.integers(0, 19))
-def test_it_holds_the_best_and_is_never_empty(d: Dimension, shares: list[float], around: int, start: int) -> None:
+@given(
+    dimensions(),
+    st.lists(st.floats(0, 1), min_size=1, max_size=20),
+    st.integers(1, 4),
+    st.integers(0, 19),
+    st.booleans(),
+)
+def test_it_holds_the_best_and_is_never_empty(
+    d: Dimension, shares: list[float], around: int, start: int, widen: bool
+) -> None:
     tried: list[Any] = [d.at(u) for u in shares]
     best = [tried[start % len(tried)], *tried][:around]
-    new = zoomed(d, Zoom(around), tried, best)
+    new = zoomed(d, Zoom(around, widen=widen), tried, best)
     low, high = new.ends
     assert low <= high
+    assert widen or d.ends[0] <= low <= high <= d.ends[1]
     assert all(low <= value <= high for value in best)
     assert (new.log, new.integer, new.step) == (d.log, d.integer, d.step)
     if d.step is not None:  # on the former steps
@@ -97,7 +138,7 @@ def test_an_optimum_that_one_value_shows_is_not_lost(optimum: float, n: int, aro
     """Whatever the number of values and of the best: inside the former range the new one holds the optimum."""
     tried: list[Any] = LAMBDA.grid(n)
     best = sorted(tried, key=lambda value: abs(math.log(value / optimum)))
-    low, high = zoomed(LAMBDA, Zoom(around), tried, best[:around]).ends
+    low, high = zoomed(LAMBDA, Zoom(around, widen=True), tried, best[:around]).ends
     if 1e-5 <= optimum <= 1e-1:
         assert low <= optimum * (1 + 1e-9)
         assert high >= optimum * (1 - 1e-9)
@@ -110,7 +151,7 @@ def test_limits_are_kept(d: Dimension, shares: list[float], room: float) -> None
     low, high = d.ends
     limits = (low - room, high + room)
     tried: list[Any] = [d.at(u) for u in shares]
-    new = zoomed(d, Zoom(2, limits={"key": limits}), tried, tried[:2])
+    new = zoomed(d, Zoom(2, widen=True, limits={"key": limits}), tried, tried[:2])
     assert limits[0] - 1e-9 <= new.ends[0]
     assert new.ends[1] <= limits[1] + 1e-9
     if low >= 0:
@@ -129,6 +170,11 @@ SPACE = Space((Dimension("optimizer.lr", 1e-4, 1, log=True), Dimension("activati
         (
             Zoom(limits={"optimizer.lr": (1e-3, 1)}),
             "z.limits: optimizer.lr is searched over 0.0001..1, expected limits around it, got 0.001..1.",
+        ),
+        (
+            Zoom(limits={"optimizer.lr": (1e-5, 10)}),
+            "z.limits: no range leaves the one that the search was given, so they limit nothing; expected widen: true "
+            "beside them, or no limits.",
         ),
     ],
 )
