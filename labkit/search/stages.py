@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -86,6 +86,7 @@ class Definition:
         seed: of the samplers.
         base_seed: the first seed of the jobs.
         max_failure_rate: share of a stage's trials so far; more that failed end the search.
+        fixed: What all trials share, as flat keys and JSON values; empty where nobody compares it.
 
     Raises:
         ConfigError: the parts contradict each other.
@@ -101,6 +102,7 @@ class Definition:
     seed: int = 0
     base_seed: int = 0
     max_failure_rate: float = 0.0
+    fixed: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_numbers(self)
