@@ -15,7 +15,10 @@ Row = Mapping[str, Any]  # {run_id, name, status, params: {str: str}, metrics: {
 
 SEED = "seed"
 # What the config hash leaves out as well: where things lie and run, not what was computed.
-IGNORED = ("paths.", "tracker.", "hydra.", "trainer.device", "task.")
+IGNORED = (
+    *("paths.", "tracker.", "hydra.", "task.", "trainer.device", "data.root", "data.mirror", "data.download"),
+    *("objective", "targets"),
+)
 _UNTRAINED = ("labkit.checks", "labkit.principle")  # tags of rows that found something without training
 FOUND = "labkit.found"  # the tag with what they found, a sentence a line
 # Tags of rows that hold runs together or their means, and of those that trained nothing.
@@ -146,7 +149,7 @@ def entries(
         rest += [_without_result(row, objective, shown, extra) for row in bad]
     ranked.sort(key=lambda entry: -entry.mean if maximise else entry.mean)
     rest.sort(key=lambda entry: entry.status)
-    return (*_with_ranks(ranked), *rest)
+    return (*ranks(ranked), *rest)
 
 
 def _status(row: Row, objective: str) -> str:
@@ -205,7 +208,8 @@ def _by_seed(rows: Iterable[Row], metric: str) -> dict[str, float]:
     return {seed: statistics.fmean(values) for seed, values in found.items()}
 
 
-def _with_ranks(ordered: Sequence[Entry]) -> list[Entry]:
+def ranks(ordered: Sequence[Entry]) -> list[Entry]:
+    """The same entries with their ranks, equal for neighbours of equal means."""
     ranked: list[Entry] = []
     for place, entry in enumerate(ordered, start=1):
         tie = bool(ranked) and ranked[-1].mean == entry.mean

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 
 from labkit.report import cells as write
 from labkit.report.board_cells import INTERVAL, count, of_seeds
 from labkit.report.layouts import extra_values, known, spread_values
-from labkit.report.search_table import Part, SearchTable, recorded
+from labkit.report.search_table import COMPLETE, Part, SearchTable, recorded
 
 
 def cells(table: SearchTable, part: Part) -> tuple[list[str], list[list[str]]]:
@@ -40,7 +41,7 @@ def stage_cells(table: SearchTable) -> tuple[list[str], list[list[str]]]:
     for part in reversed(table.parts):
         best = part.entries[0]
         line = [part.stage.name or write.NOTHING, part.stage.sampler or write.NOTHING]
-        line += [str(part.trials), str(part.runs), *(range_text(part, key) for key in keys)]
+        line += [str(part.trials), str(len(part.run_ids)), *(range_text(part, key) for key in keys)]
         lines.append([*line, settings_text(part), write.spread(table.objective, best.mean, best.deviation)])
     kept = [i for i, head in enumerate(heads) if head == "stage" or any(line[i] != write.NOTHING for line in lines)]
     return [heads[i] for i in kept], [[line[i] for i in kept] for line in lines]
@@ -61,10 +62,10 @@ def range_text(part: Part, key: str) -> str:
 
 
 def headline(table: SearchTable) -> str:
-    """The answer in one sentence; "" while nothing has finished."""
+    """The answer in one sentence; "" where there are no trials."""
     part = next((part for part in table.parts if part.entries and part.entries[0].rank), None)
     if part is None:
-        return ""
+        return "No trial came to a value." if table.parts else ""
     best = part.entries[0]
     setting = ", ".join(f"{key} = {write.parameter(best.params.get(key))}" for key in table.keys) or best.name
     metrics = [(table.objective, best.mean, best.deviation)]
@@ -77,9 +78,26 @@ def headline(table: SearchTable) -> str:
     n = len(best.seeds)
     seeds = f" (mean ± standard deviation of {n} seeds)" if n > 1 else " (one seed)"
     stage = f" in stage {part.stage.name}" if part.stage.name else ""
+    stage += f" by {table.objective}" if table.several else ""
     ties = sum(entry.rank == 1 for entry in part.entries) - 1
     tied = f"; {ties} more {'setting ties' if ties == 1 else 'settings tie'} with it" if ties else ""
     return f"Best{stage}: {setting}, with {' and '.join(told)}{seeds}{tied}."
+
+
+def accounting(table: SearchTable) -> str:
+    """The whole budget in one line: what became of every trial, and how many runs are behind them."""
+    states = sum((Counter(part.states) for part in table.parts), Counter[str]())
+    rows, complete = sum(part.rows for part in table.parts), states.pop(COMPLETE, 0)
+    shared = f"{complete} in {rows} rows" if complete != rows else _counted(rows, "row")
+    fates = [f"{states.pop(state, 0)} {state}" for state in ("failed", "diverged", "pruned")]
+    fates += [f"{count} {state}" for state, count in states.items()]
+    runs = len(set().union(*(part.run_ids for part in table.parts)))
+    trials = _counted(sum(part.trials for part in table.parts), "trial")
+    return f"{trials} = {' + '.join([shared, *fates])}; {_counted(runs, 'run')}."
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count} {name}{'s' * (count != 1)}"
 
 
 def search_markdown(table: SearchTable) -> str:
@@ -90,17 +108,20 @@ def search_markdown(table: SearchTable) -> str:
         lines += own
     text = f"{headline(table)}\n\n" if headline(table) else ""
     text += write.markdown_table(heads, lines, right=["rank", write.unit(table.objective)])
+    text += f"\n{accounting(table)}\n"
     if any(part.stage.name for part in table.parts):
         text += "\nStages, in the order in which they ran:\n\n" + write.markdown_table(*stage_cells(table))
-        text += "".join(f"\n{part.stage.name}: {part.stage.note}\n" for part in table.parts[::-1] if part.stage.note)
-    return text + "".join(f"\n{note}\n" for note in reading(table))
+    notes = [f"{part.stage.name}: {part.stage.note}" for part in reversed(table.parts) if part.stage.note]
+    return text + "".join(f"\n{note}\n" for note in [*reading(table), *notes])
 
 
 def reading(table: SearchTable) -> list[str]:
     """How the numbers are to be read, a sentence each."""
     notes = ["Ranks count within a stage; stages differ in budget and seeds, so their values do not compare."]
-    notes += of_seeds(table.objective, [entry for part in table.parts for entry in part.entries])
-    return notes if len(table.parts) > 1 else notes[1:]
+    notes = notes if len(table.parts) > 1 else []
+    if table.several:
+        notes.append(f"Ranks are by {table.objective} alone; a search with several objectives has no single winner.")
+    return notes + of_seeds(table.objective, [entry for part in table.parts for entry in part.entries])
 
 
 def search_csv(table: SearchTable) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from labkit.report import cells as write
-from labkit.report.entries import IGNORED, SEED, Entry, Row, contestants, differing, entries, is_maximised
+from labkit.report.entries import IGNORED, SEED, Entry, Row, differing, entries, is_maximised, ranks
+from labkit.report.statistics import summarise
 
-_STAGE = "labkit.stage"  # tag
+COMPLETE = "complete"  # the state of a trial that came to a value
+GONE = "not in the store"  # of one whose runs the store does not have
 
-Groups = Mapping[str, Sequence[Row]]  # stage -> its runs
+Groups = Mapping[str, Sequence["Tried"]]  # stage -> its trials
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class StageFacts:
     """What is known of a stage before its runs.
 
     Attributes:
-        name: as in the runs' tag `labkit.stage`.
+        name: as its trials have it.
         sampler: its name.
         overrides: the stage's own override words.
         ranges: searched key -> its range as text, such as "1e-05..0.1 (log)".
@@ -36,28 +40,52 @@ class StageFacts:
 
 
 @dataclass(frozen=True)
+class Tried:
+    """A trial as its study remembers it, with what the store has of it.
+
+    Attributes:
+        stage: The stage of this search; a run that several trials use names only the first of them in its own tags.
+        state: complete, failed, diverged or pruned.
+        runs: Rows of the store, one for each of its seeds as far as they are there, whoever trained them.
+        params: Its point, as text by key; what a trial without any run is told by.
+    """
+
+    stage: str
+    state: str
+    runs: Sequence[Row]
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Part:
-    """A stage with its trials, best first and those without a result last.
+    """A stage with its points, best first and those without a result last.
 
     Attributes:
         stage: what it was meant to do.
         settings: parameters that all its trials share and other stages have otherwise.
-        entries: one for each trial, its seeds averaged.
+        entries: One for each point: its seeds averaged, trials that repeat it among them.
+        states: State -> how many of its trials ended so.
     """
 
     stage: StageFacts
     settings: Mapping[str, str]
     entries: tuple[Entry, ...]
+    states: Mapping[str, int]
 
     @property
     def trials(self) -> int:
-        """How many points of the space were tried; a seed that failed makes no trial of its own."""
-        return len({tuple(sorted(entry.params.items())) for entry in self.entries})
+        """How many trials it had."""
+        return sum(self.states.values())
 
     @property
-    def runs(self) -> int:
-        """How many runs are behind the entries."""
-        return sum(len(entry.run_ids) for entry in self.entries)
+    def rows(self) -> int:
+        """How many points came to a value."""
+        return sum(entry.rank is not None for entry in self.entries)
+
+    @property
+    def run_ids(self) -> set[str]:
+        """The runs behind the entries."""
+        return {run_id for entry in self.entries for run_id in entry.run_ids}
 
 
 @dataclass(frozen=True)
@@ -69,7 +97,8 @@ class SearchTable:
         maximise: whether more is better.
         extra: further metrics.
         keys: the parameters that tell trials apart, the searched ones first.
-        parts: the stages that have runs.
+        parts: the stages that have trials.
+        several: Whether the search has further objectives, and so no single winner.
     """
 
     objective: str
@@ -77,49 +106,107 @@ class SearchTable:
     extra: tuple[str, ...]
     keys: tuple[str, ...]
     parts: tuple[Part, ...]
+    several: bool = False
 
 
 def search_table(
-    rows: Sequence[Row],
+    trials: Sequence[Tried],
     stages: Sequence[StageFacts] = (),
-    objective: str = "val/accuracy",
+    objectives: Sequence[str] = ("val/accuracy",),
     *,
     maximise: bool | None = None,
     extra: Sequence[str] = ("test/accuracy",),
     ignore: Sequence[str] = IGNORED,
 ) -> SearchTable:
-    """Sort the runs of a search.
+    """Sort the trials of a search.
 
     Args:
-        rows: as read from the store; the tag `labkit.stage` says which stage a run is of.
-        stages: in the order in which they ran, the confirmation and the final one included; stages that only the runs
-            know come after them, in order of their first run. None for a plain multirun.
-        objective: a metric, by its last value.
+        trials: All that count, in any order.
+        stages: in the order in which they ran, the confirmation and the final one included; stages that only the
+            trials know come after them. None for a plain multirun.
+        objectives: Metrics, by their last values; the first ranks.
         maximise: unless given, everything but losses, costs and times is better the higher it is.
-        extra: further metrics to show; one that no row has is left out.
+        extra: further metrics to show; one that no run has is left out.
         ignore: beginnings of parameter names that make no difference.
     """
+    objective, *others = objectives
     up = is_maximised(objective) if maximise is None else maximise
-    groups: dict[str, list[Row]] = {stage.name: [] for stage in stages}
-    for row in contestants(rows, objective):
-        groups.setdefault((row.get("tags") or {}).get(_STAGE, ""), []).append(row)
+    groups: dict[str, list[Tried]] = {stage.name: [] for stage in stages}
+    for trial in trials:
+        groups.setdefault(trial.stage, []).append(trial)
     facts = {stage.name: stage for stage in stages}
-    known = tuple(name for name in extra if any(name in row["metrics"] for own in groups.values() for row in own))
+    rows = _rows(trials)
+    known = tuple(name for name in dict.fromkeys((*others, *extra)) if any(name in row["metrics"] for row in rows))
     keys = _keys(groups, stages, tuple(ignore))
     parts = []
     for name, own in reversed(groups.items()):
         if own:
+            lines = _ranked([_line(point, objective, up, keys, known) for point in _points(own)], up)
             settings = _settings(own, groups, keys, ignore)
-            ranked = entries(own, objective, maximise=up, keys=differing(own, ignore), extra=known, shown=keys)
-            parts.append(Part(facts.get(name, StageFacts(name)), settings, ranked))
-    return SearchTable(objective, up, known, keys, tuple(parts))
+            parts.append(Part(facts.get(name, StageFacts(name)), settings, lines, _states(own, objective)))
+    return SearchTable(objective, up, known, keys, tuple(parts), bool(others))
+
+
+def _rows(trials: Sequence[Tried]) -> list[Row]:
+    """The runs of all trials, each once."""
+    return list({row["run_id"]: row for trial in trials for row in trial.runs}.values())
+
+
+def _points(trials: Sequence[Tried]) -> list[list[Tried]]:
+    """The trials of a stage by their points: repetitions of one, and its trials on several seeds, side by side."""
+    found: dict[object, list[Tried]] = {}
+    for trial in trials:
+        found.setdefault(tuple(sorted(trial.params.items())), []).append(trial)
+    return list(found.values())
+
+
+def _line(trials: Sequence[Tried], objective: str, maximise: bool, keys: Sequence[str], extra: Sequence[str]) -> Entry:
+    """The trials of one point as one line; a seed that was lost counts as tried."""
+    runs = _rows(trials)
+    good = _rows([trial for trial in trials if trial.state == COMPLETE])
+    ranked = [e for e in entries(good, objective, maximise=maximise, keys=(), extra=extra, shown=keys) if e.rank]
+    seeds = tuple(dict.fromkeys(str(row["params"].get(SEED, "")) for row in runs)) or ("",)
+    ids = tuple(row["run_id"] for row in runs)
+    if ranked:
+        return replace(ranked[0], tried=len(seeds), run_ids=ids)
+    status = _state(trials[-1], objective).upper()
+    params = {key: value for key in keys if (value := _param(trials[-1], key)) is not None}
+    nothing = {name: summarise([math.nan]) for name in extra}
+    name = runs[0]["name"] if runs else ""
+    return Entry(None, status, math.nan, None, seeds, len(seeds), params, nothing, ids, name)
+
+
+def _ranked(lines: Sequence[Entry], maximise: bool) -> tuple[Entry, ...]:
+    """Best first; a point that lost a seed stands behind all that lost none, as in the search's own confirmation."""
+    good = [line for line in lines if line.rank]
+    good.sort(key=lambda line: (line.tried - len(line.seeds), -line.mean if maximise else line.mean))
+    lost = sorted((line for line in lines if not line.rank), key=lambda line: line.status)
+    return (*ranks(good), *lost)
+
+
+def _states(trials: Sequence[Tried], objective: str) -> Mapping[str, int]:
+    return Counter(_state(trial, objective) for trial in trials)
+
+
+def _state(trial: Tried, objective: str) -> str:
+    """How a trial ended; one that came to a value has it in the store, else it is no row."""
+    has_value = any(math.isfinite(row["metrics"].get(objective, math.nan)) for row in trial.runs)
+    return GONE if trial.state == COMPLETE and not has_value else trial.state
+
+
+def _param(trial: Tried, key: str) -> str | None:
+    """A parameter as the trial's run has it, else as its point does."""
+    known = trial.runs[0]["params"] if trial.runs else trial.params
+    found: str | None = known.get(key, trial.params.get(key.removesuffix("._target_")))
+    return found
 
 
 def _keys(groups: Groups, stages: Sequence[StageFacts], ignore: tuple[str, ...]) -> tuple[str, ...]:
     """The searched keys, then those that differ inside a stage."""
-    known = {key for own in groups.values() for row in own for key in row["params"]}
+    known = {key for own in groups.values() for row in _rows(own) for key in row["params"]}
+    known |= {key for own in groups.values() for trial in own for key in trial.params}
     searched = [recorded(key) if recorded(key) in known else key for stage in stages for key in stage.ranges]
-    inside = [key for own in groups.values() for key in differing(own, ignore)]
+    inside = [key for own in groups.values() for key in differing(_rows(own), ignore)]
     return tuple(dict.fromkeys(key for key in [*searched, *inside] if key != SEED and key in known))
 
 
@@ -128,6 +215,7 @@ def recorded(key: str) -> str:
     return key if "." in key else f"{key}._target_"
 
 
-def _settings(own: Sequence[Row], groups: Groups, keys: Sequence[str], ignore: Sequence[str]) -> dict[str, str]:
-    everything = differing([row for rows in groups.values() for row in rows], ignore)
-    return {key: own[0]["params"].get(key, write.NOTHING) for key in everything if key not in keys}
+def _settings(own: Sequence[Tried], groups: Groups, keys: Sequence[str], ignore: Sequence[str]) -> dict[str, str]:
+    everything = differing([row for trials in groups.values() for row in _rows(trials)], ignore)
+    first = next(iter(_rows(own)), None)
+    return {key: first["params"].get(key, write.NOTHING) for key in everything if first and key not in keys}

@@ -8,6 +8,7 @@ from typing import Any
 
 from labkit.search import storage as stores
 from labkit.search import study
+from labkit.search.lost import Lost, nothing_lost, sentence
 from labkit.search.plans import check, repeating, trials_of
 from labkit.search.stages import CONFIRM, FINAL, Definition, Stage
 from labkit.search.trials import Trial, remembered
@@ -20,10 +21,11 @@ class Outlook:
     Attributes:
         stage: its name.
         trials: of its budget; of a grid that zooms and has not begun: as many as over the search's own range.
-        done: that have a result.
+        done: that have a result that counts.
         failed: in earlier calls; they are run again.
         seeds: per trial; None: the configuration's own. Trials of a confirmation have one each.
         overrides: that its trials have.
+        lost: A sentence about trials that ended and count no longer; "" where all do.
     """
 
     stage: str
@@ -32,10 +34,14 @@ class Outlook:
     failed: int
     seeds: int | None
     overrides: tuple[str, ...]
+    lost: str = ""
 
 
 def outlook(
-    definition: Definition, storage: str | None = "journal", folder: Path = Path("mlruns/studies")
+    definition: Definition,
+    storage: str | None = "journal",
+    folder: Path = Path("mlruns/studies"),
+    lost: Lost = nothing_lost,
 ) -> tuple[Outlook, ...]:
     """Every stage, the confirmation and the final training as they stand. It runs nothing and holds nothing.
 
@@ -51,7 +57,7 @@ def outlook(
         known = _known(store, definition, stage) if stage.name in existing else None
         trials, space = known or ({}, definition.space)
         wanted = [one.key for one in trials_of(definition, stage, space)]
-        rows.append(_outlook(stage, len(wanted), stage.seeds, {k: t for k, t in trials.items() if k in wanted}))
+        rows.append(_outlook(stage, len(wanted), stage.seeds, {k: t for k, t in trials.items() if k in wanted}, lost))
     confirm, final = definition.confirm, definition.final
     for name, count in (
         (CONFIRM, confirm.top * confirm.seeds if confirm is not None else 0),
@@ -60,7 +66,7 @@ def outlook(
         if count:
             stage = repeating(definition, name)
             known = _known(store, definition, stage) if name in existing else None
-            rows.append(_outlook(stage, count, 1, known[0] if known else {}))
+            rows.append(_outlook(stage, count, 1, known[0] if known else {}, lost))
     return tuple(rows)
 
 
@@ -70,7 +76,10 @@ def _known(store: Any, definition: Definition, stage: Stage) -> Any:
     return None if defined is None else (remembered(loaded.get_trials(deepcopy=False)), defined[1])
 
 
-def _outlook(stage: Stage, count: int, seeds: int | None, trials: dict[str, Trial]) -> Outlook:
-    done = min(sum(trial.ended for trial in trials.values()), count)
+def _outlook(stage: Stage, count: int, seeds: int | None, trials: dict[str, Trial], lost: Lost) -> Outlook:
+    ended = [trial for trial in trials.values() if trial.ended]
+    purpose = "comparison" if stage.name == FINAL else "search"
+    why = lost(stage.name, stage.overrides, ended, purpose) if ended else {}
+    done = min(len(ended) - len(why), count)
     failed = sum(trial.state == "failed" for trial in trials.values())
-    return Outlook(stage.name, count, done, failed, seeds, stage.overrides)
+    return Outlook(stage.name, count, done, failed, seeds, stage.overrides, sentence(stage.name, ended, why))

@@ -79,12 +79,13 @@ def definition_of(definition: Definition, stage: Stage, space: Space) -> dict[st
     common: dict[str, Any] = {"directions": list(definition.directions), "objectives": list(definition.objectives)}
     if definition.code:
         common["code"] = dict(definition.code)
+    fixed = {study.FIXED: dict(definition.fixed)} if definition.fixed else {}
     if stage.name in FRESH:
-        return {**common, "overrides": list(stage.overrides)}
+        return {**common, "overrides": list(stage.overrides), **fixed}
     own = {"space": definition.space.plain(), "seed": definition.seed, **stages.plain(stage)}
     if samplers.kind(stage.sampler) == "grid":
         own["points of the grid"] = len(draws.grid(space, stage.n_trials))
-    return {**common, **own}
+    return {**common, **own, **fixed}
 
 
 def check(store: Any, definition: Definition, existing: set[str]) -> None:

@@ -12,7 +12,13 @@ from labkit.search.trials import Trial
 
 
 class SearchFailed(RuntimeError):  # noqa: N818  (what happened to the search, not an error in it)
-    """A search cannot go on: more of a stage's trials failed than allowed, or a stage came to no value."""
+    """A search cannot go on: more of a stage's trials failed than allowed, or a stage came to no value.
+
+    Attributes:
+        known: The stages as far as they came.
+    """
+
+    known: tuple[StageResult, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,7 @@ class StageResult:
         space: its range; None for the confirmation and the final training.
         overrides: that its trials had.
         trials: the last attempt of each, by place.
+        former: Number of further trials, of candidates that were among the best once and are no longer.
         note: What a reader should know of its range, a sentence; empty: nothing.
     """
 
@@ -31,6 +38,7 @@ class StageResult:
     space: Space | None
     overrides: tuple[str, ...]
     trials: tuple[Trial, ...]
+    former: int = 0
     note: str = ""
 
     def best_first(self, directions: Sequence[str]) -> list[Trial]:
@@ -77,6 +85,7 @@ class SearchResult:
         winner: None for several objectives.
         final: the winner's training; None without one.
         evaluated: trials of this call; 0: all was done before.
+        known: Every stage in order, the confirmation and the final training included, with all trials that count.
     """
 
     study: str
@@ -86,6 +95,7 @@ class SearchResult:
     winner: Candidate | None
     final: StageResult | None
     evaluated: int
+    known: tuple[StageResult, ...] = ()
 
 
 def found(stage: str, trial: Trial) -> Candidate:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from labkit.search import lost as losses
 from labkit.search import results, samplers, study, walls
 from labkit.search import storage as stores
+from labkit.search.lost import Lost, nothing_lost
 from labkit.search.outlook import Outlook, outlook
-from labkit.search.plans import Plan, again, check, definition_of, trials_of
+from labkit.search.plans import FRESH, Plan, again, check, definition_of, trials_of
 from labkit.search.results import Candidate, SearchFailed, SearchResult, StageResult
 from labkit.search.space import Space
 from labkit.search.stages import CONFIRM, FINAL, Definition, Stage
@@ -43,13 +45,14 @@ def search(
     storage: str | None = "journal",
     folder: Path = Path("mlruns/studies"),
     report: Callable[[str], None] | None = None,
+    lost: Lost = nothing_lost,
 ) -> SearchResult:
     """Run what is missing of a search: all of it the first time, nothing once all is done.
 
-    It holds the study meanwhile. Trials that a dead process left open, and those that failed in an earlier call, are
-    run again at the same point; then what a larger budget adds follows. The range of a stage is decided when it begins
-    and kept: a larger budget of the stage before does not move it. The confirmation is about the best of the last
-    stage as they are now; trials of it that are done already are not run again.
+    It holds the study meanwhile. Trials that a dead process left open, those that failed in an earlier call, and those
+    whose results are lost are run again at the same point; then what a larger budget adds follows. The range of a stage
+    is decided when it begins and kept: a larger budget of the stage before does not move it. The confirmation is about
+    the best of the last stage as they are now; trials of it that are done already are not run again.
 
     Args:
         definition: the search.
@@ -57,6 +60,7 @@ def search(
         storage: `journal`, or a server's URL.
         folder: of journals.
         report: Takes one line per stage with something to do, and one where its best value lies at a wall.
+        lost: Says which trials that ended count no longer, and why.
 
     Raises:
         ConfigError: another process holds it, its storage cannot be reached, or it exists with another definition.
@@ -65,7 +69,7 @@ def search(
     place = stores.location(storage, definition.study, folder)
     with stores.hold(storage, definition.study, folder):
         store = stores.opened(place)
-        return _Run(definition, evaluate, report or (lambda line: None), store, place).all()
+        return _Run(definition, evaluate, report or (lambda line: None), store, place, lost).all()
 
 
 @dataclass
@@ -77,11 +81,21 @@ class _Run:
     report: Callable[[str], None]
     store: Any
     place: str
+    lost: Lost
     evaluated: int = 0
     existing: set[str] = field(default_factory=set)
+    known: list[StageResult] = field(default_factory=list)
 
     def all(self) -> SearchResult:
-        """Every stage, the confirmation and the winner's training."""
+        """Every stage, the confirmation and the winner's training; a failure carries what came before it."""
+        try:
+            return self.through()
+        except SearchFailed as failure:
+            failure.known = tuple(self.known)
+            raise
+
+    def through(self) -> SearchResult:
+        """The same."""
         definition = self.definition
         self.existing = study.names(self.store, definition.study)
         check(self.store, definition, self.existing)
@@ -95,19 +109,19 @@ class _Run:
             confirmed = best = self.confirm(best[: definition.confirm.top], last)
         winner = best[0] if len(definition.directions) == 1 else None
         final = self.final(winner, last) if definition.final is not None and winner is not None else None
-        return SearchResult(definition.study, self.place, tuple(done), tuple(confirmed), winner, final, self.evaluated)
+        found = (tuple(done), tuple(confirmed), winner, final, self.evaluated, tuple(self.known))
+        return SearchResult(definition.study, self.place, *found)
 
     def stage(self, stage: Stage, before: StageResult | None) -> StageResult:
         """One stage to its budget."""
         opened = self.opened(stage, lambda: self.range_of(stage, before))
         wanted = trials_of(self.definition, stage, opened.space)
-        self.complete(opened, Plan(stage.name, stage.overrides, wanted, "search", stage))
-        known = sorted(opened.trials().values(), key=lambda trial: trial.index)
-        found = StageResult(stage.name, opened.space, stage.overrides, tuple(known))
+        found = self.complete(opened, Plan(stage.name, stage.overrides, wanted, "search", stage))
         note = walls.told(self.definition, found)
         if note:
             self.report(f"{stage.name}: {note}")
-        return replace(found, note=note)
+            self.known[-1] = found = replace(found, note=note)
+        return found
 
     def range_of(self, stage: Stage, before: StageResult | None) -> Space:
         """The range that a stage begins with."""
@@ -120,30 +134,27 @@ class _Run:
     def confirm(self, candidates: Sequence[Candidate], last: StageResult) -> list[Candidate]:
         """The candidates again on fresh seeds, best first."""
         plan, rows = again(self.definition, CONFIRM, candidates)
-        known = self.repeated(plan, last)
+        stage = self.repeated(plan, last)
+        known = {trial.key: trial for trial in stage.trials}
         found = [
             results.confirmed(candidate, [known[one.key] for one in own])
             for candidate, own in zip(candidates, rows, strict=True)
         ]
-        ranked = results.by_confirmation(found, self.definition.directions)
-        StageResult(CONFIRM, None, plan.overrides, tuple(known.values())).best_first(self.definition.directions)
-        return ranked
+        stage.best_first(self.definition.directions)  # one at least came to a value
+        return results.by_confirmation(found, self.definition.directions)
 
     def final(self, winner: Candidate, last: StageResult) -> StageResult:
         """The winner on the final split."""
         plan, _ = again(self.definition, FINAL, [winner])
-        known = self.repeated(plan, last)
-        return StageResult(FINAL, None, plan.overrides, tuple(known.values()))
+        return self.repeated(plan, last)
 
-    def repeated(self, plan: Plan, last: StageResult) -> dict[str, Trial]:
-        """Known points on fresh seeds; the trials by key."""
+    def repeated(self, plan: Plan, last: StageResult) -> StageResult:
+        """Known points on fresh seeds."""
         assert last.space is not None
         space = last.space
         opened = self.opened(plan.stage, lambda: space)
         opened.space = space  # of a stage that was added since
-        self.complete(opened, plan)
-        known = opened.trials()
-        return {one.key: known[one.key] for one in plan.wanted}
+        return self.complete(opened, plan)
 
     def opened(self, stage: Stage, begin: Callable[[], Space]) -> StageStudy:
         """A stage's study as an earlier call left it, else a new one with the range that it begins with."""
@@ -162,8 +173,28 @@ class _Run:
         study.recover(loaded)
         return StageStudy(self.place, loaded, space, stage.sampler, self.definition.seed)
 
-    def complete(self, opened: StageStudy, plan: Plan) -> None:
-        """Run what a stage is missing, batch by batch."""
+    def complete(self, opened: StageStudy, plan: Plan) -> StageResult:
+        """Run what a stage is missing, batch by batch; what came of it is kept whether or not the search goes on."""
+        try:
+            self.fill(opened, self.with_lost(opened, plan))
+        finally:
+            result = _result(opened, plan)
+            self.known.append(result)
+        return result
+
+    def with_lost(self, opened: StageStudy, plan: Plan) -> Plan:
+        """The plan with the trials that ended and count no longer, of a former larger budget too."""
+        ended = [trial for trial in _counting(opened, plan) if trial.ended]
+        why = self.lost(plan.name, plan.overrides, ended, plan.purpose) if ended else {}
+        opened.lost = set(why)
+        if why:
+            self.report(losses.sentence(plan.name, ended, why))
+        wanted = {one.key for one in plan.wanted}
+        beyond = [one for one in ended if one.key in opened.lost - wanted]
+        return replace(plan, wanted=(*plan.wanted, *(Wanted(t.key, t.index, t.seeds, t.params) for t in beyond)))
+
+    def fill(self, opened: StageStudy, plan: Plan) -> None:
+        """Batch by batch, until nothing of the plan is missing."""
         missing = opened.missing(plan.wanted)
         if missing:
             done = len(plan.wanted) - len(missing)
@@ -191,3 +222,17 @@ class _Run:
         failed = states.count("failed")
         if failed > self.definition.max_failure_rate * len(states):
             raise SearchFailed(f"stage {plan.name!r}: {failed} of {len(states)} trials failed, the first now: {reason}")
+
+
+def _counting(opened: StageStudy, plan: Plan) -> list[Trial]:
+    """A stage's trials that count, by place: all of a search, and of a repetition those of its candidates now."""
+    known = opened.trials()
+    if plan.name in FRESH:
+        return [known[one.key] for one in plan.wanted if one.key in known]
+    return sorted(known.values(), key=lambda trial: trial.index)
+
+
+def _result(opened: StageStudy, plan: Plan) -> StageResult:
+    counting = _counting(opened, plan)
+    space = None if plan.name in FRESH else opened.space
+    return StageResult(plan.name, space, plan.overrides, tuple(counting), len(opened.trials()) - len(counting))

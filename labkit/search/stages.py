@@ -86,6 +86,7 @@ class Definition:
         seed: of the samplers.
         base_seed: the first seed of the jobs.
         max_failure_rate: share of a stage's trials so far; more that failed end the search.
+        fixed: What all trials share, as flat keys and JSON values; empty where nobody compares it.
         code: versions of the user's own code that the jobs train with, by file.
 
     Raises:
@@ -102,6 +103,7 @@ class Definition:
     seed: int = 0
     base_seed: int = 0
     max_failure_rate: float = 0.0
+    fixed: Mapping[str, Any] = field(default_factory=dict)
     code: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -16,6 +16,8 @@ from labkit.search.space import Point, Space
 from labkit.search.trials import ANSWER, PLACE, Answer, Proposal, Trial, Wanted, place, remembered
 
 _DEFINITION, _RANGE = "definition", "range"  # user attributes of a study
+FIXED = "fixed settings"  # part of a definition
+_SHOWN = 3  # settings that a sentence names
 
 
 @dataclass
@@ -29,6 +31,7 @@ class StageStudy:
         sampler: proposes where a wanted trial has no point of its own.
         seed: of the sampler.
         given_up: keys that failed in this call: a later call tries them again.
+        lost: Keys of trials that ended and count no longer: they are run again, at their points.
     """
 
     place: str
@@ -37,6 +40,7 @@ class StageStudy:
     sampler: Node
     seed: int
     given_up: set[str] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
 
     def trials(self) -> dict[str, Trial]:
         """The last attempt of every trial, by key."""
@@ -48,7 +52,7 @@ class StageStudy:
         rows = []
         for one in wanted:
             former = known.get(one.key)
-            if one.key in self.given_up or (former is not None and former.ended):
+            if one.key in self.given_up or (former is not None and former.ended and one.key not in self.lost):
                 continue
             again = one.params is None and former is not None and self.space.complete(former.params)
             rows.append(Wanted(one.key, one.index, one.seeds, former.params) if again and former else one)
@@ -62,6 +66,7 @@ class StageStudy:
     def tell(self, proposal: Proposal, wanted: Wanted, answer: Answer) -> None:
         """End a trial: first everything that came of it in one attribute, then its state."""
         told = answer.plain()
+        self.lost.discard(wanted.key)
         if told["state"] == "failed":
             self.given_up.add(wanted.key)
         with quiet():
@@ -177,10 +182,19 @@ def refuse_changes(study: str, stage: str, was: Mapping[str, Any], now: Mapping[
         change = f"{key} was {shown(was.get(key))}, is {shown(value)}"
         if key == "space":
             change = Space.from_plain(was[key]).difference(Space.from_plain(value))
-        if key == "code":
+        elif key == "code":
             change = f"it was trained with an earlier version of {', '.join(changed(was.get(key, {}), value))}"
+        elif key == FIXED:
+            change = _settings_that_changed(was.get(key, {}), value)
         if change:
             raise ConfigError(
                 f"study {study!r}: its stage {stage!r} exists with another definition ({change}); take the change "
                 "back, or give this search a name of its own with hydra.sweeper.study_name=..."
             )
+
+
+def _settings_that_changed(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Say which settings changed; a key that only one side knows came or went with a version, and changes nothing."""
+    found = [f"{key} was {shown(was[key])}, is {shown(now[key])}" for key in now if key in was and was[key] != now[key]]
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return ", ".join(found[:_SHOWN]) + more

@@ -35,7 +35,10 @@ def search_page(config: DictConfig, study: str, table: SearchTable, rows: Sequen
     named = [(part.stage.name, entry) for part in table.parts for entry in part.entries if entry.rank]
     members = [(entry.run_ids, f"{stage} {entry.rank}: {_label(entry)}") for stage, entry in named]
     figures += _curves(config, members, tracker)
-    facts = {"answer": report.headline(table), "stages": report.search_page_stages(table)}
+    facts = {
+        "answer": f"{report.headline(table)} {report.accounting(table)}",
+        "stages": report.search_page_stages(table),
+    }
     return _page(config, study, report.search_page_table(table), rows, figures, facts)
 
 

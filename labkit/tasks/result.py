@@ -50,8 +50,10 @@ class Table:
     """What a sweep gives back; printed, it is its table.
 
     Attributes:
-        study: the sweep's name; all its runs carry it as the tag `labkit.study`.
-        rows: of its runs as the store has them: `run_id`, `params`, `metrics` (last values), `status`, `tags`.
+        study: the sweep's name.
+        rows: of its runs as the store has them: `run_id`, `params`, `metrics` (last values), `status`, `tags`. Of a
+            search stage by stage, a run that several stages use in each of them; the tags `labkit.study`,
+            `labkit.stage` and `labkit.trial` are those of this search, also where another one trained the run.
         text: the leaderboard, or a search's table, in Markdown.
     """
 

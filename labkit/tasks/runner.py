@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -98,7 +97,8 @@ def from_return(back: JobReturn) -> Answer:
 
 def from_row(row: Mapping[str, Any], objectives: Sequence[str]) -> Answer:
     """What the store holds of a finished job."""
-    values = tuple(row["metrics"].get(name, math.nan) for name in objectives)
+    measured = all(name in row["metrics"] for name in objectives)
+    values = tuple(row["metrics"][name] for name in objectives) if measured else None
     status = "DIVERGED" if "labkit.diverged_at" in row["tags"] else "FINISHED"
     return Answer(values, status, row["run_id"], before=True)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,16 @@ from omegaconf import OmegaConf
 from labkit.report.entries import is_maximised
 from labkit.report.progress import duration
 from labkit.search import samplers, stages
+from labkit.search.results import StageResult
 from labkit.search.search import Answer, Definition, Proposal, SearchFailed, outlook, search
 from labkit.search.space import Space
-from labkit.tasks import multirun, runner, session, spaces
+from labkit.search.trials import Trial
+from labkit.tasks import multirun, runner, search_runs, session, spaces
 from labkit.tasks.jobs import Words, merged
 from labkit.tasks.multirun import Checked
-from labkit.tasks.result import Returns
+from labkit.tasks.result import Returns, Table
 from labkit.tasks.runner import Runner
+from labkit.tracking import store
 
 
 def sweep(sweeper: Any, arguments: Sequence[str]) -> Returns:
@@ -41,13 +44,16 @@ def sweep(sweeper: Any, arguments: Sequence[str]) -> Returns:
     return _search_any(sweeper, settings, fixed, space)
 
 
-def defined(study: str, space: Space, settings: Mapping[str, Any], directions: Sequence[str], seed: int) -> Definition:
+def defined(
+    study: str, space: Space, settings: Mapping[str, Any], directions: Sequence[str], seed: int, **more: Any
+) -> Definition:
     """The search that `hydra.sweeper`'s keys describe; raises ConfigError.
 
     Args:
         study: its name, unless the keys give one.
         directions: of the objectives, unless the keys give them.
         seed: the first of the runs.
+        more: Further attributes of the definition.
     """
     common = {key: settings[key] for key in ("sampler", "n_trials", "n_jobs", "pruner")}
     samplers.check(common["sampler"], "hydra.sweeper.sampler")
@@ -55,13 +61,14 @@ def defined(study: str, space: Space, settings: Mapping[str, Any], directions: S
     return Definition(
         study=settings["study_name"] or study,
         space=space,
-        stages=stages.read(settings["stages"], common),
+        stages=stages.read(settings["stages"], {**common, "seeds": settings.get("seeds")}),
         confirm=stages.read_confirm(settings["confirm"]),
         final=stages.read_final(settings["final"]),
         directions=tuple(directions) if told is None else (told,) if isinstance(told, str) else tuple(told),
         seed=settings["seed"],
         base_seed=seed,
         max_failure_rate=settings["max_failure_rate"],
+        **more,
     )
 
 
@@ -81,8 +88,12 @@ class LabSearch:
         name = self.config.hydra.runtime.choices.get("sweeps") or self.config.name or "search"
         directions = ["maximize" if is_maximised(name) else "minimize" for name in self.objectives]
         code = {file: version for corner in self.corners for file, version in corner.code.items()}
-        study = f"{name}-{fingerprint(self.corners[0], space, code)}"
-        self.definition = replace(defined(study, space, settings, directions, self.config.seed), code=code)
+        study = f"{name}-{fingerprint(self.corners[0], space, self._asked(), code)}"
+        fixed = {**flat(shared(self.corners[0], space)), "seed": self.config.seed}
+        known = {**settings, "seeds": self.config.seeds}
+        self.definition = defined(
+            study, space, known, directions, self.config.seed, objectives=self.objectives, fixed=fixed, code=code
+        )
         self.folder = Path(self.config.paths.root) / "mlruns" / "studies"
         self.tracker = multirun.store(self.config)
 
@@ -91,22 +102,26 @@ class LabSearch:
         if self.settings["dry_run"]:
             self.dry_run()
             return Returns()
-        from labkit.tasks import search_board
-
+        storage = self.settings["storage"]
         try:
-            result = search(self.definition, self.evaluate, self.settings["storage"], self.folder, _say)
-        except SearchFailed:
-            if "parent" in self.__dict__ and self.parent is not None:
-                search_board.close(self.config, self.definition, self.tracker, self.parent, None)
+            result = search(self.definition, self.evaluate, storage, self.folder, _say, self.lost)
+        except SearchFailed as failure:
+            self.close(failure.known, failed=True)
             raise
         returns = Returns(self.runner.returns if result.evaluated else ())
+        returns.table = self.close(result.known)
         if self.tracker is None and result.winner is not None:
             print(f"best: {' '.join(spaces.words(result.winner.params, self.space))}")
-        if self.tracker is not None:
-            parent = self.parent if result.evaluated else None
-            table = search_board.close(self.config, self.definition, self.tracker, parent, result)
-            returns.table = table
         return returns
+
+    def close(self, known: Sequence[StageResult], failed: bool = False) -> Table | None:
+        """Show and keep the table, at every call; where this one ran nothing, nothing of the store changes."""
+        if self.tracker is None:
+            return None
+        from labkit.tasks import search_board
+
+        parent = self.__dict__.get("parent")
+        return search_board.close(self.config, self.definition, self.tracker, parent, known, failed)
 
     @cached_property
     def runner(self) -> Runner:
@@ -126,24 +141,35 @@ class LabSearch:
         self, stage: str, overrides: tuple[str, ...], proposals: Sequence[Proposal], purpose: str
     ) -> list[Answer]:
         """Run a batch of trials, each on its seeds."""
-        rows: list[Words] = []
-        owners: list[int] = []
-        for i, proposal in enumerate(proposals):
-            point = self._words(spaces.words(proposal.params, self.space), *overrides, f"purpose={purpose}")
-            own = [merged(point, [f"seed={seed}", "seeds=null"]) for seed in self._seeds(proposal)] or [point]
-            rows += own
-            owners += [i] * len(own)
-        jobs = multirun.check(self.composer, rows)
-        answers = self.runner(jobs, [self._told(stage, proposals[owner]) for owner in owners])
-        trials: list[list[runner.Answer]] = [[] for _ in proposals]
-        for owner, answer in zip(owners, answers, strict=True):
-            trials[owner].append(answer)
-        return [folded(trial) for trial in trials]
+        jobs = self._jobs(overrides, proposals, purpose)
+        told = [self._told(stage, proposal) for proposal, own in zip(proposals, jobs, strict=True) for _ in own]
+        answers = self.runner([job for own in jobs for job in own], told)
+        before = sum(answer.before for answer in answers)
+        if before:
+            _say(f"{stage}: {before} of {len(answers)} runs were trained before; the store has them")
+        each = iter(answers)
+        return [folded(list(itertools.islice(each, len(own)))) for own in jobs]
 
-    def _seeds(self, proposal: Proposal) -> Sequence[int]:
-        """Those of the proposal, else those of `seeds=5`, else none: the configuration's own."""
-        count: int = self.config.seeds or 0
-        return proposal.seeds or range(self.config.seed, self.config.seed + count)
+    def lost(self, stage: str, overrides: tuple[str, ...], trials: Sequence[Trial], purpose: str) -> Mapping[str, str]:
+        """Which trials that ended count no longer, and why, by key: the store lacks their results."""
+        if self.tracker is None:
+            return {}
+        place = store.shown(store.default_store(Path(self.config.paths.root))[0])
+        return search_runs.lost(self.tracker, place, trials, self._jobs(overrides, trials, purpose))
+
+    def _jobs(self, overrides: Sequence[str], trials: Sequence[Proposal | Trial], purpose: str) -> list[list[Checked]]:
+        """The jobs of each trial, one for each of its seeds."""
+        rows = []
+        for trial in trials:
+            point = self._words(spaces.words(trial.params, self.space), *overrides, f"purpose={purpose}")
+            rows.append([merged(point, [f"seed={seed}", "seeds=null"]) for seed in trial.seeds] or [point])
+        checked = iter(multirun.check(self.composer, [words for own in rows for words in own]))
+        return [list(itertools.islice(checked, len(own))) for own in rows]
+
+    def _asked(self) -> dict[str, Any]:
+        """What is asked of every point beyond the default; it makes another search, not other runs."""
+        asked = {"objective": list(self.objectives), "seeds": self.config.seeds}
+        return {key: value for key, value in asked.items() if value not in (None, ["val/accuracy"])}
 
     def _told(self, stage: str, proposal: Proposal) -> dict[str, str]:
         common = runner.sweep_variables(self.definition.study, self.parent)
@@ -158,13 +184,15 @@ class LabSearch:
     def dry_run(self) -> None:
         """Print the stages, what is done of them, and the time that the rest should take."""
         print(f"study {self.definition.study}")
-        for stage in outlook(self.definition, self.settings["storage"], self.folder):
+        for stage in outlook(self.definition, self.settings["storage"], self.folder, self.lost):
             middle = multirun.check(self.composer, [merged(self.corners[0].words, stage.overrides)])[0]
             past = multirun.past(self.tracker, middle.shape) if self.tracker is not None else []
             each = statistics.median(r["metrics"].get("time/seconds", 0.0) for r in past) if past else None
-            runs = (stage.trials - stage.done) * max(stage.seeds or self.config.seeds or 1, 1)
+            runs = (stage.trials - stage.done) * (stage.seeds or 1)
             time = "no run of this shape to tell the time from" if each is None else f"about {duration(each * runs)}"
             print(f"  {stage.stage:<10} {stage.trials:4d} trials, {stage.done} finished, {runs} runs to go: {time}")
+            if stage.lost:
+                print(f"    {stage.lost}")
         print("nothing was trained.")
 
 
@@ -187,14 +215,22 @@ def folded(answers: Sequence[runner.Answer]) -> Answer:
     return Answer(values, "complete", spread, run_ids)
 
 
-def fingerprint(job: Checked, space: Space, code: Mapping[str, str]) -> str:
+def fingerprint(job: Checked, space: Space, asked: Mapping[str, Any], code: Mapping[str, str]) -> str:
     """Six digits of a hash of what a search holds fixed: another of it is another search.
 
     Args:
-        job: one of its corners.
-        space: what is searched.
-        code: versions of the user's own code that its corners train with.
+        job: Any job of the search.
+        space: Keys that differ between jobs.
+        asked: What is asked of every point, where that is not the default.
+        code: Versions of the user's own code that its corners train with.
     """
+    fixed = shared(job, space) | ({"code": dict(code)} if code else {})
+    text = json.dumps(fixed, sort_keys=True) + (json.dumps(asked, sort_keys=True) if asked else "")
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+
+def shared(job: Checked, space: Space) -> dict[str, Any]:
+    """What all jobs of a search have in common and their results depend on, group by group."""
     from labkit.tasks.identity import LEFT_OUT
 
     searched = {d.key for d in space.dimensions}
@@ -207,9 +243,16 @@ def fingerprint(job: Checked, space: Space, code: Mapping[str, str]) -> str:
     }
     if isinstance(fixed.get("data"), Mapping):
         fixed["data"] = {key: value for key, value in fixed["data"].items() if key != "root"}
-    if code:
-        fixed["code"] = dict(code)
-    return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:6]
+    return fixed
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping as `{"optimizer.lr": 0.1}`."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        inner = isinstance(value, Mapping) and value
+        found |= flat(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
+    return found
 
 
 def _search_any(sweeper: Any, settings: Mapping[str, Any], fixed: Words, space: Space) -> Returns:

@@ -10,11 +10,13 @@ from typing import Any
 from omegaconf import DictConfig
 
 from labkit.report.search_layouts import search_csv, search_markdown
-from labkit.report.search_table import StageFacts, search_table
-from labkit.search.search import Definition, SearchResult
+from labkit.report.search_table import StageFacts, Tried, search_table
+from labkit.search.results import StageResult
+from labkit.search.stages import Definition
+from labkit.tasks import search_runs
 from labkit.tasks.board import keep_page, nearby, page_place
 from labkit.tasks.pages import search_page
-from labkit.tasks.plan import objectives
+from labkit.tasks.recording import flattened
 from labkit.tasks.result import Table
 
 _SHOWN = 3  # rows of a stage on a screen; the files have all
@@ -25,35 +27,61 @@ def close(
     definition: Definition,
     tracker: Any,
     parent: Any,
-    result: SearchResult | None,
+    known: Sequence[StageResult],
+    failed: bool = False,
 ) -> Table:
-    """Keep table and page with the parent run, end it, and print the table; a search that failed has no page.
+    """Print the table; keep it and its page with the parent run, and end that. A search that failed has no page.
+
+    The trials are those that the study remembers, whoever made their runs.
 
     Args:
         config: of the multirun.
         definition: of the search.
         tracker: of the store.
         parent: the parent run; None where this call ran nothing, and so changes nothing.
-        result: None of a search that failed.
+        known: The stages as far as they came.
+        failed: Whether the search could not be finished.
     """
-    rows = newest(tracker.find(f"tags.`labkit.study` = '{definition.study}'"))
-    first = objectives(config.objective)[0]
-    table = search_table(rows, facts(definition, result), first, maximise=definition.directions[0] == "maximize")
-    text = search_markdown(table) if table.parts else ""
-    print(_beginning(text) if text else "no run has a result.")
-    found = Table(definition.study, rows, text)
+    runs = search_runs.of_stages(tracker, definition.study, known)
+    up = definition.directions[0] == "maximize"
+    table = search_table(tried(known, runs), facts(definition, known), definition.objectives, maximise=up)
+    text = search_markdown(table)
+    print(_beginning(text))
+    own = rows(definition.study, known, runs)
+    found = Table(definition.study, own, text)
     if parent is None:
         return found
     parent.artifact_text("search.csv", search_csv(table))
     parent.artifact_text("search.md", text)
-    if result is None:
+    if failed:
         parent.finish("FAILED", "The search could not be finished.")
         return found
     place = page_place(config, definition.study)
-    keep_page(parent, search_page(config, definition.study, table, rows, tracker), place)
+    own = list({row["run_id"]: row for row in own}.values())
+    keep_page(parent, search_page(config, definition.study, table, own, tracker), place)
     parent.finish("FINISHED")
     print(f"report     {nearby(place)}")
     return found
+
+
+def tried(known: Sequence[StageResult], runs: search_runs.Runs) -> list[Tried]:
+    """Every trial that counts, with its runs."""
+    return [
+        Tried(stage.name, trial.state, search_runs.behind(stage.name, trial, runs), flattened(trial.params))
+        for stage in known
+        for trial in stage.trials
+    ]
+
+
+def rows(study: str, known: Sequence[StageResult], runs: search_runs.Runs) -> list[Any]:
+    """The runs stage by stage, each once in a stage, with the tags of this search, not those of its first user."""
+    found: dict[tuple[str, str], Any] = {}
+    for stage in known:
+        for trial in stage.trials:
+            own = {"labkit.study": study, "labkit.stage": stage.name, "labkit.trial": str(trial.number)}
+            for row in search_runs.behind(stage.name, trial, runs):
+                found.setdefault((stage.name, row["run_id"]), {**row, "tags": {**row["tags"], **own}})
+    return list(found.values())
 
 
 def _beginning(text: str) -> str:
@@ -69,37 +97,22 @@ def _beginning(text: str) -> str:
     return "\n".join([*kept, *([f"\n{more} more rows: search.md and search.csv of the parent run."] if more else [])])
 
 
-def facts(definition: Definition, result: SearchResult | None) -> list[StageFacts]:
-    """The stages as the table wants to know them."""
-    if result is None:
-        return [
-            StageFacts(stage.name, _named(stage.sampler), tuple(stage.overrides), definition.space.range_text())
-            for stage in definition.stages
-        ]
-    own = {stage.name: stage for stage in definition.stages}
-    found = [
-        StageFacts(
-            one.name,
-            _named(own[one.name].sampler),
-            one.overrides,
-            one.space.range_text(),
-            one.space.plain(),
-            one.note,
-        )
-        for one in result.stages
+def facts(definition: Definition, known: Sequence[StageResult]) -> list[StageFacts]:
+    """The stages that there are as the table wants to know them."""
+    samplers = {stage.name: _named(stage.sampler) for stage in definition.stages}
+    return [
+        StageFacts(one.name, samplers[one.name], one.overrides, one.space.range_text(), one.space.plain(), one.note)
         if one.space is not None
+        else StageFacts(one.name, note=_former(one.former))
+        for one in known
     ]
-    return [*found, *(StageFacts(name) for name in ("confirm", "final"))]
+
+
+def _former(count: int) -> str:
+    trials = "one trial of a candidate that is" if count == 1 else f"{count} trials of candidates that are"
+    return f"{trials} no longer among the best left out." if count else ""
 
 
 def _named(sampler: Any) -> str:
     """A sampler's name, or its constructor's."""
     return sampler if isinstance(sampler, str) else str(sampler.get("_target_")).rpartition(".")[2]
-
-
-def newest(rows: Sequence[Any]) -> list[Any]:
-    """Of the runs of one job in one stage only the newest, or the newest that finished: a killed one was run again."""
-    found: dict[tuple[str, str], Any] = {}
-    for row in sorted(rows, key=lambda row: row["status"] == "FINISHED"):
-        found[row["tags"].get("labkit.stage", ""), row["tags"].get("labkit.config_hash", row["run_id"])] = row
-    return sorted(found.values(), key=lambda row: row["start_time"])

@@ -111,12 +111,14 @@ class Tracker:
         """
         return self._begin("resume", id=run_id, reopen=reopen)
 
-    def find(self, where: str = "", experiments: Sequence[str] | None = None) -> list[RunRow]:
+    def find(self, where: str = "", experiments: Sequence[str] | None = None, *, deleted: bool = False) -> list[RunRow]:
         """Runs of the store, oldest first, with everything that was sent so far; waits for the answer.
 
-        Arguments as in `labkit.tracking.reading.runs`; the writer reads, so this process need not import MLflow.
+        Arguments as in `labkit.tracking.reading.runs`; with `deleted` only runs that were deleted and can still be
+        restored. The writer reads, so this process need not import MLflow.
         """
-        found: list[RunRow] = self._ask("find", where=where, experiments=list(experiments) if experiments else None)
+        names = list(experiments) if experiments else None
+        found: list[RunRow] = self._ask("find", where=where, experiments=names, deleted=deleted)
         return found
 
     def histories(self, run_ids: Sequence[str], keys: Sequence[str]) -> list[dict[str, list[tuple[int, float]]]]:

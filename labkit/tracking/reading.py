@@ -56,10 +56,12 @@ def runs(
     return [row for row in found if wanted is None or row["run_id"] in wanted]
 
 
-def matching(client: MlflowClient, experiments: Iterable[str] | None, where: str) -> list[RunRow]:
-    """The runs of an open store, oldest first."""
-    names = _experiments(client, experiments)
-    return [_row(run, names) for run in _search(client, list(names), where)]
+def matching(
+    client: MlflowClient, experiments: Iterable[str] | None, where: str, deleted: bool = False
+) -> list[RunRow]:
+    """The runs of an open store, oldest first; or those that were deleted and can still be restored."""
+    names = _experiments(client, experiments, deleted)
+    return [_row(run, names) for run in _search(client, list(names), where, deleted)]
 
 
 def history(uri: str, run_id: str, keys: Iterable[str] | None = None) -> dict[str, list[tuple[int, float]]]:
@@ -108,25 +110,31 @@ def _client(uri: str) -> MlflowClient | None:
     return open_store(uri, os.path.join(file.parent, "artifacts") if file else "")
 
 
-def _experiments(client: MlflowClient, wanted: Iterable[str] | None) -> dict[str, str]:
-    """Experiment id -> name."""
+def _experiments(client: MlflowClient, wanted: Iterable[str] | None, deleted: bool = False) -> dict[str, str]:
+    """Experiment id -> name; with `deleted` also of experiments that were deleted."""
+    from mlflow.entities import ViewType
+
+    view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY
     names = None if wanted is None else set(wanted)
     found: dict[str, str] = {}
     token = None
     while True:
-        page = client.search_experiments(max_results=PAGE, page_token=token)
+        page = client.search_experiments(view, max_results=PAGE, page_token=token)
         found |= {e.experiment_id: e.name for e in page if names is None or e.name in names}
         token = page.token
         if not token:
             return found
 
 
-def _search(client: MlflowClient, experiment_ids: list[str], where: str) -> list[Run]:
+def _search(client: MlflowClient, experiment_ids: list[str], where: str, deleted: bool) -> list[Run]:
+    from mlflow.entities import ViewType
+
+    view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
     found: list[Run] = []
     token = None
     while experiment_ids:
         page = client.search_runs(
-            experiment_ids, where, max_results=PAGE, order_by=["attributes.start_time ASC"], page_token=token
+            experiment_ids, where, view, max_results=PAGE, order_by=["attributes.start_time ASC"], page_token=token
         )
         found += page
         token = page.token

@@ -117,7 +117,7 @@ class Writer:
         if self.client is None:
             self.client = self.patience(lambda: open_store(self.uri, self.artifact_root))
         if message["op"] == "find":
-            return matching(self.client, message["experiments"], message["where"])
+            return matching(self.client, message["experiments"], message["where"], message["deleted"])
         return [curves(self.client, run_id, message["keys"]) for run_id in message["ids"]]
 
     def reopen(self, message: dict[str, Any]) -> RunInfo:

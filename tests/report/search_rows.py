@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from labkit.report.search_table import StageFacts
+from labkit.report.search_table import StageFacts, Tried
 
 FIXED = {
     "data._target_": "labkit.data.cifar.cifar10",
@@ -68,6 +68,22 @@ class Search:
         return 0.1 + 0.41 * math.exp(-0.5 * steep) + bonus + noise
 
 
+def tried(rows: list[dict[str, Any]]) -> list[Tried]:
+    """Rows as the trials of their own tags, which is what they are as long as nobody else uses them."""
+    trials: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        tags = row["tags"]
+        trials.setdefault((tags.get("labkit.stage", ""), tags["labkit.trial"]), []).append(row)
+    return [Tried(stage, _state(own), own, {"trial": trial}) for (stage, trial), own in trials.items()]
+
+
+def _state(rows: list[dict[str, Any]]) -> str:
+    fates = {"labkit.pruned_at": "pruned", "labkit.diverged_at": "diverged"}
+    lost = [fates.get(tag) for row in rows for tag in row["tags"] if tag in fates]
+    failed = ["failed" for row in rows if row["status"] != "FINISHED"]
+    return str([*lost, *failed, "complete"][0])
+
+
 def dimension(key: str, low: float, high: float, log: bool = True) -> dict[str, Any]:
     """A searched number as plain values."""
     return {"key": key, "low": low, "high": high, "log": log, "choices": None}
@@ -82,7 +98,13 @@ def facts(name: str, sampler: str, space: list[dict[str, Any]], **other: Any) ->
     return StageFacts(name, sampler, ranges=ranges, space=space, **other)
 
 
-def lambda_search() -> tuple[list[dict[str, Any]], list[StageFacts]]:
+def lambda_search() -> tuple[list[Tried], list[StageFacts]]:
+    """The search below, as trials."""
+    rows, stages = lambda_rows()
+    return tried(rows), stages
+
+
+def lambda_rows() -> tuple[list[dict[str, Any]], list[StageFacts]]:
     """8 values of lambda, 16 in the zoomed range with one pruned and one diverged, 3 on 5 seeds, the best on 5."""
     search = Search()
     for trial, l2 in enumerate(np.geomspace(1e-5, 1e-1, 8)):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
-from search_rows import Search, dimension, facts, lambda_search
+from search_rows import Search, dimension, facts, lambda_rows, lambda_search, tried
 
 from labkit.report.canvas import render
 from labkit.report.search_axes import STAGES, padded, scale
@@ -73,7 +73,7 @@ def two_parameters(stages=3):
     for trial in range(3):
         for seed in range(1000, 1005):
             search.run("confirm", trial, {"optimizer.lr": 0.04 + 0.02 * trial, "loss.l2": 7e-4}, seed=seed)
-    return search_table(search.rows, [*told, StageFacts("confirm")])
+    return search_table(tried(search.rows), [*told, StageFacts("confirm")])
 
 
 def grid72(rates=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3)):
@@ -84,19 +84,19 @@ def grid72(rates=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3)):
                 fate = {"diverged_at": "5"} if lr == 0.3 and activation == "relu" else {}
                 params = {"optimizer.lr": lr, "model.activation": activation, "model.hidden": hidden}
                 search.run("grid", len(search.rows), params, **fate)
-    return search_table(search.rows)
+    return search_table(tried(search.rows))
 
 
 def one_grid(values):
     search = Search("demo")
     for trial, l2 in enumerate(values):
         search.run("", trial, {"loss.l2": l2})
-    return search_table(search.rows)
+    return search_table(tried(search.rows))
 
 
 def test_every_trial_stands_at_its_parameter_and_its_value():
-    rows, stages = lambda_search()
-    everything, closer = objective_by_parameter(search_table(rows, stages)).axes
+    rows, stages = lambda_rows()
+    everything, closer = objective_by_parameter(search_table(tried(rows), stages)).axes
     coarse = [r for r in rows if r["tags"]["labkit.stage"] == "coarse" and "labkit.diverged_at" not in r["tags"]]
     expected = sorted((float(r["params"]["loss.l2"]), 100 * r["metrics"]["val/accuracy"]) for r in coarse)
     assert np.allclose(sorted(drawn(everything)["coarse"]), expected, rtol=1e-12)
@@ -172,7 +172,9 @@ def test_three_numbers_and_a_category_in_two_stages():
         for trial in range(36):
             params = {d["key"]: d["low"] * (d["high"] / d["low"]) ** rng.random() for d in dims}
             search.run(name, trial, params | {"model.activation": ["relu", "tanh"][trial % 2]})
-    table = search_table(search.rows, [facts("coarse", "random", space + kinds), facts("fine", "tpe", near + kinds)])
+    table = search_table(
+        tried(search.rows), [facts("coarse", "random", space + kinds), facts("fine", "tpe", near + kinds)]
+    )
     figure = objective_by_parameter(table)
     assert len([axes for axes in figure.axes if axes.get_visible()]) == 7
     assert len(parameter_map(table).axes) == 3 + 1
@@ -224,7 +226,7 @@ def test_many_parameters_leave_the_last_ones_out():
     search = Search()
     for trial in range(6):
         search.run("", trial, {f"key{i}": trial * (i + 1) for i in range(9)})
-    figure = objective_by_parameter(search_table(search.rows))
+    figure = objective_by_parameter(search_table(tried(search.rows)))
     assert [axes.get_xlabel() for axes in figure.axes] == [f"key{i}" for i in range(6)]
     inside(figure)
 

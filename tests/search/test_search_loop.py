@@ -279,6 +279,10 @@ CHANGES: list[tuple[dict[str, Any], str]] = [
     ({"directions": ("minimize",)}, r"stage 'a' .*\(directions was \['maximize'\], is \['minimize'\]\)"),
     ({"objectives": ("val/loss",)}, r"stage 'a' .*\(objectives was \['val/accuracy'\], is \['val/loss'\]\)"),
     ({"seed": 1}, r"stage 'a' .*\(seed was 0, is 1\)"),
+    (
+        {"fixed": {"optimizer.lr": 0.3, "model.hidden": [8], "added.since": 1}},
+        r"stage 'a' .*\(optimizer.lr was 0.1, is 0.3\)",
+    ),
     ({"confirm": {"overrides": ["x=1"]}}, r"stage 'confirm' .*\(overrides was \[\], is \['x=1'\]\)"),
     ({"node": {"a": {"sampler": "random", "overrides": ["x=1"]}}}, r"stage 'a' .*\(overrides was \[\], is \['x=1'\]\)"),
 ]
@@ -287,6 +291,7 @@ CHANGES: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("change", "said"), CHANGES, ids=[said for _, said in CHANGES])
 def test_a_changed_search_is_refused_before_anything_runs(tmp_path: Path, change: dict[str, Any], said: str) -> None:
     keys: dict[str, Any] = {"node": {"a": {"sampler": "random", "n_trials": 4}}, "confirm": True}
+    keys["fixed"] = {"optimizer.lr": 0.1, "model.hidden": [8]}
     run(definition(**keys), tmp_path)
     asked = Evaluator()
     with pytest.raises(ConfigError, match=rf"study 'kth/lambda': its {said}.*hydra.sweeper.study_name") as raised:
@@ -295,6 +300,12 @@ def test_a_changed_search_is_refused_before_anything_runs(tmp_path: Path, change
     assert asked.calls == []
     with pytest.raises(ConfigError):
         outlook(definition(**{**keys, **change}), "journal", tmp_path)
+
+
+def test_a_search_of_a_version_that_kept_no_fixed_settings_goes_on(tmp_path: Path) -> None:
+    node = {"a": {"sampler": "random", "n_trials": 4}}
+    run(definition(node), tmp_path)
+    assert run(definition(node, fixed={"optimizer.lr": 0.1}), tmp_path).evaluated == 0
 
 
 def test_a_grid_of_another_size_is_another_grid(tmp_path: Path) -> None:
