@@ -1,13 +1,15 @@
-"""A running job's line to its trial: it reports values, and hears whether it is given up."""
+"""The line of running jobs to their trials: they report values, and hear whether they are given up."""
 
 from __future__ import annotations
 
 import os
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from labkit.config import ConfigError
-from labkit.search import samplers, storage, study
+from labkit.search import judging, samplers, storage, study
 
 _studies: dict[tuple[int, str, str], Any] = {}
 
@@ -39,9 +41,39 @@ class Handle:
 
     def should_stop(self) -> bool:
         """Whether the pruner gives the trial up, or a search that began anew has ended it."""
-        if self.study is None or self.over:
-            return self.over
-        return bool(self.study.pruner.prune(self.study, self.study._storage.get_trial(self.trial_id)))
+        return given_up([self])[0]
+
+    def follow(self, values: Mapping[int, float]) -> None:
+        """Take part with the evaluations of a run that was trained before: updates done -> the objective."""
+        if self.study is not None:
+            judging.follow(self.study, self.trial_id, values)
+
+
+def report(handles: Sequence[Handle], step: int, values: Sequence[float]) -> None:
+    """Tell the objective of jobs that train in step, after `step` updates; the seeds of one trial tell their mean."""
+    owners: dict[tuple[int, int], list[int]] = {}
+    for i, one in enumerate(handles):
+        owners.setdefault(_trial(one), []).append(i)
+    for own in owners.values():
+        first = handles[own[0]]
+        first.report(step, statistics.fmean(values[i] for i in own))
+        for i in own:
+            handles[i].over = first.over
+
+
+def given_up(handles: Sequence[Handle]) -> list[bool]:
+    """Which jobs are to stop, once all have reported: those of one stage are judged together, whatever their order."""
+    verdicts: dict[tuple[int, int], bool] = {}
+    studies = {id(one.study): one.study for one in handles if one.study is not None}
+    for key, loaded in studies.items():
+        own = dict.fromkeys(one.trial_id for one in handles if one.study is loaded and not one.over)
+        told = judging.given_up(loaded, list(own)) if own else []
+        verdicts |= {(key, trial_id): verdict for trial_id, verdict in zip(own, told, strict=True)}
+    return [one.over or verdicts.get(_trial(one), False) for one in handles]
+
+
+def _trial(one: Handle) -> tuple[int, int]:
+    return id(one.study), one.trial_id
 
 
 def handle(location: str, study_name: str, number: int) -> Handle:

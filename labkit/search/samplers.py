@@ -58,8 +58,42 @@ def batch(sampler: Node, pruner: Node | None, n_jobs: int | None, remaining: int
     All that remain, unless the sampler learns from earlier trials, or the pruner compares with finished ones; then
     `n_jobs`, or 4.
     """
-    waits = not kind(sampler) or (pruner is not None and pruner not in _ALONE)
+    waits = not kind(sampler) or (pruner is not None and _needs_finished(pruner))
     return min(remaining, n_jobs or (TRIALS_AT_ONCE if waits else remaining))
+
+
+def _needs_finished(pruner: Node) -> bool:
+    """Whether a pruner gives up nothing before some trial has finished."""
+    if isinstance(pruner, str):
+        return pruner not in _ALONE
+    target = str(pruner.get("_target_")).rpartition(".")[2]
+    if target == "PatientPruner":
+        inner = pruner.get("wrapped_pruner")
+        return inner is not None and _needs_finished(inner)
+    if target == "HyperbandPruner":
+        return not isinstance(pruner.get("max_resource"), int)
+    return target not in {PRUNERS[name][0] for name in _ALONE} or _halves_by_finished(pruner)
+
+
+def remark(pruner: Node | None) -> str:
+    """What a user must know of a pruner's verdicts, to follow a line about the stage; empty: nothing."""
+    if pruner is None:
+        return ""
+    if "hyperband" in str(pruner).lower():
+        return (
+            "; hyperband draws each trial's bracket from the study's name and the trial's number: under another name "
+            "it gives up others"
+        )
+    if pruner == "successive_halving" or _halves_by_finished(pruner):
+        return "; successive halving with min_resource: auto gives up nothing before a trial has finished"
+    return ""
+
+
+def _halves_by_finished(pruner: Node) -> bool:
+    """Whether it is a node of successive halving that takes its first rung from a finished trial."""
+    if isinstance(pruner, str) or not str(pruner.get("_target_")).endswith(".SuccessiveHalvingPruner"):
+        return False
+    return pruner.get("min_resource", "auto") == "auto"
 
 
 def check(node: Any, where: str) -> None:

@@ -198,7 +198,8 @@ class _Run:
         missing = opened.missing(plan.wanted)
         if missing:
             done = len(plan.wanted) - len(missing)
-            self.report(f"{plan.name}: {len(missing)} of {len(plan.wanted)} trials to run, {done} done")
+            told = samplers.remark(plan.stage.pruner)
+            self.report(f"{plan.name}: {len(missing)} of {len(plan.wanted)} trials to run, {done} done{told}")
         while missing := opened.missing(plan.wanted):
             stage = plan.stage
             size = samplers.batch(stage.sampler, stage.pruner, stage.n_jobs, len(missing))

@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
-from labkit.tasks import earlier, launchers, session
+from labkit.tasks import earlier, launchers, session, trials
 from labkit.tasks.multirun import Checked, finished, told
 
 
@@ -63,6 +63,9 @@ class Runner:
             for i, job in enumerate(jobs)
             if job.config_hash in done
         }
+        reused = [(variables[i], answer.run_id) for i, answer in answers.items()]
+        if reused:
+            trials.follow(self._tracker, reused, self._objectives[0])
         missing = [i for i in range(len(jobs)) if i not in answers]
         if self._tracker is not None and (said := earlier.sentence(self._tracker, [jobs[i] for i in missing])):
             print(said, file=sys.stderr)

@@ -21,7 +21,7 @@ from labkit.tasks.plan import Plan, plan
 from labkit.tasks.recording import Job, Place
 from labkit.tasks.regions import Film, Frames
 from labkit.tasks.result import Objective, Result
-from labkit.tasks.trials import Trial, trial_of
+from labkit.tasks.trials import Trial, hopeless, trial_of
 from labkit.tracking.run import Run
 from labkit.tracking.store import default_store
 
@@ -138,21 +138,21 @@ class Watch:
 
     def _note(self, step: Step) -> Sequence[int]:
         """Hand the evaluation to the store and to the search; returns whom to stop."""
-        stop = []
         accuracies = []
         for m, row in enumerate(step.rows):
             if row is None:
                 continue
-            run, trial = self._runs[m], self._trials[m]
+            run = self._runs[m]
             accuracies.append(row[1].get("val/accuracy", math.nan))
             if run is not None:
                 run.log(*row)
-            if trial is not None and 0 < step.step < step.total and trial.hopeless(*row):
-                stop.append(m)
         known = [accuracy for accuracy in accuracies if math.isfinite(accuracy)]
         self._accuracy = max(known) if known else None
         if any(run is not None for run in self._runs):
             next(run for run in self._runs if run is not None).check()
+        if not 0 < step.step < step.total:
+            return []
+        stop = hopeless(self._trials, step.step, [row and row[1] for row in step.rows])
         self.pruned |= set(stop)
         return stop
 

@@ -118,3 +118,37 @@ def test_importing_the_search_loads_nothing_heavy() -> None:
     script = "import sys, labkit.search.search, labkit.search.live; print(*{n.partition('.')[0] for n in sys.modules})"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"optuna", "scipy", "numpy", "torch", "sqlalchemy", "hydra"} & set(done.stdout.split())
+
+
+HALVING = "optuna.pruners.SuccessiveHalvingPruner"
+PATIENT = "optuna.pruners.PatientPruner"
+HYPERBAND = "optuna.pruners.HyperbandPruner"
+
+
+@pytest.mark.parametrize(
+    ("pruner", "size"),
+    [
+        ({"_target_": HALVING, "min_resource": 60}, 30),
+        ({"_target_": HALVING, "min_resource": "auto"}, 4),
+        ({"_target_": HALVING}, 4),
+        ({"_target_": "optuna.pruners.NopPruner"}, 30),
+        ({"_target_": "optuna.pruners.MedianPruner"}, 4),
+        ({"_target_": PATIENT, "patience": 1, "wrapped_pruner": {"_target_": HALVING, "min_resource": 60}}, 30),
+        ({"_target_": PATIENT, "patience": 1, "wrapped_pruner": {"_target_": "optuna.pruners.MedianPruner"}}, 4),
+        ({"_target_": HYPERBAND, "max_resource": 100}, 30),
+        ({"_target_": HYPERBAND}, 4),
+    ],
+    ids=str,
+)
+def test_a_pruner_that_compares_with_nothing_finished_gets_all_trials_at_once(pruner: Any, size: int) -> None:
+    assert samplers.batch("random", pruner, None, 30) == size
+
+
+def test_hyperband_says_that_the_name_decides() -> None:
+    wrapped = {"_target_": PATIENT, "patience": 1, "wrapped_pruner": {"_target_": HYPERBAND}}
+    for node in ("hyperband", {"_target_": HYPERBAND}, wrapped):
+        assert "from the study's name and the trial's number" in samplers.remark(node)
+    for node in ("successive_halving", {"_target_": HALVING}):
+        assert "nothing before a trial has finished" in samplers.remark(node)
+    assert samplers.remark("median") == samplers.remark(None) == ""
+    assert samplers.remark({"_target_": HALVING, "min_resource": 60}) == ""

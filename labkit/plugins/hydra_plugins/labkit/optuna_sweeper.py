@@ -17,6 +17,8 @@ class OptunaSweeperConf:
         sampler: grid, random, qmc, tpe, gp, cmaes, nsgaii, or a node with `_target_: optuna.samplers...`; also as an
             option, hydra/sweeper/sampler=random.
         pruner: median, hyperband, ..., or a node with `_target_: optuna.pruners...`; null: trials run to their end.
+            Members of a population are judged together at every evaluation, other jobs one by one as they come.
+            hyperband draws each trial's bracket from the study's name and the trial's number.
         direction: maximize or minimize, one or one per objective; null: as the metric's name says.
         storage: journal, or a server's URL; null: journal.
         study_name: null: the sweep's name and a hash of what is not searched over.
