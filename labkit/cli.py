@@ -56,7 +56,7 @@ def main() -> None:
     _wants_traces = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and this is where a mistake becomes one sentence
     try:
-        _start()
+        _run()
         sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(130)
@@ -69,6 +69,34 @@ def main() -> None:
         if not _wants_traces:
             _refuse(error)
         raise
+
+
+def _run() -> None:
+    try:
+        _start()
+    except Exception as error:
+        words = _postponed() if is_complaint(error) else None
+        if words is None:
+            raise
+        sys.argv[1:] = words
+        _start()
+
+
+def _postponed() -> list[str] | None:
+    """The command line with the words postponed that only the jobs of a multirun can judge, if it has such words."""
+    from hydra._internal.utils import get_args_parser
+
+    from labkit.tasks.later import postponed
+
+    given = get_args_parser().parse_args(sys.argv[1:])
+    folder = None if given.config_dir is None else os.path.abspath(given.config_dir)
+    if folder is not None and not os.path.isdir(folder):
+        return None
+    later = postponed(given.overrides, folder, given.multirun)
+    if later is None:
+        return None
+    instead = dict(zip(given.overrides, later, strict=True))
+    return [instead.get(word, word) for word in sys.argv[1:]]
 
 
 def _abandon(error: Exception) -> None:

@@ -79,6 +79,8 @@ def explain(error: Exception, words: Sequence[str] = ()) -> str:
         return _unknown_key(found[1] or found[2])
     if found := re.search(r"Could not delete '([^']+)'", text):
         return f"~{found[1]}: the configuration does not have it, so it cannot be taken out."
+    if found := re.search(r"An item is already at '([^']+)'", text):
+        return f"+{found[1]}: the configuration has this key, expected {found[1]}=... without the '+'."
     if found := re.search(r"Multiple values for ([^.]+)\.", text):
         if any(word.startswith(f"+{found[1]}=") for word in words):
             return f"+{found[1]}: this group is in the defaults, expected {found[1]}=... without the '+'."

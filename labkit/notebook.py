@@ -10,6 +10,7 @@ from labkit import cli, own_code
 from labkit.compose import CONF, compose, explain, is_complaint, register_resolvers
 from labkit.config import ConfigError
 from labkit.tasks import session
+from labkit.tasks.later import postponed
 from labkit.tasks.multirun import task_name
 from labkit.tasks.plan import forget_data, plan
 from labkit.tasks.recording import Job
@@ -67,7 +68,8 @@ def sweep(*overrides: str, quiet: bool = False) -> Table:
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
         try:
-            returns = hydra.multirun("config", task_function=cli.entry, overrides=list(overrides))
+            words = postponed(overrides, multirun=True) or list(overrides)
+            returns = hydra.multirun("config", task_function=cli.entry, overrides=words)
         except Exception as error:
             session.abandon(error)
             if not is_complaint(error):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from labkit.tasks import multirun
 from labkit.tasks.grammar import drawn
@@ -22,7 +22,8 @@ def begin(config: DictConfig) -> Any:
     from hydra.core.global_hydra import GlobalHydra
 
     loader = GlobalHydra.instance().config_loader()
-    known = multirun.overrides(config, config.hydra.overrides.task, loader) if sweeper.endswith("BasicSweeper") else []
+    words: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    known = multirun.overrides(config, words, loader) if sweeper.endswith("BasicSweeper") else []
     parent = _open(config, Composer(loader, config), grid(known) if known else [])
     if known:
         spell_out(config, known)

@@ -38,8 +38,9 @@ class Hooks(Callback):
         _or_exit(_close_session)
 
     def _open(self, config: DictConfig) -> None:
-        from labkit.tasks import foreign_sweep, launchers
+        from labkit.tasks import foreign_sweep, later, launchers
 
+        later.restore(config)
         launchers.prepare(config)
         self._parent = foreign_sweep.begin(config)
 
