@@ -1,4 +1,4 @@
-"""A user's own table: CSV with a header line, or NPZ, with one target column."""
+"""A user's own table: CSV or NPZ, with one target column."""
 
 from __future__ import annotations
 
@@ -6,134 +6,190 @@ import csv
 import hashlib
 import math
 from array import array
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from labkit.config import nearest
+from labkit.config import Flag
 from labkit.data.checks import check
-from labkit.data.dataset import DataError, Dataset
-from labkit.data.files import present, readable
+from labkit.data.classes import classes_of
+from labkit.data.columns import chosen_columns, counting_columns
+from labkit.data.csv_form import FIRST_LINES, Form, form_of, is_number
+from labkit.data.dataset import DataError, Dataset, listed
+from labkit.data.files import combined_sha256, present, readable
+
+TEXT_ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".data")
 
 
-def table(*, root: Path, file: Path = Path("table.csv"), target: str = "label", ignore: Sequence[str] = ()) -> Dataset:
+class Table(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        features: `(n, columns)` float32.
+        values: The target's `n` cells.
+        names: One per column.
+        form: How it is written, where that is not the usual way.
+        decimal: The decimal sign.
+    """
+
+    features: np.ndarray
+    values: list[str]
+    names: list[str]
+    form: str = ""
+    decimal: str = "."
+
+
+def table(
+    *,
+    root: Path,
+    file: Path = Path("table.csv"),
+    target: str | int = "label",
+    ignore: Sequence[str | int] = (),
+    separator: str | None = None,
+    decimal: str | None = None,
+    header: Flag | None = None,
+) -> Dataset:
     """A user's own table: features `(n, columns)` float32, classes the sorted distinct values of the target column.
 
-    CSV: commas, UTF-8, names of the columns in the first line, numbers elsewhere except in the target. NPZ: one array
-    `(n,)` named like the target; every other array `(n,)` or `(n, k)` gives one or k columns, in the file's order.
+    CSV: UTF-8, names of the columns in the first line, numbers elsewhere except in the target; `csv_form` tells how
+    separator, decimal sign and header are found. NPZ: one array `(n,)` named like the target; every other array `(n,)`
+    or `(n, k)` gives one or k columns, in the file's order.
 
     Args:
         root: the data folder.
         file: where the table is, from `root` (or absolute).
-        target: the name of the column, or array, with the classes.
-        ignore: names of columns, or arrays, that are no features (an id, a comment).
+        target: the column, or array, with the classes: its name or its position, from 0 (-1 is the last).
+        ignore: columns, or arrays, that are no features (an id, a comment), by name or position.
+        separator: comma, semicolon, tab, pipe, space or one character; None: as the first lines show.
+        decimal: point or comma; None: as the first lines show.
+        header: whether the first line holds names; None: unless it holds numbers.
 
     Raises:
-        DataError: the file is missing or damaged, has no such column, ragged rows, or a cell that is no finite number.
+        DataError: the file is missing or damaged, has no such column, ragged rows, a cell that is no finite number, or
+            a column without a name that numbers the rows; or it can be read in two ways.
+        ConfigError: `separator` or `decimal` is none.
     """
     path = present(root / file.expanduser(), "your CSV or NPZ file (key data.file)")
-    read = {".csv": _read_csv, ".npz": _read_npz}.get(path.suffix.lower())
-    if read is None:
-        raise DataError(f"{path}: found the ending {path.suffix!r}, expected .csv or .npz.")
+    ending = path.suffix.lower()
+    if ending not in (".npz", *TEXT_ENDINGS):
+        others = ", ".join(TEXT_ENDINGS[1:])
+        raise DataError(f"{path}: found the ending {path.suffix!r}, expected .csv or .npz (or, for CSV, {others}).")
     with readable(path):
-        features, values = read(path, target, set(ignore))
+        if ending == ".npz":
+            found = _read_npz(path, target, ignore)
+        else:
+            found = _read_csv(path, target, ignore, separator, decimal, header)
         with path.open("rb") as stream:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    class_names, labels = _classes(values)
+    classes = classes_of(found.values, found.decimal)
     return check(
         Dataset(
             name="table",
-            features=features,
-            labels=labels,
-            class_names=class_names,
-            source=f"the table {path.name}, target {target!r}",
-            sha256=sha256,
+            features=found.features,
+            labels=classes.labels,
+            class_names=classes.names,
+            source=f"the table {path.name}, target {target!r}" + (f" ({found.form})" if found.form else ""),
+            sha256=combined_sha256([("file", sha256), (classes.joined, "")]) if classes.joined else sha256,
             kind="vector",
+            notes=(*classes.notes, *counting_columns(path, found.features, found.names)),
         )
     )
 
 
-def _classes(values: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
-    """Sorted distinct values, as numbers where all of them are (10 after 9), and the label `(n,)` int64 of each row."""
-    distinct = sorted(set(values))
-    with suppress(ValueError):
-        distinct.sort(key=float)
-    index = {value: label for label, value in enumerate(distinct)}
-    return tuple(distinct), np.array([index[value] for value in values], dtype=np.int64)
+def _read_csv(
+    path: Path,
+    target: str | int,
+    ignore: Sequence[str | int],
+    separator: str | None,
+    decimal: str | None,
+    header: bool | None,
+) -> Table:
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        try:
+            first = list(islice(stream, FIRST_LINES))
+        except UnicodeDecodeError as error:
+            raise _no_utf8(path, 0, error) from error
+        form = form_of(first, path, target, separator, decimal, header)
+        rows = _rows(path, chain(first, stream), form)
+        names, rows = _names(rows, form)
+        if not form.header and isinstance(target, str):
+            raise DataError(
+                f"{path}: data.target: with data.header=false columns have no names; expected a position from 0 to "
+                f"{len(names) - 1}, or -1 for the last, found {target!r}."
+            )
+        own, columns = chosen_columns(path, names, target, ignore)
+        return _cells(path, rows, names, own, columns, form)
 
 
-def _columns(path: Path, names: list[str], target: str, ignore: set[str]) -> list[int]:
-    """The feature columns, once the named columns are known to exist."""
-    for name, key in ((target, "target"), *((name, "ignore") for name in sorted(ignore))):
-        if name not in names:
-            raise DataError(f"{path}: found no column {name!r} (key data.{key}): {nearest(name, names)}")
-    repeated = next((name for name in names if names.count(name) > 1), None)
-    if repeated is not None:
-        raise DataError(f"{path}: found the column {repeated!r} twice, expected names that differ.")
-    columns = [i for i, name in enumerate(names) if name != target and name not in ignore]
-    if not columns:
-        raise DataError(f"{path}: found no column besides {target!r}, expected at least one feature (comma-separated).")
-    return columns
-
-
-def _read_csv(path: Path, target: str, ignore: set[str]) -> tuple[np.ndarray, list[str]]:
-    """Features `(n, columns)` float32 and the target's cells."""
+def _cells(
+    path: Path, rows: Iterable[tuple[int, list[str]]], names: list[str], own: int, columns: list[int], form: Form
+) -> Table:
+    """The numbers of the feature columns and the text of the target, row by row."""
     cells, classes = array("f"), []
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        rows = _rows(path, lines)
-        _, header = next(rows, (1, []))
-        names = [name.strip() for name in header]
-        columns = _columns(path, names, target, ignore)
-        target_column = names.index(target)
-        for line, row in rows:
-            if len(row) != len(names):
-                raise DataError(f"{path}: line {line}: found {len(row)} cells, expected {len(names)} as in the header.")
-            classes.append(row[target_column].strip())
-            if not classes[-1]:
-                raise DataError(f"{path}: line {line}, column {target!r}: found an empty cell, expected a class.")
-            try:
-                cells.extend([float(row[i]) for i in columns])
-            except ValueError:
-                raise _bad_cell(path, line, row, names, columns) from None
-            if not all(map(math.isfinite, cells[-len(columns) :])):
-                raise _bad_cell(path, line, row, names, columns)
-    return np.array(cells, dtype=np.float32).reshape(len(classes), len(columns)), classes
+    for line, row in rows:
+        if len(row) != len(names):
+            raise DataError(f"{path}: line {line}: found {len(row)} cells, expected {len(names)} as in the header.")
+        classes.append(row[own].strip())
+        if not classes[-1]:
+            raise DataError(f"{path}: line {line}, column {names[own]!r}: found an empty cell, expected a class.")
+        try:
+            cells.extend([form.number(row[i]) for i in columns])
+        except ValueError:
+            raise _bad_cell(path, line, row, names, columns, form) from None
+        if not all(map(math.isfinite, cells[-len(columns) :])):
+            raise _bad_cell(path, line, row, names, columns, form)
+    features = np.array(cells, dtype=np.float32).reshape(len(classes), len(columns))
+    return Table(features, classes, [names[i] for i in columns], str(form), form.decimal)
 
 
-def _rows(path: Path, lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
+def _names(rows: Iterator[tuple[int, list[str]]], form: Form) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """The columns' names, which are positions where the file has none, and the rows of data."""
+    first = next(rows, None)
+    if first is None:
+        return [], rows
+    if form.header:
+        return [name.strip() for name in first[1]], rows
+    return [str(i) for i in range(len(first[1]))], chain([first], rows)
+
+
+def _rows(path: Path, lines: Iterable[str], form: Form) -> Iterator[tuple[int, list[str]]]:
     """Line number and cells of every line that is not blank."""
-    reader = csv.reader(lines, strict=True)
+    line = 0
     try:
-        for row in reader:
-            if row:
-                yield reader.line_num, row
+        for line, row in form.rows(lines):
+            yield line, row
     except csv.Error as error:
         raise DataError(
-            f"{path}: line {reader.line_num}: found broken CSV ({error}), expected quoted cells to end."
+            f"{path}: after line {line}: found broken CSV ({error}), expected quoted cells to end."
         ) from error
     except UnicodeDecodeError as error:
-        found = error.object[error.start]
-        raise DataError(
-            f"{path}: after line {reader.line_num}: found byte 0x{found:02x}, expected UTF-8 text."
-        ) from error
+        raise _no_utf8(path, line, error) from error
 
 
-def _bad_cell(path: Path, line: int, row: list[str], names: list[str], columns: list[int]) -> DataError:
+def _no_utf8(path: Path, line: int, error: UnicodeDecodeError) -> DataError:
+    found = error.object[error.start]
+    return DataError(f"{path}: after line {line}: found byte 0x{found:02x}, expected UTF-8 text.")
+
+
+def _bad_cell(path: Path, line: int, row: list[str], names: list[str], columns: list[int], form: Form) -> DataError:
     """The error for the first cell that is no finite number in float32."""
     for i in columns:
         try:
-            good = math.isfinite(array("f", [float(row[i])])[0])
+            good = math.isfinite(array("f", [form.number(row[i])])[0])
         except ValueError:
             good = False
         if not good:
-            return DataError(f"{path}: line {line}, column {names[i]!r}: found {row[i]!r}, expected a finite number.")
+            place = f"{path}: line {line}, column {listed([repr(names[i])])}"
+            sign, other = (",", "comma") if form.decimal == "." else (".", "point")
+            hint = f" (or say data.decimal={other})" if sign in row[i] and is_number(row[i]) else ""
+            return DataError(f"{place}: found {listed([repr(row[i])])}, expected a finite number{hint}.")
     raise AssertionError("every cell is a finite number")
 
 
-def _read_npz(path: Path, target: str, ignore: set[str]) -> tuple[np.ndarray, list[str]]:
-    """Features `(n, columns)` float32 and the target's values as text."""
+def _read_npz(path: Path, target: str | int, ignore: Sequence[str | int]) -> Table:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
@@ -144,10 +200,12 @@ def _read_npz(path: Path, target: str, ignore: set[str]) -> tuple[np.ndarray, li
             f"{path}: cannot be read as an NPZ file of plain arrays ({type(error).__name__}: {error})."
         ) from error
     names = list(arrays)
-    columns = [names[i] for i in _columns(path, names, target, ignore)]
-    classes = arrays[target]
+    own, positions = chosen_columns(path, names, target, ignore)
+    columns, classes = [names[i] for i in positions], arrays[names[own]]
     if classes.ndim != 1 or classes.dtype.kind not in "biufSU":
-        raise DataError(f"{path}: array {target!r}: found {classes.dtype} {classes.shape}, expected one class per row.")
+        raise DataError(
+            f"{path}: array {names[own]!r}: found {classes.dtype} {classes.shape}, expected one class per row."
+        )
     for name in columns:
         shape, kind = arrays[name].shape, arrays[name].dtype.kind
         if kind not in "biuf" or len(shape) not in (1, 2) or shape[0] != len(classes):
@@ -157,7 +215,8 @@ def _read_npz(path: Path, target: str, ignore: set[str]) -> tuple[np.ndarray, li
             )
     blocks = [arrays[name].reshape(len(classes), -1) for name in columns]
     features = np.concatenate(blocks, axis=1, dtype=np.float32, casting="unsafe")
-    return features, [_text(value) for value in classes.tolist()]
+    single = [name for name, block in zip(columns, blocks, strict=True) for _ in range(block.shape[1])]
+    return Table(features, [_text(value) for value in classes.tolist()], single)
 
 
 def _text(value: object) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from labkit import own_code
 from labkit.config import MEMBERWISE, NUMERICS_VERSION
 
+LATER = ("separator", "decimal", "header")  # keys of data that came later; null is what was done before
 LEFT_OUT = ("paths", "tracker", "task", "profile", "targets", "experiment", "sweeps", "objective", "seeds")
 
 
@@ -51,6 +52,7 @@ def config_hash(plain: Mapping[str, Any], data_sha256: str) -> str:
     """SHA-256 of what gives a run its numbers: configuration, own code, data and numerics version; no places."""
     kept = {key: value for key, value in without_places(plain).items() if key not in LEFT_OUT}
     trainer, data = kept.pop("trainer"), kept.pop("data")
+    data = {key: value for key, value in data.items() if key not in LATER or value is not None}
     # In data a count and a share differ by their spelling (validation: 1 and 1.0), nowhere else.
     text = json.dumps(
         [_one_spelling(kept), _one_spelling(trainer), data, data_sha256, NUMERICS_VERSION], sort_keys=True

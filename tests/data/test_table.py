@@ -50,7 +50,7 @@ def test_quotes_and_byte_order_mark_and_absolute_path(tmp_path):
         ("x,y,label\n1,2,a\n1,1e99,b\n", "line 3, column 'y': found '1e99'"),
         ("x,label\n1,a\n2,\n", "line 3, column 'label': found an empty cell, expected a class"),
         ("x,labels\n1,a\n", r"found no column 'label' \(key data.target\): did you mean 'labels'\?"),
-        ("x;label\n1;a\n", r"found no column 'label' \(key data.target\)"),
+        ("x;labels\n1;a\n", r"found no column 'label' \(key data.target\): did you mean 'labels'\?"),
         ("x,x,label\n1,2,a\n", "found the column 'x' twice"),
         ("label\na\nb\n", "found no column besides 'label'"),
         ("x,label\n1,a\n2,a\n", r"found only one class \(a\)"),
