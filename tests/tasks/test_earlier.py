@@ -90,7 +90,7 @@ def test_a_worker_that_read_other_code_than_the_sweep_refuses() -> None:
 def test_a_search_sees_the_code() -> None:
     """Under its default name it is another search; under one of the user's it refuses to go on."""
     space: Any = SimpleNamespace(dimensions=())
-    prints = [fingerprint(job("a"), space, code) for code in ({}, {"mine.py": "1"}, {"mine.py": "2"})]
+    prints = [fingerprint(job("a"), space, {}, code) for code in ({}, {"mine.py": "1"}, {"mine.py": "2"})]
     assert len(set(prints)) == 3
     was: dict[str, Any] = {"code": {"mine.py": "1", "base.py": "1"}}
     with pytest.raises(ConfigError, match=r"trained with an earlier version of mine.py"):
