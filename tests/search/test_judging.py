@@ -47,37 +47,28 @@ def value(quality: float, step: int) -> float:
     return quality * (1 - 0.5**step) - (0.4 * quality if 3 <= step <= 5 else 0.0)
 
 
-def trained(folder: Path, pruner: Any, qualities: Sequence[float], order: Any, early: int = 0) -> dict[float, int]:
-    """A search over members of the given qualities, of which `early` train before all others; where each was stopped.
+def trained(pruner: Any, qualities: Sequence[float], order: Any, early: int = 0) -> dict[float, int]:
+    """Members of the given qualities, of which `early` train before all others; where each was stopped.
 
     Args:
-        folder: Of the journal.
         pruner: A node.
         qualities: One per trial.
         order: Sorts the positions of those that are alive: the order in which they report and are asked.
-        early: How many train in a first batch, one after the other.
+        early: How many train first, one after the other.
     """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(study_name="s", direction="maximize", pruner=samplers.pruner(pruner))
     stopped: dict[float, int] = {}
-
-    def together(proposals: Sequence[Any]) -> None:
-        handles = {p.index: live.handle(*p.trial) for p in proposals}
+    for batch in [*([i] for i in range(early)), list(range(early, len(qualities)))]:
+        handles = {i: live.Handle(study, study.ask()._trial_id) for i in batch}
         for step in range(1, STEPS):
-            alive = order([i for i in handles if qualities[i] not in stopped])
-            if alive:
-                own = [handles[i] for i in alive]
-                live.report(own, step, [value(qualities[i], step) for i in alive])
-                stopped.update({qualities[i]: step for i, over in zip(alive, live.given_up(own), strict=True) if over})
-
-    def evaluate(stage: str, words: Any, proposals: Sequence[Any], purpose: str) -> list[Answer]:
-        for own in [[p] for p in proposals if p.index < early] + [[p for p in proposals if p.index >= early]]:
-            together(own)
-        pruned = Answer(None, "pruned")
-        ended = {p.index: value(qualities[p.index], STEPS) for p in proposals}
-        return [pruned if qualities[p.index] in stopped else Answer((ended[p.index],)) for p in proposals]
-
-    for count in filter(None, (early, len(qualities))):
-        stage = {"sampler": "random", "n_trials": count, "n_jobs": count, "pruner": pruner}
-        search(definition({"s": stage}), evaluate, "journal", folder)
+            alive = order([i for i in batch if qualities[i] not in stopped])
+            own = [handles[i] for i in alive]
+            live.report(own, step, [value(qualities[i], step) for i in alive])
+            stopped |= {qualities[i]: step for i, over in zip(alive, live.given_up(own), strict=True) if over}
+        for i in batch:
+            pruned = optuna.trial.TrialState.PRUNED
+            study.tell(i, state=pruned) if qualities[i] in stopped else study.tell(i, value(qualities[i], STEPS))
     return stopped
 
 
@@ -99,11 +90,8 @@ def orders() -> dict[str, Any]:
 
 @pytest.mark.parametrize("early", [0, 3])
 @pytest.mark.parametrize("name", PRUNERS)
-def test_the_order_of_asking_decides_nothing(tmp_path: Path, name: str, early: int) -> None:
-    found = {
-        order: trained(tmp_path / order.replace(" ", "_"), PRUNERS[name], QUALITIES, by, early)
-        for order, by in orders().items()
-    }
+def test_the_order_of_asking_decides_nothing(name: str, early: int) -> None:
+    found = {order: trained(PRUNERS[name], QUALITIES, by, early) for order, by in orders().items()}
     assert len({tuple(sorted(stopped.items())) for stopped in found.values()}) == 1, found
     if name in ("successive_halving", "hyperband", "threshold", "patient halving"):
         assert found["worst first"], "it gives somebody up"
@@ -129,20 +117,24 @@ def halved(qualities: Sequence[float], first: int, factor: int) -> dict[float, i
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
 @pytest.mark.parametrize("count", [2, 5, 7])
-def test_halving_is_the_textbooks(tmp_path: Path, factor: int, count: int) -> None:
+def test_halving_is_the_textbooks(factor: int, count: int) -> None:
     own = QUALITIES[:count]
     node = {**HALVING, "reduction_factor": factor}
-    assert trained(tmp_path, node, own, lambda alive: alive) == halved(own, 2, factor)
+    assert trained(node, own, lambda alive: alive) == halved(own, 2, factor)
 
 
-def test_the_numbers_of_the_trials_decide_nothing_in_halving(tmp_path: Path) -> None:
-    """The same rates, written in another order, are other trials; those of one quality stay and go together."""
-    found = [
-        trained(tmp_path / str(k), HALVING, list(row), lambda alive: alive)
-        for k, row in enumerate(itertools.islice(itertools.permutations([1.0, 2.0, 3.0, 4.0]), 0, 24, 5))
-    ]
+def test_the_numbers_of_the_trials_decide_nothing_in_halving() -> None:
+    """The same rates, written in another order, are other trials; those of one value stay and go together."""
+    rows = itertools.islice(itertools.permutations([1.0, 2.0, 3.0, 4.0]), 0, 24, 5)
+    found = [trained(HALVING, row, lambda alive: alive) for row in rows]
     assert all(one == found[0] for one in found)
-    assert trained(tmp_path / "ties", HALVING, [1.0, 2.0, 2.0 + 1e-12, 3.0], lambda alive: alive).keys() >= {1.0}
+
+
+def test_members_of_one_value_stay_and_go_together() -> None:
+    study = optuna.create_study(direction="maximize", pruner=samplers.pruner(HALVING))
+    handles = [live.Handle(study, study.ask()._trial_id) for _ in range(4)]
+    live.report(handles, 2, [1.0, 2.0, 2.0, 2.0])
+    assert live.given_up(handles) == [True, False, False, False]
 
 
 def test_rungs_between_two_evaluations_are_judged_one_after_the_other(tmp_path: Path) -> None:
