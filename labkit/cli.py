@@ -116,6 +116,7 @@ def _refuse(error: Exception) -> None:
         sentence = explain(error, sys.argv[1:])
     else:
         return
+    _abandon(error)  # now: what the store complains of is in the sentence, not to be said again when Python ends
     print(f"labkit: {sentence}", file=sys.stderr)
     sys.exit(1 if isinstance(error, TrackingError) else 2)
 

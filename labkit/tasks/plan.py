@@ -270,7 +270,8 @@ def forget_data() -> None:
 
 def writable(root: Path) -> Path:
     """`root` itself, where a folder is or can be made; raises ConfigError."""
-    there = next(folder for folder in (root, *root.parents) if folder.exists())
+    inside = root / "mlruns" / "hydra"
+    there = next(folder for folder in (inside, *inside.parents) if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         found = "no permission to write" if there.is_dir() else "a file"
         raise ConfigError(f"paths.root: expected a folder one can write to, found {found} at {there}.")

@@ -118,6 +118,16 @@ def _samples(parts: Parts) -> str:
     return samples_text(**{name: len(part.features) for name, part in sizes.items()})
 
 
+def await_store(runs: Sequence[Run | None]) -> None:
+    """Wait until the first run is in the store: what is wrong with that is said before the training, not after it.
+
+    The writer was started long before and is needed to its end anyway. Raises TrackingError.
+    """
+    first = next(filter(None, runs), None)
+    if first is not None:
+        _ = first.id
+
+
 def end(
     job: Job, run: Run, outcome: Outcome, place: Place, pruned: bool, found: Diagnosis, frames: regions.Frames = ()
 ) -> None:

@@ -66,6 +66,7 @@ def execute_all(
         runs: of the jobs in the store, where they have begun already.
     """
     runs = [recording.start(job) for job in jobs] if runs is None else runs
+    recording.await_store(runs)
     line = Progress(quiet=quiet)
     watch = Watch(jobs, runs, line)
     try:

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from labkit.tracking.run import PARAM_CHARACTERS, TAG_CHARACTERS, Run, cut, metric_name, now
-from labkit.tracking.store import TrackingError, environment
+from labkit.tracking.store import TrackingError, environment, say
 
 if TYPE_CHECKING:
     from labkit.tracking.reading import RunRow
@@ -250,6 +250,8 @@ class Tracker:
             self._errors.append(fields["error"])
             if run is not None:
                 run._error = run._error or fields["error"]
+        elif "say" in fields:
+            say(fields["say"])
         elif "trouble" in fields:
             self.trouble = fields["trouble"]
         elif run is not None:

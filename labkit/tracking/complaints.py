@@ -6,7 +6,8 @@ _CAUSES = (  # (words of an error message, lower case; what they mean and what t
     (("database is locked",), "another process kept it locked for too long; end it, or run fewer jobs at once"),
     (("no space left", "disk is full", "disk i/o error", "quota exceeded"), "the disk is full or failing; make room"),
     (("not a database", "malformed"), "this is not a readable SQLite database; move it away or restore a copy"),
-    (("readonly database", "permission denied"), "no permission to write there"),
+    (("file exists", "not a directory"), "a file is in the way of its folder"),
+    (("readonly database", "permission denied", "unable to open database file"), "no permission to write there"),
     (("out-of-date database schema",), "it was made by another MLflow version; copy it, then run `mlflow db upgrade`"),
     (("no module named 'psycopg",), "its driver is not installed: pip install 'labkit[postgresql]'"),
     (
@@ -17,6 +18,7 @@ _CAUSES = (  # (words of an error message, lower case; what they mean and what t
         ("too many clients", "remaining connection slots"),
         "all connections are taken; raise its max_connections",
     ),
+    (("unsupported uri",), "expected sqlite:///<file>, postgresql://<server> or http(s)://<server>"),
     (("password authentication failed", "no password supplied"), "user or password is wrong"),
     (("connection refused", "max retries exceeded", "could not connect"), "the server does not answer"),
 )

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.tracking.complaints import meaning
 from labkit.tracking.lock import locked_database, locked_file
+from labkit.tracking.moved import folder_name, move_along
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -111,18 +113,28 @@ def locked(uri: str) -> Iterator[None]:
         yield
 
 
-def open_store(uri: str, artifact_root: str | Path) -> MlflowClient:
+def say(line: str) -> None:
+    """Tell the user something beside the command's own output."""
+    print(f"labkit: {line}", file=sys.stderr, flush=True)
+
+
+def open_store(uri: str, artifact_root: str | Path, tell: Callable[[str], None] = say) -> MlflowClient:
     """Open the store, creating its tables, and a SQLite file, where there are none yet.
 
     Safe in any number of processes at once. Raises TrackingError in one sentence.
+
+    Args:
+        uri: of the store.
+        artifact_root: the folder for artifacts.
+        tell: takes a sentence where the project was moved and the paths in a SQLite store with it.
     """
     os.environ.update(environment())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's own deprecations, which no user of labkit can mend
-        return _open(uri, artifact_root)
+        return _open(uri, artifact_root, tell)
 
 
-def _open(uri: str, artifact_root: str | Path) -> MlflowClient:
+def _open(uri: str, artifact_root: str | Path, tell: Callable[[str], None]) -> MlflowClient:
     from mlflow import MlflowClient
     from mlflow.store.tracking import sqlalchemy_store  # noqa: F401  (0.6 s: outside the lock)
 
@@ -132,6 +144,8 @@ def _open(uri: str, artifact_root: str | Path) -> MlflowClient:
             if file is not None:
                 _create(file, artifact_root)
                 _check(uri, file)
+                if moved := move_along(file, Path(artifact_root)):
+                    tell(f"tracking store {file}: {moved}")
             client = MlflowClient(tracking_uri=uri)
             client.search_experiments(max_results=1)  # the first call opens the database, so it belongs here
             return client
@@ -157,8 +171,7 @@ def experiment_id(client: MlflowClient, uri: str, artifact_root: str | Path, nam
 
 
 def _create_experiment(client: MlflowClient, uri: str, artifact_root: str | Path, name: str) -> str:
-    folder = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "_"
-    location = None if is_http(uri) else os.path.join(artifact_root, folder)
+    location = None if is_http(uri) else os.path.join(artifact_root, folder_name(name))
     try:
         return str(client.create_experiment(name, artifact_location=location))
     except Exception:
@@ -205,8 +218,11 @@ def _check(uri: str, file: Path) -> None:
 
     try:
         with closing(sqlite3.connect(file, timeout=20)) as connection:
-            connection.execute("select count(*) from sqlite_master").fetchone()
+            tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
     except sqlite3.Error as error:
         raise TrackingError(sentence(uri, error)) from error
+    if tables and "experiments" not in tables:  # MLflow would add its own to them
+        some = ", ".join(sorted(tables)[:3])
+        raise TrackingError(f"tracking store {shown(uri)}: this is another program's database (it has tables {some}).")
     if not os.access(file, os.W_OK):
         raise TrackingError(f"tracking store {shown(uri)}: no permission to write there.")

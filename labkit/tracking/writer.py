@@ -22,10 +22,19 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from labkit.tracking.moved import usable
 from labkit.tracking.reading import curves, matching
 from labkit.tracking.recorder import Patience, Recorder
 from labkit.tracking.run import now
-from labkit.tracking.store import environment, experiment_id, open_store, sentence, sqlite_file
+from labkit.tracking.store import (
+    TrackingError,
+    environment,
+    experiment_id,
+    open_store,
+    sentence,
+    shown,
+    sqlite_file,
+)
 
 if TYPE_CHECKING:
     from mlflow.entities import RunInfo
@@ -66,10 +75,14 @@ class Writer:
         except Exception as error:
             self.report(error, number)
 
+    def open(self) -> None:
+        """Open the store, unless that is done."""
+        if self.client is None:
+            self.client = self.patience(lambda: open_store(self.uri, self.artifact_root, lambda line: reply(say=line)))
+
     def begin(self, message: dict[str, Any]) -> None:
         """Start or resume a run, opening the store if this is the first."""
-        if self.client is None:
-            self.client = self.patience(lambda: open_store(self.uri, self.artifact_root))
+        self.open()
         number = message["run"]
         info = self.create(message) if message["op"] == "start" else self.reopen(message)
         owned = message["op"] == "start" or message["reopen"]
@@ -88,9 +101,11 @@ class Writer:
         if parent is not None:
             tags["mlflow.parentRunId"] = parent if isinstance(parent, str) else self.runs[parent].run_id
         if name not in self.experiments:
-            self.experiments[name] = self.patience(
-                lambda: experiment_id(self.client, self.uri, self.artifact_root, name)
-            )
+            number = self.patience(lambda: experiment_id(self.client, self.uri, self.artifact_root, name))
+            place = self.client.get_experiment(number).artifact_location
+            if problem := usable(place, name):
+                raise TrackingError(f"tracking store {shown(self.uri)}: {problem}")
+            self.experiments[name] = number
         run = self.patience(
             lambda: self.client.create_run(self.experiments[name], message["time"], tags, message["name"]),
             repeatable=False,
@@ -114,8 +129,7 @@ class Writer:
         file = sqlite_file(self.uri)
         if self.client is None and file is not None and not file.exists():
             return []
-        if self.client is None:
-            self.client = self.patience(lambda: open_store(self.uri, self.artifact_root))
+        self.open()
         if message["op"] == "find":
             return matching(self.client, message["experiments"], message["where"], message["deleted"])
         return [curves(self.client, run_id, message["keys"]) for run_id in message["ids"]]

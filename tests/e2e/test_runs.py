@@ -141,3 +141,23 @@ def test_compare_shows_the_store(multirun: tuple[Any, Path], labkit: Any) -> Non
     assert answer.code == 0, answer.err
     assert all(row["run_id"][:8] in answer.out for row in rows_in(multirun[1]) if row["parent"])
     assert answer.files == [], "looking writes nothing"
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("mlflow.db", "this is not a readable SQLite database; move it away or restore a copy."),
+        ("artifacts", "which cannot be written to (not a directory); make room there, or move the store away"),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_said_once_and_before_the_training(
+    labkit: Any, file: str, expected: str
+) -> None:
+    Path("mlruns").mkdir()
+    Path("mlruns", file).write_text("no database, but long enough to be taken for one" * 40)
+    answer = labkit("trainer.steps=2")
+    assert answer.code == 1
+    assert answer.out == ""
+    assert answer.err.startswith("labkit: tracking store sqlite:///")
+    assert expected in answer.err
+    assert answer.err.count("\n") == 1
