@@ -7,7 +7,10 @@ _CAUSES = (  # (words of an error message, lower case; what they mean and what t
     (("no space left", "disk is full", "disk i/o error", "quota exceeded"), "the disk is full or failing; make room"),
     (("not a database", "malformed"), "this is not a readable SQLite database; move it away or restore a copy"),
     (("readonly database", "permission denied"), "no permission to write there"),
-    (("out-of-date database schema",), "it was made by another MLflow version; copy it, then run `mlflow db upgrade`"),
+    (
+        ("out-of-date database schema",),
+        "it was made by another MLflow version; copy it, then run `mlflow db upgrade {store}`",
+    ),
     (("no module named 'psycopg",), "its driver is not installed: pip install 'labkit[postgresql]'"),
     (
         ("lock timeout",),
@@ -32,7 +35,7 @@ _MEANWHILE = (  # a connection broke: it may have been done, so only what may be
 
 
 def meaning(text: str) -> str | None:
-    """What an error's text means and what to do, as a clause; None if it is not known."""
+    """What an error's text means and what to do, as a clause that may name its address as `{store}`; None if it is not known."""
     lower = text.lower()
     return next((said for words, said in _CAUSES if any(word in lower for word in words)), None)
 
