@@ -35,7 +35,7 @@ _MEANWHILE = (  # a connection broke: it may have been done, so only what may be
 
 
 def meaning(text: str) -> str | None:
-    """What an error's text means and what to do, as a clause that may name its address as `{store}`; None if it is not known."""
+    """What an error's text means and what to do, as a clause in which `{store}` is its address; None if unknown."""
     lower = text.lower()
     return next((said for words, said in _CAUSES if any(word in lower for word in words)), None)
 
