@@ -53,7 +53,7 @@ results: setup ## docs/results.md from the records of the parts that have run
 	$(BIN)/labkit task=report lab=all $(ARGS)
 
 ui: setup ## open MLflow's UI on the store under mlruns/, on this machine only
-	$(BIN)/python -m labkit.tracking.ui
+	$(BIN)/labkit ui $(ARGS)
 
 test: setup ## the test suite: no network, no data files
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder

@@ -17,7 +17,7 @@ The map, in reading order; a package imports only from the ones above it:
     search      spaces, stages from coarse to fine, zoom, resume: Optuna without Hydra in sight
     report      run records -> tables, figures, leaderboard, pages
     compose     command-line words -> one composed configuration
-    tasks       what the entrypoint can do: train, info, compare, check, principles; multiruns
+    tasks       what the entrypoint can do: train, info, compare, check, principles, ui; multiruns
     cli         the single entrypoint
     notebook    `run` and `sweep`: the same from Python
     labs        the parts of the labs: steps run through `sweep`, winners handed on, claims with bands, results

@@ -53,6 +53,8 @@ def main() -> None:
     """
     global _wants_traces
     at_home()
+    if sys.argv[1:2] == ["ui"]:
+        sys.argv[1] = "task=ui"  # the one task with a name of its own, as it is what every run's end prints
     _wants_traces = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and this is where a mistake becomes one sentence
     try:

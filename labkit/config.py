@@ -61,6 +61,7 @@ CONSTRUCTORS: dict[str, dict[str, tuple[str, ...]]] = {
         "labkit.tasks.compare": ("compare",),
         "labkit.tasks.check": ("check",),
         "labkit.tasks.principles": ("principles",),
+        "labkit.tasks.ui": ("ui",),
         "labkit.labs.task": ("lab",),
         "labkit.labs.report": ("report",),
     },

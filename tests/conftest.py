@@ -62,9 +62,12 @@ def labkit(
         monkeypatch.setenv(name, "")  # so that what a command sets is undone
         monkeypatch.delenv(name)
 
+    get_mode = Hydra.get_mode
+
     def command(*words: str) -> Answer:
-        if not any(word.startswith("sweeps=") for word in words):  # Hydra composes all only to find its mode, else null
-            monkeypatch.setattr(Hydra, "get_mode", lambda *args, **kwargs: None)
+        said = any(word.startswith(("sweeps=", "seeds=", "hydra.mode=", "-cd")) for word in words)
+        # Hydra composes all only to find its mode, null where nothing says it
+        monkeypatch.setattr(Hydra, "get_mode", get_mode if said else lambda *args, **kwargs: None)
         GlobalHydra.instance().clear()
         os.environ.pop("HYDRA_FULL_ERROR", None)
         monkeypatch.setattr(sys, "argv", ["labkit", *words])

@@ -16,7 +16,7 @@ from labkit.labs.rows import Rows, diagnoses, wall_seconds
 from labkit.labs.table import to_csv, to_markdown
 from labkit.labs.verdict import Verdict, of_record
 from labkit.report.entries import speaks_for_others
-from labkit.tasks import provenance, session
+from labkit.tasks import commands, provenance, session
 from labkit.tasks.plan import resolved
 from labkit.tracking.reading import artifact
 from labkit.tracking.store import default_store
@@ -87,7 +87,7 @@ def keep(
         name=config.part,
         params={"profile": config.profile, "data": " ".join(sorted(data))},
         tags={
-            **provenance.tags(resolved(config), overrides),
+            **provenance.tags(resolved(config), commands.written(overrides, commands.VARIABLES)),
             PART: f"{config.lab}/{config.part}",
             **({GIVEN: shlex.join(given), GIVEN_SHA256: given_sha256} if given else {}),
         },

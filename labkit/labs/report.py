@@ -16,7 +16,7 @@ from labkit.labs.results import page, shown
 from labkit.labs.running import Course
 from labkit.tasks import check
 from labkit.tasks.board import nearby
-from labkit.tasks.provenance import reproduce
+from labkit.tasks.commands import written
 from labkit.tracking.reading import runs
 from labkit.tracking.store import default_store
 
@@ -56,7 +56,7 @@ def report(
         target = place(root, config.lab, file)
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.with_name(f".{target.name}.{os.getpid()}")
-        draft.write_text(page(found, absent, unverified or {}, reproduce(overrides)), encoding="utf-8")
+        draft.write_text(page(found, absent, unverified or {}, written(overrides)), encoding="utf-8")
         draft.replace(target)
         missing = f", {len(absent)} have no record" if absent else ""
         print(f"{len(found)} parts in {nearby(target)}{missing}")

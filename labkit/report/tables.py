@@ -29,7 +29,7 @@ class RunSummary:
 
     Attributes:
         name: what was run, such as an experiment's name.
-        run_id: MLflow's id.
+        run_id: MLflow's id; empty, as is `open_command`, of a run that was not recorded.
         status: FINISHED, FAILED or KILLED.
         metrics: last value of each metric, `part/metric`; parts without a metric (a test set that stays shut) are left
             out of the table.
@@ -100,7 +100,8 @@ def _warnings(summary: RunSummary) -> list[str]:
 def _facts(summary: RunSummary) -> list[tuple[str, str]]:
     facts = [("suggested", summary.suggested)] if summary.suggested else []
     facts += [("time", _seconds(summary.seconds)), ("run id", summary.run_id)]
-    return [*facts, ("reproduce", summary.reproduce), ("open", summary.open_command)]
+    facts += [("reproduce", summary.reproduce), ("open", summary.open_command)]
+    return [(name, value) for name, value in facts if value]
 
 
 HEADS = ("part", "accuracy", "precision (macro)", "recall (macro)", "loss")

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from labkit.report.layouts import to_csv, to_markdown
 from labkit.report.leaderboard import Leaderboard, rank
-from labkit.tasks import provenance, seeds
+from labkit.tasks import commands, provenance, seeds
 from labkit.tasks.compare import show
 from labkit.tasks.multirun import Checked
 from labkit.tasks.plan import objectives
@@ -51,7 +51,7 @@ def _seed_row(config: DictConfig, tracker: Any, parent: Any, job: Checked) -> An
     if earlier:
         return tracker.resume(earlier[-1]["run_id"], reopen=True)
     settings = {key: value for key, value in parameters(job.config, job.choices).items() if key != "seed"}
-    tags = provenance.tags(config, list(config.hydra.overrides.task), parent=config)
+    tags = provenance.tags(config, commands.multirun(config))
     return tracker.start_run(
         experiment=config.lab,
         name=f"{config.name or 'seeds'} x {config.seeds}",

@@ -19,7 +19,7 @@ from labkit.report import check_figures
 from labkit.report.canvas import render
 from labkit.report.check_table import full, overview, summary, to_csv, to_markdown
 from labkit.report.entries import FOUND
-from labkit.tasks import provenance, session
+from labkit.tasks import commands, provenance, session
 from labkit.tasks.chosen import chosen
 from labkit.tasks.plan import resolved, writable
 
@@ -103,7 +103,7 @@ def record(found: Findings, root: Path, config: dict[str, Any], overrides: Seque
         name="check",
         params={"task.only": " ".join(dict.fromkeys(verdict.test for verdict in found.verdicts))},
         tags={
-            **provenance.tags(config, overrides),
+            **provenance.tags(config, commands.single(overrides, config)),
             "labkit.checks": str(len(found.verdicts)),
             "labkit.process": provenance.process(),
             FOUND: "\n".join(found.sentences),

@@ -168,15 +168,14 @@ def past(tracker: Any, shape: str) -> list[Any]:
 
 def open_parent(config: DictConfig, tracker: Any, sweep: str, jobs: int) -> Any:
     """The parent run of a sweep: the one of an earlier call of the same sweep, else a new one."""
-    from labkit.tasks import provenance
+    from labkit.tasks import commands, provenance
 
     earlier = tracker.find(f"tags.`labkit.sweep` = '{sweep}'")
     if earlier:
         parent = tracker.resume(earlier[-1]["run_id"], reopen=True)
         parent.set_tag("labkit.process", provenance.process())
         return parent
-    words = list(config.hydra.overrides.task)
-    tags = provenance.tags(config, words, parent=config)
+    tags = provenance.tags(config, commands.multirun(config))
     return tracker.start_run(
         experiment=config.lab,
         name=config.name or "multirun",

@@ -17,7 +17,8 @@ from labkit.report import Leaderboard, Member, PageFigure, SearchTable, StudyPag
 from labkit.report.cells import parameter
 from labkit.report.page import page
 from labkit.report.published import Published, published
-from labkit.tasks import provenance
+from labkit.tasks import commands, provenance
+from labkit.tracking.store import default_store
 
 _CURVES = 12  # members in the figure of learning curves; more cannot be told apart
 _OF_ONE = ["lr", *(f"{part}/{metric}" for part in ("train", "val") for metric in ("cost", "loss", "accuracy"))]
@@ -125,17 +126,18 @@ def _page(
     figures: Sequence[tuple[str, Any]],
     facts: dict[str, Any],
 ) -> str:
+    root = Path(config.paths.root)
     return page(
         StudyPage(
             title=study,
             question=question(config),
-            command=provenance.reproduce(list(config.hydra.overrides.task), parent=config),
+            command=commands.multirun(config),
             date=datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
             versions=provenance.versions(),
             table=table,
             figures=[PageFigure(caption, report.render(figure)) for caption, figure in figures],
             opened_test=report.opened_test(rows),
-            store_hint="make ui",
+            store_hint=commands.pages(default_store(root)[0], root),
             **facts,
         )
     )

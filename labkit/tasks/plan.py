@@ -29,6 +29,7 @@ from labkit.preprocess.prepare import Parts, Preprocess, prepare
 from labkit.preprocess.remarks import remarks
 from labkit.preprocess.split import missing_classes, split
 from labkit.report.published import Published, published
+from labkit.tasks.commands import single
 from labkit.tasks.identity import code_versions, config_hash, data_key, settings_hash, shape
 from labkit.tracking.settings import Paths, Tracking
 
@@ -77,7 +78,7 @@ class Plan:
 
     Attributes:
         config: the resolved configuration, plain.
-        overrides: the words that made it, for the command that reproduces the run.
+        command: The command line that repeats the run.
         recipe: what the engine trains.
         parts: the data, prepared.
         data: facts about it.
@@ -93,7 +94,7 @@ class Plan:
     """
 
     config: dict[str, Any]
-    overrides: tuple[str, ...]
+    command: str
     recipe: Recipe
     parts: Parts
     data: DataFacts
@@ -174,7 +175,7 @@ def plan(
     paths = Paths(writable(Path(parts_of["paths"].root).absolute()), parts_of["paths"].data)
     return Plan(
         config=plain,
-        overrides=tuple(overrides),
+        command=single(overrides, config),
         recipe=recipe,
         parts=parts,
         data=facts,

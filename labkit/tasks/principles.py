@@ -19,7 +19,7 @@ from labkit.report import principle_figures as draw
 from labkit.report.canvas import render
 from labkit.report.entries import FOUND
 from labkit.report.principle_tables import show, to_csv, to_markdown
-from labkit.tasks import provenance, session
+from labkit.tasks import commands, provenance, session
 from labkit.tasks.chosen import chosen
 from labkit.tasks.plan import resolved, writable
 
@@ -132,7 +132,7 @@ def _record(
         name=name,
         params={"task.only": str(config["task"]["only"])},
         tags={
-            **provenance.tags({**config, "lab": LAB, "part": PART}, overrides),
+            **provenance.tags({**config, "lab": LAB, "part": PART}, commands.single(overrides, config)),
             "labkit.principle": name,
             "labkit.process": provenance.process(),
             FOUND: "\n".join(map(str, finding.claims)),

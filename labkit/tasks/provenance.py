@@ -1,13 +1,12 @@
-"""Where a run's numbers come from: code, versions, hardware, and the command that gives them again."""
+"""Where a run's numbers come from: code, versions, hardware."""
 
 from __future__ import annotations
 
 import os
 import platform
-import shlex
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -75,38 +74,14 @@ def _begun(number: int) -> str:
         return ""
 
 
-def reproduce(overrides: Sequence[str], parent: DictConfig | None = None) -> str:
-    """The command line that runs this again; a job of a sweep file becomes a single run.
-
-    Args:
-        overrides: its words.
-        parent: the configuration of the multirun, if it is one that is to run again.
-    """
-    multirun = parent is not None
-    single = ["hydra.mode=RUN"] if not multirun and any(word.startswith("sweeps=") for word in overrides) else []
-    return shlex.join(["labkit", *(["-m"] if multirun else []), *_own_folders(parent), *overrides, *single])
-
-
-def _own_folders(parent: DictConfig | None) -> list[str]:
-    """`-cd` and the user's folder of configs, where the command line names one."""
-    from hydra.core.hydra_config import HydraConfig
-
-    if parent is None and not HydraConfig.initialized():
-        return []
-    sources = (HydraConfig.get() if parent is None else parent.hydra).runtime.config_sources
-    return [word for source in sources if source.provider == "command-line" for word in ("-cd", source.path)]
-
-
-def tags(
-    config: Mapping[str, Any] | DictConfig, overrides: Sequence[str], parent: DictConfig | None = None
-) -> dict[str, str]:
-    """The tags that every run carries, a multirun's parent included."""
+def tags(config: Mapping[str, Any] | DictConfig, command: str) -> dict[str, str]:
+    """The tags that every run carries, a multirun's parent included; `command` repeats it."""
     commit, dirty = git()
     known = {
         "labkit.lab": config["lab"],
         "labkit.part": config["part"],
         "labkit.purpose": config["purpose"],
-        "labkit.reproduce": reproduce(overrides, parent),
+        "labkit.reproduce": command,
         "labkit.versions": " ".join(f"{k}={v}" for k, v in versions().items()),
         "labkit.hardware": hardware(),
         "labkit.git_dirty": str(dirty).lower() if commit else None,

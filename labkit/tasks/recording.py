@@ -107,7 +107,7 @@ def start(job: Job) -> Run | None:
         experiment=ready.config["lab"],
         name=ready.name,
         params=parameters(ready.config, ready.choices),
-        tags={**provenance.tags(ready.config, ready.overrides), **tags},
+        tags={**provenance.tags(ready.config, ready.command), **tags},
         dataset={"name": ready.data.name, "digest": ready.data.sha256, "source": ready.data.source},
         parent_run_id=job.parent,
     )

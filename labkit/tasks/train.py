@@ -15,7 +15,7 @@ from labkit.engine.loop import train as train_population
 from labkit.metrics import never_predicted
 from labkit.report.progress import Progress
 from labkit.report.tables import RunSummary, show_run
-from labkit.tasks import earlier, provenance, recording, session
+from labkit.tasks import commands, earlier, recording, session
 from labkit.tasks.diagnosis import Diagnosis, diagnosis
 from labkit.tasks.plan import Plan, plan
 from labkit.tasks.recording import Job, Place
@@ -164,15 +164,14 @@ def summary(ready: Plan, run_id: str, outcome: Outcome, found: Diagnosis, said: 
     suggested = ""
     if outcome.suggested_range is not None:
         suggested = "schedule.lr_min={:.3g} schedule.lr_max={:.3g}".format(*outcome.suggested_range)
-    open_command = f"make ui   # or: mlflow ui --backend-store-uri {default_store(ready.paths.root)[0]}"
     return RunSummary(
         name=ready.name,
         run_id=run_id,
         status="DIVERGED" if outcome.diverged else "FINISHED",
         metrics=outcome.metrics,
         seconds=outcome.metrics["time/seconds"],
-        reproduce=provenance.reproduce(ready.overrides),
-        open_command=open_command,
+        reproduce=ready.command,
+        open_command=commands.pages(default_store(ready.paths.root)[0], ready.paths.root) if run_id else "",
         never_predicted=[] if outcome.diverged else unseen,
         notes=(*ready.data.notes, *found.notes, *found.details, *filter(None, [said])),
         suggested=suggested,

@@ -8,7 +8,10 @@ _CAUSES = (  # (words of an error message, lower case; what they mean and what t
     (("not a database", "malformed"), "this is not a readable SQLite database; move it away or restore a copy"),
     (("file exists", "not a directory"), "a file is in the way of its folder"),
     (("readonly database", "permission denied", "unable to open database file"), "no permission to write there"),
-    (("out-of-date database schema",), "it was made by another MLflow version; copy it, then run `mlflow db upgrade`"),
+    (
+        ("out-of-date database schema",),
+        "it was made by another MLflow version; copy it, then run `mlflow db upgrade {store}`",
+    ),
     (("no module named 'psycopg",), "its driver is not installed: pip install 'labkit[postgresql]'"),
     (
         ("lock timeout",),
@@ -34,7 +37,7 @@ _MEANWHILE = (  # a connection broke: it may have been done, so only what may be
 
 
 def meaning(text: str) -> str | None:
-    """What an error's text means and what to do, as a clause; None if it is not known."""
+    """What an error's text means and what to do, as a clause in which `{store}` is its address; None if unknown."""
     lower = text.lower()
     return next((said for words, said in _CAUSES if any(word in lower for word in words)), None)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -95,7 +96,7 @@ def sentence(uri: str, error: BaseException) -> str:
     if isinstance(error, TrackingError):
         return str(error)
     if said := meaning(str(error)):
-        return f"tracking store {shown(uri)}: {said}."
+        return f"tracking store {shown(uri)}: {said.replace('{store}', shlex.quote(shown(uri)))}."
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return f"tracking store {shown(uri)}: {shown(line)[:300].rstrip('.')}."
 
@@ -165,7 +166,8 @@ def experiment_id(client: MlflowClient, uri: str, artifact_root: str | Path, nam
     if found.lifecycle_stage == "deleted":
         raise TrackingError(
             f"tracking store {shown(uri)}: experiment {name!r} is deleted; "
-            f"bring it back with `mlflow experiments restore -x {found.experiment_id}`."
+            f"bring it back with `MLFLOW_TRACKING_URI={shlex.quote(shown(uri))} "
+            f"mlflow experiments restore -x {found.experiment_id}`."
         )
     return str(found.experiment_id)
 

@@ -1,4 +1,4 @@
-"""MLflow's own pages on the store, on loopback only: `python -m labkit.tracking.ui [port]`, which `make ui` calls."""
+"""MLflow's own pages on the store, on loopback only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from labkit.tracking.store import TrackingError, default_store, environment, is_http, open_store, shown, sqlite_file
+from labkit.tracking.store import TrackingError, environment, is_http, open_store, shown
 
 PORT = 5000
 
@@ -29,20 +29,12 @@ def ui_command(uri: str, artifact_root: str | Path, port: int = PORT) -> list[st
     return ["env", *settings, *server, *place]
 
 
-def main() -> int:
-    """Open the store of the current folder (made first if it is new: MLflow would make it without a lock)."""
-    uri, artifact_root = default_store(Path.cwd())
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else PORT
-    try:
-        command = ui_command(uri, artifact_root, port)
-        if sqlite_file(uri) is not None:
-            open_store(uri, artifact_root)
-    except TrackingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def show_pages(uri: str, artifact_root: str | Path, port: int = PORT) -> None:
+    """Serve the store's pages in place of this process until it is stopped; raises TrackingError before that.
+
+    The store is opened first: MLflow would make a new one without a lock, and end with a traceback where it cannot.
+    """
+    command = ui_command(uri, artifact_root, port)
+    open_store(uri, artifact_root)
     print(f"MLflow on http://127.0.0.1:{port} (Ctrl-C stops it): {shown(uri)}", flush=True)
     os.execvp(command[0], command)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

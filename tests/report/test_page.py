@@ -73,14 +73,14 @@ def study():
         stages=search_page_stages(TABLE),
         figures=[PageFigure("by lambda", render(objective_by_parameter(TABLE)))],
         opened_test=opened_test(ROWS),
-        store_hint="make ui",
+        store_hint="labkit ui",
         run_url="http://127.0.0.1:5000/#/experiments/1/runs/{run_id}",
     )
 
 
 def test_the_page_says_everything(study):
     read = Reader(page(study))
-    for fact in (study.title, study.question, study.answer, study.command, study.date, "torch 2.13.0", "make ui",
+    for fact in (study.title, study.question, study.answer, study.command, study.date, "torch 2.13.0", "labkit ui",
                  "opened 5 times", "stage final", "the 3 best of stage fine on fresh seeds", "by lambda",
                  "6.31e-05..0.00631 (log)", "[51.45, 52.39]", "1000..1004",
                  "DIVERGED", "PRUNED", "FAILED"):  # fmt: skip

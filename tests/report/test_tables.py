@@ -20,7 +20,7 @@ SUMMARY = RunSummary(
     },
     seconds=65.2,
     reproduce="labkit experiment=kth/ex3 seed=1 model.hidden=[50,10] " + "x" * 200,
-    open_command="make ui",
+    open_command="labkit ui",
     never_predicted=[f"class {i}" for i in range(12)],
     notes=["the loss is odd"],
 )
@@ -34,7 +34,7 @@ warning: the loss is odd
 time       1:05
 run id     0123456789abcdef0123456789abcdef
 reproduce  {SUMMARY.reproduce}
-open       make ui
+open       labkit ui
 """
 
 
@@ -58,7 +58,7 @@ def test_a_terminal_gets_the_same_facts_with_unbroken_commands_and_brackets(monk
     stream = Terminal()
     show_run(SUMMARY, stream)
     shown = stream.getvalue()
-    for fact in ("kth/ex3 [seed 1]", "60.68%", "46.29%", "1.1768", SUMMARY.run_id, SUMMARY.reproduce, "make ui"):
+    for fact in ("kth/ex3 [seed 1]", "60.68%", "46.29%", "1.1768", SUMMARY.run_id, SUMMARY.reproduce, "labkit ui"):
         assert fact in shown
 
 

@@ -7,7 +7,6 @@ import pytest
 from labkit.compose import compose
 from labkit.config import ConfigError
 from labkit.tasks.plan import Plan, plan
-from labkit.tasks.provenance import reproduce
 from labkit.tasks.recording import flattened
 
 
@@ -61,8 +60,3 @@ def test_a_layer_list_of_ones_own_may_leave_the_options_names_unused() -> None:
 def test_keys_become_their_own_override_paths() -> None:
     config = {"a": {"b": {"c": 1}, "d": None}, "e": [1, 2], "f": {}}
     assert flattened(config) == {"a.b.c": "1", "a.d": "null", "e": "[1, 2]", "f": "{}"}
-
-
-def test_the_command_that_runs_again_is_quoted_for_a_shell() -> None:
-    assert reproduce(["model.hidden=[1,2]", "name=a b"]) == "labkit 'model.hidden=[1,2]' 'name=a b'"
-    assert reproduce(["sweeps=demo", "loss.l2=0"]).endswith("hydra.mode=RUN")

@@ -57,7 +57,7 @@ def test_passwords_are_not_shown() -> None:
     [
         ("(sqlite3.OperationalError) database is locked", "locked for too long"),
         ("[Errno 28] No space left on device", "make room"),
-        ("Detected out-of-date database schema (found version x)", "mlflow db upgrade"),
+        ("Detected out-of-date database schema (found version x)", "run `mlflow db upgrade sqlite:////a.db`."),
         ("No module named 'psycopg'", "pip install 'labkit[postgresql]'"),
         ('connection to server at "h", port 1 failed: Connection refused', "does not answer"),
         ("FATAL:  sorry, too many clients already", "max_connections"),

@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,7 +14,6 @@ import pytest
 
 from labkit.tracking.client import Tracker
 from labkit.tracking.store import default_store
-from labkit.tracking.ui import ui_command
 
 
 def ask(port: int, method: str, path: str, body: str | None = None, host: str | None = None) -> tuple[int, bytes]:
@@ -52,7 +52,8 @@ def test_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = subprocess.Popen(ui_command(*store, port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "labkit", "ui", f"task.port={port}"]
+    server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(port, server)
         query = json.dumps({"experiment_ids": ["1"]})

@@ -1,0 +1,28 @@
+"""`task=ui`, or `labkit ui`: MLflow's own pages on the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from omegaconf import DictConfig
+from pydantic import Field
+
+from labkit.tracking.store import default_store
+from labkit.tracking.ui import PORT, show_pages
+
+Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
+
+
+def ui(*, port: Port = PORT) -> Callable[[DictConfig, Sequence[str]], None]:
+    """The task: serve the pages on 127.0.0.1 until it is stopped; raises TrackingError where there is no store to show.
+
+    Args:
+        port: Port of 127.0.0.1.
+    """
+
+    def task(config: DictConfig, overrides: Sequence[str]) -> None:
+        show_pages(*default_store(Path(config.paths.root)), port)
+
+    return task
