@@ -38,9 +38,7 @@ def move_along(file: Path, artifact_root: Path) -> str:
         counts = [sum(_replace(connection, *place, root, artifact_root) for root in former) for place in _PLACES]
         connection.execute("commit")
     runs = "1 run" if counts[1] == 1 else f"{counts[1]} runs"
-    return (
-        f"it lay in {Path(_path(former[0])).parent} before; the paths to the files of {runs} moved along."
-    )
+    return f"it lay in {Path(_path(former[0])).parent} before; the paths to the files of {runs} moved along."
 
 
 def usable(place: str, experiment: str) -> str:
