@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import shlex
-import socket
 import sys
 import threading
 import time
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from labkit import process as processes
 from labkit.config import ConfigError
 from labkit.search.quiet import quiet
 
@@ -26,10 +26,13 @@ _RECORD = "holder"
 
 def myself() -> dict[str, Any]:
     """What others are told about this process."""
+    own = processes.own()
     return {
-        "host": socket.gethostname(),
-        "process": os.getpid(),
-        "begun": _begun(os.getpid()),
+        "host": own.host,
+        "process": own.id,
+        "begun": own.begun,
+        "boot": own.boot,
+        "namespace": own.namespace,
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "since": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
     }
@@ -160,15 +163,8 @@ def _beat(record: Any, done: threading.Event) -> None:
 
 
 def dead(who: Mapping[str, Any]) -> bool:
-    """Whether a holder is known to be gone: its process on this host ended, or it has not been heard of for 10 min."""
-    if who["host"] == socket.gethostname() and _begun(int(who["process"])) != who["begun"]:
+    """Whether a holder is known to be gone: its process is, or it has not been heard of for 10 minutes."""
+    place = who["host"], who.get("boot", ""), who.get("namespace", "")
+    if processes.dead(processes.Process(*place, int(who["process"]), who["begun"])):
         return True
     return time.time() - float(who["beat"]) > DEAD_AFTER_SECONDS
-
-
-def _begun(process: int) -> str:
-    """When a process started, in the kernel's clock ticks; empty if there is none of that id."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import socket
 import subprocess
 from collections.abc import Mapping
 from functools import cache
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
+
+from labkit import process as processes
 
 _PACKAGES = ("torch", "numpy", "hydra-core", "omegaconf", "mlflow", "scikit-learn", "scipy")
 
@@ -55,23 +56,14 @@ def hardware() -> str:
 
 
 def process() -> str:
-    """Host, id and start of this process: enough to tell later whether it still lives."""
-    return f"{socket.gethostname()} {os.getpid()} {_begun(os.getpid())}"
+    """This process on one line: enough to tell later whether it still lives."""
+    return str(processes.own())
 
 
 def dead(told: str) -> bool:
     """Whether the process that `process` described is known to have ended; of another machine nothing is known."""
-    host, _, rest = told.partition(" ")
-    number, _, begun = rest.partition(" ")
-    return host == socket.gethostname() and number.isdecimal() and _begun(int(number)) != begun
-
-
-def _begun(number: int) -> str:
-    """When a process started, in the kernel's clock ticks; empty if there is none of that id."""
-    try:
-        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return ""
+    known = processes.read(told)
+    return known is not None and processes.dead(known)
 
 
 def tags(config: Mapping[str, Any] | DictConfig, command: str) -> dict[str, str]:

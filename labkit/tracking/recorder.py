@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 METRICS_PER_BATCH, TAGS_PER_BATCH, PARAMS_PER_BATCH = 800, 100, 100  # MLflow takes 100 of each and 1000 in all
+_NOTE, _OURS = "mlflow.note.content", "labkit.note"
 _WAITS = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds between tries at something that may pass
 
 
@@ -140,9 +141,24 @@ class Recorder:
         if self.lost and status == "FINISHED":
             status, note = "FAILED", f"{note} {self.lost} tracked values or files could not be stored.".strip()
         if note:
-            self._write(lambda: self.client.set_tag(self.run_id, "mlflow.note.content", note))
+            self._write(lambda: self._note(note))
+        elif status == "FINISHED":
+            self._take_back_note()
         self._write(lambda: self.client.set_terminated(self.run_id, status, milliseconds))
         self.owned = False
+
+    def _note(self, note: str) -> None:
+        """Say why the run ended, where MLflow's pages show it; our own tag tells it from what users write there."""
+        for key in (_OURS, _NOTE):
+            self.client.set_tag(self.run_id, key, note)
+
+    def _take_back_note(self) -> None:
+        """A run that ended well after all, or in a later call, does not go on saying why it was given up."""
+        try:
+            self.client.delete_tag(self.run_id, _OURS)
+        except Exception:  # there is none, as almost always
+            return
+        self._write(lambda: self.client.delete_tag(self.run_id, _NOTE))
 
     def _write(self, action: Callable[[], object]) -> None:
         try:

@@ -30,6 +30,10 @@ class Store:
         """Record a tag."""
         self.tags[key] = value
 
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Take a tag away; MLflow too raises where there is none."""
+        del self.tags[key]
+
     def set_terminated(self, run_id: str, status: str, milliseconds: int) -> None:
         """Record the end."""
         self.status = status
@@ -87,3 +91,25 @@ def test_a_loss_is_told_and_never_ends_finished(error: Exception) -> None:
     assert reports == [error]
     assert store.status == "FAILED"
     assert store.tags["mlflow.note.content"] == "2 tracked values or files could not be stored."
+
+
+@pytest.mark.parametrize(
+    ("tags", "left"),
+    [
+        ({}, {}),
+        ({"mlflow.note.content": "a word of the user's"}, {"mlflow.note.content": "a word of the user's"}),
+        ({"mlflow.note.content": "killed", "labkit.note": "killed"}, {}),
+    ],
+)
+def test_a_run_that_ended_well_does_not_say_why_it_was_given_up(tags: dict[str, str], left: dict[str, str]) -> None:
+    """As where another process took it for dead, or an earlier call of its sweep failed."""
+    store, reports = Store(), []  # type: Store, list[Exception]
+    store.tags = dict(tags)
+    recorder(store, 0, reports).finish("FINISHED", "", 1)
+    assert (store.tags, store.status, reports) == (left, "FINISHED", [])
+
+
+def test_a_reason_is_marked_as_ours() -> None:
+    store, reports = Store(), []  # type: Store, list[Exception]
+    recorder(store, 0, reports).finish("KILLED", "no word", 1)
+    assert store.tags == {"mlflow.note.content": "no word", "labkit.note": "no word"}
