@@ -203,15 +203,17 @@ def _param(trial: Tried, key: str) -> str | None:
 
 def _keys(groups: Groups, stages: Sequence[StageFacts], ignore: tuple[str, ...]) -> tuple[str, ...]:
     """The searched keys, then those that differ inside a stage."""
-    known = {key for own in groups.values() for row in _rows(own) for key in row["params"]}
-    known |= {key for own in groups.values() for trial in own for key in trial.params}
-    searched = [recorded(key) if recorded(key) in known else key for stage in stages for key in stage.ranges]
+    rows = {key for own in groups.values() for row in _rows(own) for key in row["params"]}
+    known = rows | {key for own in groups.values() for trial in own for key in trial.params}
+    searched = [
+        recorded(key) if key not in rows and recorded(key) in known else key for stage in stages for key in stage.ranges
+    ]
     inside = [key for own in groups.values() for key in differing(_rows(own), ignore)]
     return tuple(dict.fromkeys(key for key in [*searched, *inside] if key != SEED and key in known))
 
 
 def recorded(key: str) -> str:
-    """The parameter that tells which option of a config group was chosen: `optimizer` is `optimizer._target_`."""
+    """The parameter that tells which option of a config group was chosen where its name is not kept: `..._target_`."""
     return key if "." in key else f"{key}._target_"
 
 

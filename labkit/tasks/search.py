@@ -91,10 +91,10 @@ class LabSearch:
         name = self.config.hydra.runtime.choices.get("sweeps") or self.config.name or "search"
         directions = ["maximize" if is_maximised(name) else "minimize" for name in self.objectives]
         study = f"{name}-{fingerprint(self.corners[0], space, self._asked())}"
-        fixed = {**flat(shared(self.corners[0], space)), "seed": self.config.seed}
+        common = {**flat(shared(self.corners[0], space)), "seed": self.config.seed}
         known = {**settings, "seeds": self.config.seeds}
         self.definition = defined(
-            study, space, known, directions, self.config.seed, objectives=self.objectives, fixed=fixed
+            study, space, known, directions, self.config.seed, objectives=self.objectives, fixed=common
         )
         self.folder = Path(self.config.paths.root) / "mlruns" / "studies"
         self.tracker = multirun.store(self.config)

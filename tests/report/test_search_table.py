@@ -135,6 +135,16 @@ def test_a_searched_key_that_never_differs_is_shown_and_a_group_by_what_it_chose
     assert "| sgd |" in search_markdown(table)
 
 
+def test_a_group_that_is_searched_is_one_column():
+    search = Search()
+    for trial, rule in enumerate(("sgd", "adam")):
+        search.run("only", trial, {"optimizer": rule, "optimizer._target_": f"labkit.optim.rules.{rule}"})
+    table = search_table(
+        tried(search.rows), [facts("only", "grid", [{"key": "optimizer", "choices": ["sgd", "adam"]}])]
+    )
+    assert table.keys == ("optimizer",)
+
+
 def test_a_lower_loss_is_better():
     table = search_table(*lambda_search(), ["val/loss"])
     means = [entry.mean for entry in part(table, "coarse").entries if entry.rank]
