@@ -15,7 +15,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from labkit.report.entries import is_maximised
+from labkit.report.entries import IGNORED, is_maximised
 from labkit.report.progress import duration
 from labkit.search import samplers, stages
 from labkit.search.results import StageResult
@@ -91,7 +91,7 @@ class LabSearch:
         name = self.config.hydra.runtime.choices.get("sweeps") or self.config.name or "search"
         directions = ["maximize" if is_maximised(name) else "minimize" for name in self.objectives]
         study = f"{name}-{fingerprint(self.corners[0], space, self._asked())}"
-        common = {**flat(shared(self.corners[0], space)), "seed": self.config.seed}
+        common = {k: v for k, v in flat(shared(self.corners[0], space)).items() if not k.startswith(IGNORED)}
         known = {**settings, "seeds": self.config.seeds}
         self.definition = defined(
             study, space, known, directions, self.config.seed, objectives=self.objectives, fixed=common
