@@ -13,7 +13,7 @@ from labkit.report.entries import IGNORED, SEED, Entry, Row, differing, entries,
 from labkit.report.statistics import summarise
 
 COMPLETE = "complete"  # the state of a trial that came to a value
-GONE = "not in the store"  # of one whose runs the store does not have
+NOT_STORED = "not stored"  # of one that did, but whose runs the store lacks or has unfinished
 
 Groups = Mapping[str, Sequence["Tried"]]  # stage -> its trials
 
@@ -190,8 +190,10 @@ def _states(trials: Sequence[Tried], objective: str) -> Mapping[str, int]:
 
 def _state(trial: Tried, objective: str) -> str:
     """How a trial ended; one that came to a value has it in the store, else it is no row."""
-    has_value = any(math.isfinite(row["metrics"].get(objective, math.nan)) for row in trial.runs)
-    return GONE if trial.state == COMPLETE and not has_value else trial.state
+    stored = any(
+        row["status"] == "FINISHED" and math.isfinite(row["metrics"].get(objective, math.nan)) for row in trial.runs
+    )
+    return NOT_STORED if trial.state == COMPLETE and not stored else trial.state
 
 
 def _param(trial: Tried, key: str) -> str | None:
@@ -203,15 +205,17 @@ def _param(trial: Tried, key: str) -> str | None:
 
 def _keys(groups: Groups, stages: Sequence[StageFacts], ignore: tuple[str, ...]) -> tuple[str, ...]:
     """The searched keys, then those that differ inside a stage."""
-    known = {key for own in groups.values() for row in _rows(own) for key in row["params"]}
-    known |= {key for own in groups.values() for trial in own for key in trial.params}
-    searched = [recorded(key) if recorded(key) in known else key for stage in stages for key in stage.ranges]
+    rows = {key for own in groups.values() for row in _rows(own) for key in row["params"]}
+    known = rows | {key for own in groups.values() for trial in own for key in trial.params}
+    searched = [
+        recorded(key) if key not in rows and recorded(key) in known else key for stage in stages for key in stage.ranges
+    ]
     inside = [key for own in groups.values() for key in differing(_rows(own), ignore)]
     return tuple(dict.fromkeys(key for key in [*searched, *inside] if key != SEED and key in known))
 
 
 def recorded(key: str) -> str:
-    """The parameter that tells which option of a config group was chosen: `optimizer` is `optimizer._target_`."""
+    """The parameter that tells which option of a config group was chosen where its name is not kept: `..._target_`."""
     return key if "." in key else f"{key}._target_"
 
 

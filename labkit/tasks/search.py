@@ -14,7 +14,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from labkit.report.entries import is_maximised
+from labkit.report.entries import IGNORED, is_maximised
 from labkit.report.progress import duration
 from labkit.search import samplers, stages
 from labkit.search.results import StageResult
@@ -89,7 +89,7 @@ class LabSearch:
         directions = ["maximize" if is_maximised(name) else "minimize" for name in self.objectives]
         code = {file: version for corner in self.corners for file, version in corner.code.items()}
         study = f"{name}-{fingerprint(self.corners[0], space, self._asked(), code)}"
-        fixed = {**flat(shared(self.corners[0], space)), "seed": self.config.seed}
+        fixed = {k: v for k, v in flat(shared(self.corners[0], space)).items() if not k.startswith(IGNORED)}
         known = {**settings, "seeds": self.config.seeds}
         self.definition = defined(
             study, space, known, directions, self.config.seed, objectives=self.objectives, fixed=fixed, code=code

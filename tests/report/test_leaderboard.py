@@ -75,6 +75,17 @@ def test_only_differing_parameters_are_shown():
     assert board.entries[1].params == {"optimizer.lr": "0.1"}
 
 
+def test_what_no_result_depends_on_tells_no_rows_apart():
+    """A sweep may use a run that was trained for another objective, or with its data in another place."""
+    rows = [
+        row("p", 0.5, a=1, seed=0, objective="val/loss", data__root="/there", targets="[]", trainer__device="cpu"),
+        row("q", 0.7, a=1, seed=1, objective="val/accuracy", data__root="/here", targets="[x]", trainer__device="auto"),
+    ]
+    board = rank(rows)
+    assert board.keys == ()
+    assert [entry.mean for entry in board.entries] == [pytest.approx(0.6)]
+
+
 def test_options_of_a_group_keep_entries_apart():
     """Not their constructors, nor keys that only one of them has: those follow."""
     one = {"model": "standard", "model___target_": "layers", "model__layers": "[linear]", "strategy__period": 1}

@@ -135,6 +135,16 @@ def test_a_searched_key_that_never_differs_is_shown_and_a_group_by_what_it_chose
     assert "| sgd |" in search_markdown(table)
 
 
+def test_a_group_that_is_searched_is_one_column():
+    search = Search()
+    for trial, rule in enumerate(("sgd", "adam")):
+        search.run("only", trial, {"optimizer": rule, "optimizer._target_": f"labkit.optim.rules.{rule}"})
+    table = search_table(
+        tried(search.rows), [facts("only", "grid", [{"key": "optimizer", "choices": ["sgd", "adam"]}])]
+    )
+    assert table.keys == ("optimizer",)
+
+
 def test_a_lower_loss_is_better():
     table = search_table(*lambda_search(), ["val/loss"])
     means = [entry.mean for entry in part(table, "coarse").entries if entry.rank]
@@ -220,6 +230,19 @@ def test_a_trial_whose_job_left_no_run_is_a_line_with_its_point():
     ]
     assert accounting(table).startswith("2 trials = 1 row + 1 failed")
     search_csv(table)
+
+
+def test_a_value_that_the_store_lacks_is_no_row():
+    search = Search()
+    for trial, status in enumerate(("FINISHED", "FAILED")):
+        search.run("only", trial, {"loss.l2": 0.1**trial}, status=status)
+    search.rows[1]["metrics"] = search.rows[0]["metrics"]
+    points = [{"loss.l2": text} for text in ("1.0", "0.1", "0.01")]
+    runs = [[row] for row in search.rows] + [[]]
+    trials = [Tried("only", "complete", own, point) for own, point in zip(runs, points, strict=True)]
+    table = search_table(trials)
+    assert [entry.status for entry in table.parts[0].entries] == ["FINISHED", "NOT STORED", "NOT STORED"]
+    assert accounting(table) == "3 trials = 1 row + 0 failed + 0 diverged + 0 pruned + 2 not stored; 2 runs."
 
 
 def test_a_trial_that_lost_a_seed_is_no_result_and_a_candidate_that_did_stands_last():

@@ -21,7 +21,7 @@ class OptunaSweeperConf:
             hyperband draws each trial's bracket from the study's name and the trial's number.
         direction: maximize or minimize, one or one per objective; null: as the metric's name says.
         storage: journal, or a server's URL; null: journal.
-        study_name: null: the sweep's name and a hash of what is not searched over.
+        study_name: null: the sweep's name and a hash of what is not searched over, the objective and `seeds` among it.
         n_trials: in all, earlier calls included.
         n_jobs: trials proposed at once by samplers that learn; the others propose all.
         max_failure_rate: of a batch; more end the search with exit code 1.
