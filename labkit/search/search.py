@@ -10,7 +10,7 @@ from typing import Any
 from labkit.search import results, samplers, study, walls
 from labkit.search import storage as stores
 from labkit.search.outlook import Outlook, outlook
-from labkit.search.plans import Plan, again, check, definition_of, trials_of
+from labkit.search.plans import Plan, again, check, definition_of, shortfall, trials_of
 from labkit.search.results import Candidate, SearchFailed, SearchResult, StageResult
 from labkit.search.space import Space
 from labkit.search.stages import CONFIRM, FINAL, Definition, Stage
@@ -104,10 +104,10 @@ class _Run:
         self.complete(opened, Plan(stage.name, stage.overrides, wanted, "search", stage))
         known = sorted(opened.trials().values(), key=lambda trial: trial.index)
         found = StageResult(stage.name, opened.space, stage.overrides, tuple(known))
-        note = walls.told(self.definition, found)
-        if note:
+        notes = [shortfall(stage, opened.space, len(wanted)), walls.told(self.definition, found)]
+        for note in filter(None, notes):
             self.report(f"{stage.name}: {note}")
-        return replace(found, note=note)
+        return replace(found, note="; ".join(filter(None, notes)))
 
     def range_of(self, stage: Stage, before: StageResult | None) -> Space:
         """The range that a stage begins with."""
