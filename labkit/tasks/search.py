@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from labkit.report.entries import is_maximised
 from labkit.report.progress import duration
 from labkit.search import samplers, stages
+from labkit.search.owner import check_apart
 from labkit.search.search import Answer, Definition, Proposal, SearchFailed, outlook, search
 from labkit.search.space import Space
 from labkit.tasks import multirun, runner, session, spaces
@@ -24,6 +25,7 @@ from labkit.tasks.jobs import Words, merged
 from labkit.tasks.multirun import Checked
 from labkit.tasks.result import Returns
 from labkit.tasks.runner import Runner
+from labkit.tracking.store import default_store
 
 
 def sweep(sweeper: Any, arguments: Sequence[str]) -> Returns:
@@ -75,6 +77,7 @@ class LabSearch:
         from labkit.tasks.plan import objectives
 
         self.sweeper, self.config, self.settings = sweeper, sweeper.config, settings
+        check_apart(settings["storage"], default_store(Path(self.config.paths.root))[0])
         self.fixed, self.space = fixed, space
         multirun.check_settings(self.config, sweeper.launcher)
         self.composer = multirun.composer(sweeper)
