@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from labkit.search import draws, samplers, stages, study
+from labkit.search import draws, listed, samplers, stages, study
 from labkit.search.results import Candidate
 from labkit.search.space import Space
 from labkit.search.stages import CONFIRM, FINAL, Definition, Stage
@@ -41,8 +41,21 @@ def trials_of(definition: Definition, stage: Stage, space: Space) -> tuple[Wante
     if not kind:
         return tuple(Wanted(str(i), i, seeds) for i in range(stage.n_trials))
     seed = samplers.seed_of(stage.sampler, definition.seed)
-    points = draws.points(kind, space, stage.n_trials, seed, stage.name)
+    if isinstance(stage.sampler, Mapping) and kind == "listed":
+        points = listed.drawn(stage.sampler, space, stage.n_trials, seed, stage.name)
+    else:
+        points = draws.points(kind, space, stage.n_trials, seed, stage.name)
     return tuple(Wanted(str(i), i, seeds, point) for i, point in enumerate(points))
+
+
+def shortfall(stage: Stage, space: Space, trials: int) -> str:
+    """Why a stage has fewer trials than its budget, a clause; empty where it has as many."""
+    if trials >= stage.n_trials:
+        return ""
+    size = listed.size(space)
+    reason = "there are no more points" if samplers.kind(stage.sampler) == "listed" or trials == size else ""
+    reason = reason or "it is the largest grid with equally many values of every range that the budget allows"
+    return f"{trials} of n_trials={stage.n_trials} trials: {reason}"
 
 
 def again(definition: Definition, name: str, candidates: Sequence[Candidate]) -> tuple[Plan, list[list[Wanted]]]:

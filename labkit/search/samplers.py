@@ -9,6 +9,7 @@ or a failed trial was run again, the former trials stand in another order, and p
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import zlib
 from collections.abc import Mapping
@@ -16,8 +17,10 @@ from types import ModuleType
 from typing import Any
 
 from labkit.config import ConfigError, nearest, shown
+from labkit.search import listed
 from labkit.search.draws import KINDS
 from labkit.search.quiet import quiet
+from labkit.search.space import Space
 
 Node = str | Mapping[str, Any]
 
@@ -35,13 +38,17 @@ TRIALS_AT_ONCE = 4  # of a sampler that learns: more of them know less of each o
 
 _OURS = {"GridSampler": "grid", "RandomSampler": "random", "QMCSampler": "qmc"}
 _ONE_SEQUENCE = ("GridSampler", "QMCSampler")  # their seed is that of the whole sequence
+_NEEDS = {"CmaEsSampler": "cmaes"}  # packages that Optuna imports only once there is something to learn from
+_INNER = ("base_sampler", "independent_sampler", "wrapped_pruner")  # keys that hold another one of the family
 _ALONE = ("nop", "successive_halving", "threshold")  # pruners that need no finished trial to compare with
 
 
 def kind(node: Node) -> str:
-    """`grid`, `random` or `qmc` where the node is one of these; empty for a sampler of Optuna's."""
+    """`grid`, `random` or `qmc` where the node is one of these, `listed` where all its points are known; else empty."""
     if isinstance(node, str):
         return node if node in KINDS else ""
+    if listed.lists(node):
+        return "listed"
     plain = set(node) <= {"_target_", "seed", "_partial_"}
     return _OURS.get(str(node.get("_target_")).rpartition(".")[2], "") if plain else ""
 
@@ -103,10 +110,12 @@ def check(node: Any, where: str) -> None:
             raise ConfigError(f"{where}: there is no sampler {node!r}, {nearest(node, (*KINDS, *LEARNING))}")
     elif not isinstance(node, Mapping):
         raise ConfigError(f"{where}: expected the name of a sampler or a node with _target_, got {shown(node)}.")
+    else:
+        listed.check_written(node, where)
     own = node.get("seed") if isinstance(node, Mapping) else None
     if own is not None and (isinstance(own, bool) or not isinstance(own, int) or own < 0):
         raise ConfigError(f"{where}.seed: expected a whole number of at least 0, got {shown(own)}.")
-    if not kind(node):
+    if kind(node) in ("", "listed"):
         sampler(node, 0, "check", 0, where)
 
 
@@ -119,22 +128,40 @@ def check_pruner(node: Any, where: str) -> None:
     pruner(node, where)
 
 
-def sampler(node: Node, seed: int, stage: str, index: int, where: str = "hydra.sweeper.sampler") -> Any:
-    """Optuna's sampler for the trial at place `index` of a stage."""
-    if isinstance(node, str):
-        node = {"_target_": f"optuna.samplers.{LEARNING[node]}"}
-    name = str(node.get("_target_")).rpartition(".")[2]
-    place = "" if name in _ONE_SEQUENCE else f"/{index}"
+def class_of(node: Node) -> str:
+    """The name of Optuna's class."""
+    return str((_spelled(node) if isinstance(node, str) else node).get("_target_")).rpartition(".")[2]
+
+
+def sampler(
+    node: Node,
+    seed: int,
+    stage: str,
+    index: int,
+    where: str = "hydra.sweeper.sampler",
+    space: Space | None = None,
+) -> Any:
+    """Optuna's sampler for the trial at place `index` of a stage.
+
+    Args:
+        node: A name, or a node.
+        seed: Of the search.
+        stage: Its name.
+        index: The trial's place.
+        where: The node's key, for messages.
+        space: Values that the node writes are taken as this space writes them; None: as they are.
+    """
+    node = _spelled(node) if isinstance(node, str) else node
+    place = "" if any(name in str(node) for name in _ONE_SEQUENCE) else f"/{index}"
     derived = zlib.crc32(f"{seed_of(node, seed)}/{stage}{place}".encode())
+    if space is not None and "fixed_params" in node:
+        node = {**node, "fixed_params": listed.fitted(node, "fixed_params", space, where)}
     return _built({**node, "seed": None}, "samplers", derived, where)
 
 
 def pruner(node: Node, where: str = "hydra.sweeper.pruner") -> Any:
     """Optuna's pruner."""
-    if isinstance(node, str):
-        name, keys = PRUNERS[node]
-        node = {"_target_": f"optuna.pruners.{name}", **keys}
-    return _built(node, "pruners", None, where)
+    return _built(_spelled(node) if isinstance(node, str) else node, "pruners", None, where)
 
 
 def _built(node: Mapping[str, Any], family: str, seed: int | None, where: str) -> Any:
@@ -148,23 +175,40 @@ def _built(node: Mapping[str, Any], family: str, seed: int | None, where: str) -
     for name, value in keys.items():
         if name not in valid:
             raise ConfigError(f"{where}: {constructor.__name__} has no key {name!r}, {nearest(name, valid)}")
+        if name in _INNER and isinstance(value, str) and value in (LEARNING if family == "samplers" else PRUNERS):
+            value = _spelled(value)
         if isinstance(value, Mapping) and "_target_" in value:
             keys[name] = _built(value, family, seed, f"{where}.{name}")
+        elif name in _INNER and value is not None:
+            raise ConfigError(f"{where}.{name}: expected one of Optuna's {family}, got {shown(value)}.")
+    needed = _NEEDS.get(constructor.__name__)
     try:
         with quiet():
+            if needed and importlib.util.find_spec(needed) is None:
+                raise ModuleNotFoundError(name=needed)
             return constructor(**keys)
     except ImportError as error:
-        missing = error.name or str(error).splitlines()[0]
+        cause = error.__cause__
+        missing = error.name or (cause.name if isinstance(cause, ImportError) else None) or str(error).splitlines()[0]
         raise ConfigError(f"{where}: {constructor.__name__} needs the package {missing!r}, which is missing.") from None
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # of an outside library, and of whatever the user wrote
         raise ConfigError(f"{where}: {constructor.__name__}: {' '.join(str(error).split())}") from None
+
+
+def _spelled(name: str) -> dict[str, Any]:
+    """The node that a name stands for."""
+    if name in LEARNING:
+        return {"_target_": f"optuna.samplers.{LEARNING[name]}"}
+    return {"_target_": f"optuna.pruners.{PRUNERS[name][0]}", **PRUNERS[name][1]}
 
 
 def _constructor(target: Any, family: str, where: str) -> Any:
     import optuna
 
     home: ModuleType = getattr(optuna, family)
-    valid = {f"optuna.{family}.{name}": name for name in home.__all__ if inspect.isclass(getattr(home, name))}
+    classes = {name: getattr(home, name) for name in home.__all__}
+    able = [name for name, one in classes.items() if inspect.isclass(one) and not inspect.isabstract(one)]
+    valid = {f"optuna.{family}.{name}": name for name in able}
     if target not in valid:
         raise ConfigError(
             f"{where}._target_: {shown(target)} is not one of Optuna's {family}, {nearest(str(target), valid)}"

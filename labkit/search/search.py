@@ -12,7 +12,7 @@ from labkit.search import results, samplers, study, walls
 from labkit.search import storage as stores
 from labkit.search.lost import Lost, nothing_lost
 from labkit.search.outlook import Outlook, outlook
-from labkit.search.plans import FRESH, Plan, again, check, definition_of, trials_of
+from labkit.search.plans import FRESH, Plan, again, check, definition_of, shortfall, trials_of
 from labkit.search.results import Candidate, SearchFailed, SearchResult, StageResult
 from labkit.search.space import Space
 from labkit.search.stages import CONFIRM, FINAL, Definition, Stage
@@ -117,10 +117,12 @@ class _Run:
         opened = self.opened(stage, lambda: self.range_of(stage, before))
         wanted = trials_of(self.definition, stage, opened.space)
         found = self.complete(opened, Plan(stage.name, stage.overrides, wanted, "search", stage))
-        note = walls.told(self.definition, found)
-        if note:
+        notes = [
+            note for note in (shortfall(stage, opened.space, len(wanted)), walls.told(self.definition, found)) if note
+        ]
+        for note in notes:
             self.report(f"{stage.name}: {note}")
-            self.known[-1] = found = replace(found, note=note)
+        self.known[-1] = found = replace(found, note="; ".join(notes))
         return found
 
     def range_of(self, stage: Stage, before: StageResult | None) -> Space:

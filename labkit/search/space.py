@@ -65,8 +65,12 @@ class Space:
 
     def grid(self, n: int) -> list[Point]:
         """Every combination of at most `n` values per range and all choices; points that coincide come once."""
-        rows = itertools.product(*(dimension.grid(n) for dimension in self.dimensions))
-        points = (self.active(dict(zip(self.keys, row, strict=True))) for row in rows)
+        return self.product([dimension.grid(n) for dimension in self.dimensions])
+
+    def product(self, rows: Sequence[Sequence[Value]]) -> list[Point]:
+        """Every combination of the given values, a row for each key; points that coincide come once."""
+        combined = itertools.product(*rows)
+        points = (self.active(dict(zip(self.keys, row, strict=True))) for row in combined)
         return list({tuple(point.items()): point for point in points}.values())
 
     def suggest(self, trial: BaseTrial) -> Point:

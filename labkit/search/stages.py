@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from labkit.config import ConfigError, Count, checked, shown
-from labkit.search import draws, samplers
+from labkit.search import draws, rehearsal, samplers
 from labkit.search import zoom as zooming
 from labkit.search.samplers import Node
 from labkit.search.space import Space
@@ -114,6 +114,9 @@ class Definition:
                 raise ConfigError(f"hydra.sweeper.direction: expected maximize or minimize, got {shown(direction)}.")
         if len(self.directions) > 1:
             _check_several(self)
+        for stage in self.stages:
+            where = f"hydra.sweeper.stages.{stage.name}.sampler"
+            rehearsal.check(stage.sampler, self.space, self.directions, where)
 
 
 def read(
@@ -174,6 +177,7 @@ def _stage(name: str, keys: Mapping[str, Any], where: str) -> Stage:
     samplers.check(found["sampler"], f"{where}.sampler")
     if found["pruner"] is not None:
         samplers.check_pruner(found["pruner"], f"{where}.pruner")
+        rehearsal.check_pruner(found["pruner"], f"{where}.pruner")
     zoom = found["zoom"]
     found["zoom"] = None if zoom is None or zoom is False else Zoom(**_checked(f"{where}.zoom", Zoom, zoom))
     return Stage(name, **found)
@@ -221,6 +225,8 @@ def _check_stages(definition: Definition) -> None:
             if i == 0:
                 raise ConfigError(f"{where}.zoom: the first stage has none before it to zoom on, expected null.")
             zooming.check(definition.space, stage.zoom, f"{where}.zoom")
+            if "search_space" in str(stage.sampler):
+                raise ConfigError(f"{where}.zoom: the values of its sampler's search_space are written, expected null.")
         if samplers.kind(stage.sampler) == "grid":
             draws.grid(definition.space, stage.n_trials)
 

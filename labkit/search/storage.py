@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from labkit.config import ConfigError, nearest, shown
-from labkit.search import holder
+from labkit.search import holder, owner
 from labkit.search.quiet import quiet
 
-KEY = "hydra.sweeper.storage"
+KEY = owner.KEY
 SCHEMES = ("postgresql://", "mysql://", "sqlite://", "grpc://")
 _SECONDS_TO_CONNECT = 10
 
@@ -30,8 +30,14 @@ def location(storage: str | None, study: str, folder: Path) -> str:
         folder: of the journals.
 
     Raises:
-        ConfigError: it is none of these.
+        ConfigError: it is none of these, or the file of another program.
     """
+    place = _place(storage, study, folder)
+    owner.check_file(place)
+    return place
+
+
+def _place(storage: str | None, study: str, folder: Path) -> str:
     if storage is None or storage == "journal":
         return str(folder.absolute() / f"{_file_name(study)}.log")
     if isinstance(storage, str) and storage.endswith(".log") and "://" not in storage:
@@ -67,6 +73,8 @@ def opened(place: str) -> Any:
             if "://" not in place:
                 return _journal(Path(place))
             return _proxy(place) if place.startswith("grpc://") else _database(place)
+    except ConfigError:
+        raise
     except ImportError as error:
         missing = error.name or "its driver"
         raise ConfigError(f"{KEY}: {hidden(place)} needs the package {missing!r}, which is missing.") from None
@@ -108,9 +116,8 @@ def _file_beside(place: str, study: str) -> Path | None:
     """The lock file beside a file; None for a server."""
     if "://" not in place:
         return Path(f"{place}.lock-of-search")
-    if not place.startswith("sqlite"):
-        return None
-    return Path(f"{_sqlite_file(place)}.{_file_name(study)}.lock-of-search")
+    file = owner.sqlite_file(place)
+    return None if file is None else Path(f"{file}.{_file_name(study)}.lock-of-search")
 
 
 class _FileLock:
@@ -134,12 +141,9 @@ class _FileLock:
 def exists(place: str) -> bool:
     """Whether there is anything at a location yet; of a server nothing is known."""
     if place.startswith("sqlite"):
-        return Path(_sqlite_file(place)).is_file()
+        file = owner.sqlite_file(place)
+        return file is not None and file.is_file()
     return "://" in place or Path(place).is_file()
-
-
-def _sqlite_file(url: str) -> str:
-    return url.partition(":///")[2].partition("?")[0]
 
 
 def _journal(path: Path) -> Any:
@@ -176,11 +180,15 @@ def mend(journal: Path) -> None:
 
 def _database(url: str) -> Any:
     from optuna.storages import RDBStorage
+    from sqlalchemy import create_engine, inspect
     from sqlalchemy.exc import IntegrityError, ProgrammingError
 
     if url.startswith("sqlite"):
         return RDBStorage(url)
     options = {"pool_pre_ping": True, "connect_args": {"connect_timeout": _SECONDS_TO_CONNECT}}
+    engine = create_engine(url, **options)
+    owner.check_tables(inspect(engine).get_table_names(), hidden(url), "database")
+    engine.dispose()
     try:
         return RDBStorage(url, engine_kwargs=options)
     except (IntegrityError, ProgrammingError):  # another process is making the tables at this moment

@@ -103,7 +103,7 @@ class StageStudy:
     def _drawn(self, wanted: Wanted, at_once: int) -> Point:
         """Begin a trial at the point that the sampler proposes."""
         stage = str(self.study.study_name).rpartition("/")[2]
-        self.study.sampler = samplers.sampler(self.sampler, self.seed, stage, wanted.index)
+        self.study.sampler = samplers.sampler(self.sampler, self.seed, stage, wanted.index, space=self.space)
         trial = self.study.ask()
         trial.set_user_attr(PLACE, place(wanted, at_once))
         return self.space.suggest(trial)

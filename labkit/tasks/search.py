@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from labkit.report.entries import IGNORED, is_maximised
 from labkit.report.progress import duration
 from labkit.search import samplers, stages
+from labkit.search.owner import check_apart
 from labkit.search.results import StageResult
 from labkit.search.search import Answer, Definition, Proposal, SearchFailed, outlook, search
 from labkit.search.space import Space
@@ -80,6 +81,7 @@ class LabSearch:
         from labkit.tasks.plan import objectives
 
         self.sweeper, self.config, self.settings = sweeper, sweeper.config, settings
+        check_apart(settings["storage"], store.default_store(Path(self.config.paths.root))[0])
         self.fixed, self.space = fixed, space
         multirun.check_settings(self.config, sweeper.launcher)
         self.composer = multirun.composer(sweeper)

@@ -6,7 +6,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import MISSING, DictConfig
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 
 @dataclass
@@ -68,7 +68,8 @@ _SAMPLERS = {
     "nsgaii": "NSGAIISampler",
 }
 for _name, _constructor in _SAMPLERS.items():
-    _node = {"_target_": f"optuna.samplers.{_constructor}", "seed": None}
+    # A node on the command line may name another sampler, with keys that this one does not have.
+    _node = OmegaConf.create({"_target_": f"optuna.samplers.{_constructor}", "seed": None}, flags={"struct": False})
     ConfigStore.instance().store(_name, _node, "hydra/sweeper/sampler", provider="labkit")
 ConfigStore.instance().store("optuna", OptunaSweeperConf, "hydra/sweeper", provider="labkit")
 
