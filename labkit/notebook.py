@@ -16,6 +16,7 @@ from labkit.tasks.plan import forget_data, plan
 from labkit.tasks.recording import Job
 from labkit.tasks.result import Result, Table
 from labkit.tasks.train import execute
+from labkit.tasks.unread import check_run
 
 
 def run(*overrides: str, quiet: bool = False) -> Result:
@@ -34,7 +35,9 @@ def run(*overrides: str, quiet: bool = False) -> Result:
     if task_name(config) != "train" or str(config.hydra.mode).endswith("MULTIRUN"):
         raise ConfigError("run: it trains one configuration; other tasks and sweeps are for the command line.")
     try:
-        return execute(Job(plan(config, overrides), dict(os.environ)), quiet=quiet)
+        ready = plan(config, overrides)
+        check_run(overrides, ready.config)
+        return execute(Job(ready, dict(os.environ)), quiet=quiet)
     finally:
         forget_data()
 

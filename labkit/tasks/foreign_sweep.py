@@ -8,6 +8,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from labkit.config import ConfigError
 from labkit.tasks import multirun
 from labkit.tasks.grammar import drawn
 from labkit.tasks.jobs import Composer, Words, grid
@@ -36,7 +37,11 @@ def _open(config: DictConfig, composer: Composer, jobs: list[Words]) -> Any:
     from labkit.tasks import provenance, session
 
     session.start_writer(config)
+    if config.seeds is not None:
+        raise ConfigError(f"seeds: {config.seeds}: it needs hydra/sweeper=grid or optuna; here, seed=0,1,2.")
     checked = multirun.check(composer, jobs)
+    for words in multirun.distinct(checked)[1]:
+        raise ConfigError(f"{' '.join(words)}: this job is given twice; hydra/sweeper=grid would train it once.")
     tracker = multirun.store(config)
     if tracker is None:
         return None

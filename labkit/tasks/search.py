@@ -11,8 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from labkit.report.entries import is_maximised
 from labkit.report.progress import duration
 from labkit.search import samplers, stages
@@ -27,10 +25,7 @@ from labkit.tasks.runner import Runner
 
 def sweep(sweeper: Any, arguments: Sequence[str]) -> Returns:
     """Search, confirm and train the winner, as far as that is not done; then show the table of all of it."""
-    settings: dict[str, Any] = {
-        key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-        for key, value in sweeper.settings.items()
-    }
+    settings = multirun.settings(sweeper)
     overrides = multirun.overrides(sweeper.config, arguments, sweeper.hydra_context.config_loader)
     fixed, searched = spaces.divided(overrides)
     space = spaces.space(searched, settings["conditions"])
@@ -74,6 +69,7 @@ class LabSearch:
         self.sweeper, self.config, self.settings = sweeper, sweeper.config, settings
         self.fixed, self.space = fixed, space
         multirun.check_settings(self.config, sweeper.launcher)
+        spaces.check_seeds(space, self.config.seeds)
         self.composer = multirun.composer(sweeper)
         self.objectives = objectives(self.config.objective)
         self.corners = multirun.check(self.composer, [self._words(corner) for corner in spaces.corners(space)])
