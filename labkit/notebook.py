@@ -10,6 +10,7 @@ from labkit import cli
 from labkit.compose import CONF, compose, explain, is_complaint, register_resolvers
 from labkit.config import ConfigError
 from labkit.tasks import session
+from labkit.tasks.grid import JobsFailed
 from labkit.tasks.later import postponed
 from labkit.tasks.multirun import task_name
 from labkit.tasks.plan import forget_data, plan
@@ -73,6 +74,8 @@ def sweep(*overrides: str, quiet: bool = False) -> Table:
             returns = hydra.multirun("config", task_function=cli.entry, overrides=words)
         except Exception as error:
             session.abandon(error)
+            if isinstance(error, JobsFailed) and error.__cause__ is not None:
+                raise error.__cause__ from None
             if not is_complaint(error):
                 raise
             raise ConfigError(explain(error, overrides)) from None

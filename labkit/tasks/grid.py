@@ -130,14 +130,24 @@ def dry_run(tracker: Any, jobs: Sequence[Checked]) -> None:
     print(f"{len(jobs)} jobs, {done} finished, the others about {duration(total)}{rest}; nothing was trained.")
 
 
+class JobsFailed(RuntimeError):  # noqa: N818  (what happened to the multirun, not an error in it)
+    """More jobs of a multirun failed than may; its cause is what the first of them raised."""
+
+
 def complain(jobs: Sequence[Checked], answers: Sequence[Answer], most: float) -> None:
-    """Name the jobs that failed; raise the first failure where they are more than `most` of all."""
-    failed = [(job, answer) for job, answer in zip(jobs, answers, strict=True) if answer.status == "FAILED"]
-    for job, answer in failed:
-        error = answer.error
-        print(f"failed: {' '.join(job.words)}: {type(error).__name__}: {error}", file=sys.stderr)
+    """Name the jobs that failed; raise JobsFailed where they are more than `most` of all."""
+    name_failed(jobs, answers)
+    errors = [answer.error for answer in answers if answer.status == "FAILED"]
     if too_many_failed(answers, most):
-        raise failed[0][1].error or RuntimeError("a job failed")
+        trace = "HYDRA_FULL_ERROR=1 shows where the first did"
+        raise JobsFailed(f"{len(errors)} of {len(jobs)} jobs failed; {trace}.") from errors[0]
+
+
+def name_failed(jobs: Sequence[Checked], answers: Sequence[Answer]) -> None:
+    """Say of every job that failed what it raised."""
+    for job, answer in zip(jobs, answers, strict=True):
+        if answer.status == "FAILED":
+            print(f"failed: {' '.join(job.words)}: {type(answer.error).__name__}: {answer.error}", file=sys.stderr)
 
 
 def too_many_failed(answers: Sequence[Answer], most: float) -> bool:

@@ -40,6 +40,7 @@ class Hooks(Callback):
     def _open(self, config: DictConfig) -> None:
         from labkit.tasks import foreign_sweep, later, launchers, unread
 
+        foreign_sweep.check_plugins(config)
         later.restore(config)
         unread.check_task(config)
         launchers.prepare(config)

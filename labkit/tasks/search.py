@@ -17,6 +17,7 @@ from labkit.search import samplers, stages
 from labkit.search.search import Answer, Definition, Proposal, SearchFailed, outlook, search
 from labkit.search.space import Space
 from labkit.tasks import multirun, runner, session, spaces
+from labkit.tasks.grid import name_failed
 from labkit.tasks.jobs import Words, merged
 from labkit.tasks.multirun import Checked
 from labkit.tasks.result import Returns
@@ -129,6 +130,7 @@ class LabSearch:
             owners += [i] * len(own)
         jobs = multirun.check(self.composer, rows)
         answers = self.runner(jobs, [self._told(stage, proposals[owner]) for owner in owners])
+        name_failed(jobs, answers)
         trials: list[list[runner.Answer]] = [[] for _ in proposals]
         for owner, answer in zip(owners, answers, strict=True):
             trials[owner].append(answer)
