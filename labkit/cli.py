@@ -29,7 +29,9 @@ def entry(config: DictConfig) -> Any:
             session.settle()
         return value
     except Exception as error:
-        if not _wants_traces and os.getpid() == _home:
+        if os.getpid() != _home:
+            session.settle()  # else its end is not in the store when the command looks
+        elif not _wants_traces:
             _refuse(error)  # here, before Hydra says in a line of its own that a job failed
         raise
 
@@ -108,11 +110,13 @@ def _abandon(error: Exception) -> None:
 
 
 def _refuse(error: Exception) -> None:
-    """End with one sentence where the error is the user's or the store's; return where it is ours."""
+    """End with one sentence where the error is the user's, the store's or a sweep's; return where it is ours."""
     from labkit.config import ConfigError
+    from labkit.search.results import SearchFailed
+    from labkit.tasks.grid import JobsFailed
     from labkit.tracking.store import TrackingError
 
-    if isinstance(error, ConfigError | TrackingError):
+    if isinstance(error, ConfigError | TrackingError | JobsFailed | SearchFailed):
         sentence = str(error)
     elif is_complaint(error):
         sentence = explain(error, sys.argv[1:])
@@ -120,7 +124,7 @@ def _refuse(error: Exception) -> None:
         return
     _abandon(error)  # now: what the store complains of is in the sentence, not to be said again when Python ends
     print(f"labkit: {sentence}", file=sys.stderr)
-    sys.exit(1 if isinstance(error, TrackingError) else 2)
+    sys.exit(1 if isinstance(error, TrackingError | JobsFailed | SearchFailed) else 2)
 
 
 if __name__ == "__main__":

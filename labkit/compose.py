@@ -76,7 +76,9 @@ def explain(error: Exception, words: Sequence[str] = ()) -> str:
     if found := re.search(r"In '([^']*)': Could not find '([^']+)'", text):
         return _missing_option(found[1], found[2], text)
     if found := re.search(r"Could not override '([^']+)'|Could not delete from config. '([^']+)'", text):
-        return _unknown_key(found[1] or found[2])
+        return _unknown_key(found[1] or found[2], f"{error.__cause__}")
+    if found := re.search(r"In '([^']+)': ConfigKeyError .*\n?.*full_key: (hydra\.\S+)", text, re.S):
+        return f"{found[1]}.yaml: {_unknown_hydra_key(found[2], text)}"
     if found := re.search(r"Could not delete '([^']+)'", text):
         return f"~{found[1]}: the configuration does not have it, so it cannot be taken out."
     if found := re.search(r"An item is already at '([^']+)'", text):
@@ -134,9 +136,10 @@ def _no_option(words: Sequence[str]) -> str:
     for word in words:
         group, _, value = word.partition("=")
         if (CONF / group).is_dir():
-            if group and re.fullmatch(r"null|true|false|[-+.\d]\S*", value, re.I):
+            wrong = [one for one in value.split(",") if re.fullmatch(r"null|true|false|[-+.\d]\S*", one, re.I)]
+            if group and wrong:
                 valid = ", ".join(_options(group, [CONF]))
-                return f"{group}: expected one of its options, got {value}; valid: {valid}."
+                return f"{group}: expected one of its options, got {wrong[0]}; valid: {valid}."
             if not group:
                 return f"{word!r} cannot be read, expected key=value."
     return "a group takes the name of one of its options, such as model=mlp."
@@ -161,13 +164,35 @@ def _options(group: str, folders: Iterable[Path]) -> list[str]:
     return sorted({str(file.relative_to(folder).with_suffix("")) for file, folder in files})
 
 
-def _unknown_key(key: str) -> str:
+def _unknown_hydra_key(key: str, said: str) -> str:
+    """A key of Hydra's own node; OmegaConf has `said` which type of node lacks it, and that type has the valid ones."""
+    from hydra import conf
+    from hydra.core.config_store import ConfigStore
+
+    from labkit.config import nearest
+
+    where, _, name = key.rpartition(".")
+    group, store = where.replace(".", "/"), ConfigStore.instance()
+    files = store.list(group) if group in ("hydra/sweeper", "hydra/launcher") else []
+    nodes = {file.removesuffix(".yaml"): store.load(f"{group}/{file}").node for file in files if "." in file}
+    types = {OmegaConf.get_type(node).__name__: node for node in nodes.values()}  # type: ignore[union-attr]
+    lacking = re.search(r"not in '(\w+)'", said)
+    here = (types.get(lacking[1]) or vars(conf).get(lacking[1])) if lacking else None
+    owners = [f"{group}={option}" for option, node in nodes.items() if name in node]
+    about = f"unknown key {key!r} (labkit --cfg hydra shows all)"
+    about += f": it exists only with {' or '.join(owners)}; here" if owners else ""
+    valid = {str(one) for one in OmegaConf.structured(here)} - {"_target_", "_recursive_", "defaults"} if here else ()
+    near = nearest(name, valid).replace("mean '", f"mean '{where}.")
+    return f"{about}, {near}" if valid else f"{about}."
+
+
+def _unknown_key(key: str, said: str) -> str:
     from labkit.config import nearest
 
     key = key.lstrip("+~")
     group, _, name = key.partition(".")
     if group == "hydra":
-        return f"unknown key {key!r}, valid ones: labkit --cfg hydra."
+        return _unknown_hydra_key(key, said)
     if group == "split" and name:
         return f"unknown key {key!r}, {nearest(f'data.{name}', {f'data.{valid}' for valid in keys_of('data')})}"
     options = _keys_of_options(group) if name else {}

@@ -10,12 +10,14 @@ from labkit import cli, own_code
 from labkit.compose import CONF, compose, explain, is_complaint, register_resolvers
 from labkit.config import ConfigError
 from labkit.tasks import session
+from labkit.tasks.grid import JobsFailed
 from labkit.tasks.later import postponed
 from labkit.tasks.multirun import task_name
 from labkit.tasks.plan import forget_data, plan
 from labkit.tasks.recording import Job
 from labkit.tasks.result import Result, Table
 from labkit.tasks.train import execute
+from labkit.tasks.unread import check_run
 
 
 def run(*overrides: str, quiet: bool = False) -> Result:
@@ -35,7 +37,9 @@ def run(*overrides: str, quiet: bool = False) -> Result:
     if task_name(config) != "train" or str(config.hydra.mode).endswith("MULTIRUN"):
         raise ConfigError("run: it trains one configuration; other tasks and sweeps are for the command line.")
     try:
-        return execute(Job(plan(config, overrides), dict(os.environ)), quiet=quiet)
+        ready = plan(config, overrides)
+        check_run(overrides, ready.config)
+        return execute(Job(ready, dict(os.environ)), quiet=quiet)
     finally:
         forget_data()
 
@@ -72,6 +76,8 @@ def sweep(*overrides: str, quiet: bool = False) -> Table:
             returns = hydra.multirun("config", task_function=cli.entry, overrides=words)
         except Exception as error:
             session.abandon(error)
+            if isinstance(error, JobsFailed) and error.__cause__ is not None:
+                raise error.__cause__ from None
             if not is_complaint(error):
                 raise
             raise ConfigError(explain(error, overrides)) from None

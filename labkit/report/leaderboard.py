@@ -72,7 +72,7 @@ def rank(
             contestant.
         objective: a metric.
         maximise: unless given, everything but losses, costs and times is better the higher it is.
-        extra: further metrics to show; one that no row has is left out.
+        extra: further metrics to show; one that no row has, and the objective, are left out.
         ignore: beginnings of parameter names that make no difference.
         baseline: what to compare every entry with, seed by seed: a run's name, its id (or at least eight letters of
             its beginning), or the parameters that pick it, `key=value,key=value`.
@@ -82,7 +82,7 @@ def rank(
     """
     rows = contestants(rows, objective)
     up = is_maximised(objective) if maximise is None else maximise
-    known = tuple(name for name in extra if any(name in row["metrics"] for row in rows))
+    known = tuple(name for name in extra if name != objective and any(name in row["metrics"] for row in rows))
     sections = []
     for data, members in (by_data(rows) or {"": []}).items():
         keys = differing(members, ignore)

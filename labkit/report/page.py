@@ -132,8 +132,9 @@ def _sheets(groups: Sequence[PageGroup]) -> list[_Sheet]:
     sheets = []
     for heads, alike in groupby(groups, key=lambda group: list(group.heads)):
         own = list(alike)
-        columns = zip(*(line.cells for group in own for line in group.lines), strict=True)
-        sheets.append(_Sheet(heads, [all(map(_is_number, column)) for column in columns], own))
+        lines = [line.cells for group in own for line in group.lines]
+        right = [bool(lines) and all(_is_number(cells[i]) for cells in lines) for i in range(len(heads))]
+        sheets.append(_Sheet(heads, right, own))
     return sheets
 
 

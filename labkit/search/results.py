@@ -47,7 +47,8 @@ class StageResult:
         if not found:
             states = [trial.state for trial in self.trials]
             told = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-            raise SearchFailed(f"stage {self.name!r}: no trial came to a value ({told or 'there are none'}).")
+            hint = "; a diverging loss asks for smaller learning rates" if "diverged" in states else ""
+            raise SearchFailed(f"stage {self.name!r}: no trial came to a value ({told or 'there are none'}){hint}.")
         return found
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from labkit.config import ConfigError, Flag
+from labkit.config import ConfigError, Flag, nearest
+from labkit.report.entries import speaks_for_others
 from labkit.report.layouts import to_rich
 from labkit.report.leaderboard import Leaderboard, rank
-from labkit.tracking.reading import runs
+from labkit.tracking.reading import RunRow, runs
 from labkit.tracking.store import default_store
 
 _ROWS = 50  # on a screen; the files have all
@@ -31,12 +32,24 @@ def compare(
 
     def task(config: DictConfig, overrides: Sequence[str]) -> None:
         uri, _ = default_store(Path(config.paths.root))
-        rows = runs(uri, experiments=None if lab is None else [lab])
-        if not rows:
-            raise ConfigError(f"compare: there are no runs {'' if lab is None else f'of lab {lab!r} '}in {uri}.")
+        rows = _rows(runs(uri), uri, lab, metric)
         show(rank(rows, metric, maximise=False if minimise else None, extra=_EXTRA, baseline=baseline))
 
     return task
+
+
+def _rows(rows: Sequence[RunRow], uri: str, lab: str | None, metric: str) -> list[RunRow]:
+    """The runs of a lab; raises ConfigError where there are none, or none of them has the metric."""
+    if not rows:
+        raise ConfigError(f"compare: there are no runs in {uri}.")
+    labs = {row["experiment"] for row in rows}
+    if lab is not None and lab not in labs:
+        raise ConfigError(f"task.lab: there are no runs of lab {lab!r} in {uri}, {nearest(lab, labs)}")
+    found = [row for row in rows if lab in (None, row["experiment"])]
+    metrics = {name for row in found if not speaks_for_others(row) for name in row["metrics"]}
+    if metric not in metrics:
+        raise ConfigError(f"task.metric: no run has {metric!r}, {nearest(metric, metrics)}")
+    return found
 
 
 def show(board: Leaderboard) -> None:

@@ -6,12 +6,34 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.override_parser.types import Override
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from labkit.config import ConfigError, nearest
 from labkit.tasks import multirun
 from labkit.tasks.grammar import drawn
 from labkit.tasks.jobs import Composer, Words, grid
 from labkit.tasks.runner import sweep_variables
+
+_ELSEWHERE = "hydra_plugins.hydra_optuna_sweeper."
+
+
+def check_plugins(config: DictConfig) -> None:
+    """Raise ConfigError for a sweeper or launcher whose `_target_` Hydra would not find."""
+    from hydra.core.plugins import Plugins
+
+    known = Plugins.instance().class_name_to_class
+    for kind, base in (("sweeper", Sweeper), ("launcher", Launcher)):
+        target = str(config.hydra[kind].get("_target_"))
+        if target in known:
+            continue
+        where = f"hydra.{kind}._target_: {target!r} is not installed"
+        if target.startswith(_ELSEWHERE):
+            ours = "'override /hydra/sweeper: optuna' in the defaults"
+            raise ConfigError(f"{where}; leave _target_ out and write {ours}.")
+        valid = [name for name, found in known.items() if issubclass(found, base)]
+        raise ConfigError(f"{where}, {nearest(target, valid)}")
 
 
 def begin(config: DictConfig) -> Any:
@@ -36,7 +58,11 @@ def _open(config: DictConfig, composer: Composer, jobs: list[Words]) -> Any:
     from labkit.tasks import provenance, session
 
     session.start_writer(config)
+    if config.seeds is not None:
+        raise ConfigError(f"seeds: {config.seeds}: it needs hydra/sweeper=grid or optuna; here, seed=0,1,2.")
     checked = multirun.check(composer, jobs)
+    for words in multirun.distinct(checked)[1]:
+        raise ConfigError(f"{' '.join(words)}: this job is given twice; hydra/sweeper=grid would train it once.")
     tracker = multirun.store(config)
     if tracker is None:
         return None

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig
 
 from labkit.report.layouts import to_markdown
 from labkit.report.progress import duration
@@ -20,15 +21,13 @@ from labkit.tasks.runner import Answer, Runner, sweep_variables
 
 def sweep(sweeper: Any, arguments: Sequence[str]) -> Returns:
     """Run the jobs that are not finished; the leaderboard has all. Returns the returns of this call's jobs."""
-    config, settings = sweeper.config, sweeper.settings
+    config, settings = sweeper.config, multirun.settings(sweeper)
     rows = _rows(multirun.overrides(config, arguments, sweeper.hydra_context.config_loader), settings)
     if not getattr(sweeper.task_function, "trains_populations", False) or multirun.task_name(config) != "train":
-        return _plain(sweeper, rows)
+        return _plain(sweeper, settings, rows)
     session.start_writer(config)
     multirun.check_settings(config, sweeper.launcher)
-    if config.seeds is not None:
-        rows = seeds.spread(rows, config.seed, config.seeds)
-    return _remembering(sweeper, rows)
+    return _remembering(sweeper, settings, rows)
 
 
 def _rows(overrides: Sequence[Override], settings: Mapping[str, Any]) -> list[Words]:
@@ -39,9 +38,9 @@ def _rows(overrides: Sequence[Override], settings: Mapping[str, Any]) -> list[Wo
     return grid(overrides)
 
 
-def _plain(sweeper: Any, rows: list[Words]) -> Returns:
+def _plain(sweeper: Any, settings: Mapping[str, Any], rows: list[Words]) -> Returns:
     """What Hydra's basic sweeper does: for tasks that train nothing, and for other programs."""
-    size = sweeper.settings["max_batch_size"] or len(rows)
+    size = settings["max_batch_size"] or len(rows)
     loader = sweeper.hydra_context.config_loader
     for words in rows:  # a wrong job is found before the first starts
         loader.load_sweep_config(sweeper.config, list(words))
@@ -53,9 +52,14 @@ def _plain(sweeper: Any, rows: list[Words]) -> Returns:
     )
 
 
-def _remembering(sweeper: Any, rows: list[Words]) -> Returns:
-    config, settings = sweeper.config, sweeper.settings
-    jobs = multirun.check(multirun.composer(sweeper), rows)
+def _remembering(sweeper: Any, settings: Mapping[str, Any], rows: list[Words]) -> Returns:
+    config = sweeper.config
+    composer = multirun.composer(sweeper)
+    if config.seeds is not None:
+        rows = seeds.spread(rows, composer, config.seeds)
+    jobs, again = multirun.distinct(multirun.check(composer, rows))
+    for words in again:
+        print(f"given twice, trained once: {' '.join(words)}", file=sys.stderr)
     from labkit.tasks import board
     from labkit.tasks.plan import objectives
 
@@ -71,16 +75,17 @@ def _remembering(sweeper: Any, rows: list[Words]) -> Returns:
     if tracker is None:
         answers = runner(jobs, [{}] * len(jobs), rerun=True)
     else:
-        answers, table = _recorded(sweeper, tracker, runner, jobs)
+        answers, table = _recorded(config, settings, tracker, runner, jobs)
     complain(jobs, answers, settings["max_failure_rate"])
     returns = Returns(runner.returns)
     returns.table = table
     return returns
 
 
-def _recorded(sweeper: Any, tracker: Any, runner: Runner, jobs: Sequence[Checked]) -> tuple[list[Answer], Table]:
+def _recorded(
+    config: DictConfig, settings: Mapping[str, Any], tracker: Any, runner: Runner, jobs: Sequence[Checked]
+) -> tuple[list[Answer], Table]:
     """The jobs under one parent run, and the leaderboard of all."""
-    config, settings = sweeper.config, sweeper.settings
     from labkit.tasks import board
     from labkit.tasks.pages import board_page
 
@@ -125,14 +130,24 @@ def dry_run(tracker: Any, jobs: Sequence[Checked]) -> None:
     print(f"{len(jobs)} jobs, {done} finished, the others about {duration(total)}{rest}; nothing was trained.")
 
 
+class JobsFailed(RuntimeError):  # noqa: N818  (what happened to the multirun, not an error in it)
+    """More jobs of a multirun failed than may; its cause is what the first of them raised."""
+
+
 def complain(jobs: Sequence[Checked], answers: Sequence[Answer], most: float) -> None:
-    """Name the jobs that failed; raise the first failure where they are more than `most` of all."""
-    failed = [(job, answer) for job, answer in zip(jobs, answers, strict=True) if answer.status == "FAILED"]
-    for job, answer in failed:
-        error = answer.error
-        print(f"failed: {' '.join(job.words)}: {type(error).__name__}: {error}", file=sys.stderr)
+    """Name the jobs that failed; raise JobsFailed where they are more than `most` of all."""
+    name_failed(jobs, answers)
+    errors = [answer.error for answer in answers if answer.status == "FAILED"]
     if too_many_failed(answers, most):
-        raise failed[0][1].error or RuntimeError("a job failed")
+        trace = "HYDRA_FULL_ERROR=1 shows where the first did"
+        raise JobsFailed(f"{len(errors)} of {len(jobs)} jobs failed; {trace}.") from errors[0]
+
+
+def name_failed(jobs: Sequence[Checked], answers: Sequence[Answer]) -> None:
+    """Say of every job that failed what it raised."""
+    for job, answer in zip(jobs, answers, strict=True):
+        if answer.status == "FAILED":
+            print(f"failed: {' '.join(job.words)}: {type(answer.error).__name__}: {answer.error}", file=sys.stderr)
 
 
 def too_many_failed(answers: Sequence[Answer], most: float) -> bool:

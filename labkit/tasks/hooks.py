@@ -38,9 +38,11 @@ class Hooks(Callback):
         _or_exit(_close_session)
 
     def _open(self, config: DictConfig) -> None:
-        from labkit.tasks import foreign_sweep, later, launchers
+        from labkit.tasks import foreign_sweep, later, launchers, unread
 
+        foreign_sweep.check_plugins(config)
         later.restore(config)
+        unread.check_task(config)
         launchers.prepare(config)
         self._parent = foreign_sweep.begin(config)
 
@@ -53,25 +55,30 @@ class Hooks(Callback):
 
 
 def _check_single(config: DictConfig) -> None:
-    from labkit.tasks import session
+    from labkit.tasks import session, unread
     from labkit.tasks.multirun import task_name
 
+    unread.check_single(config)
     if task_name(config) != "train":
         _check_task(config)
         return
     session.start_writer(config)
     from labkit.tasks.plan import plan
 
-    plan(config)
+    unread.check_run(unread.words_of(config), plan(config).config)
 
 
 def _check_task(config: DictConfig) -> None:
     """A task that trains nothing: its keys are checked, and it gets no output folder."""
     from labkit.config import build
+    from labkit.tasks import unread
+    from labkit.tasks.multirun import task_name
     from labkit.tasks.plan import resolved
 
     plain = resolved(config)
     build("task", plain["task"], plain["targets"])
+    unread.check_task(config)
+    unread.check_run(unread.words_of(config) if task_name(config) == "info" else (), plain)
     with open_dict(config):
         config.hydra.run.dir = "."
         config.hydra.output_subdir = None

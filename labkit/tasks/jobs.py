@@ -25,14 +25,14 @@ _WORDS = ("null", "true", "false", "nan", "inf")  # that the grammar takes for v
 
 
 class Composer:
-    """Composes the job configurations of one multirun.
+    """Composes the job configurations of one multirun, whose own is `master`.
 
     Hydra takes 70 ms for each; a job that differs from an earlier one only in values is a copy of what Hydra composed
     for its groups, with the values set by Hydra's own rules: 5 ms.
     """
 
     def __init__(self, loader: Any, master: DictConfig) -> None:
-        self._loader, self._master = loader, master
+        self._loader, self.master = loader, master
         hydra_words = OmegaConf.to_container(master.hydra.overrides.hydra, resolve=False)
         assert isinstance(hydra_words, list)
         self._hydra_words = [str(word) for word in hydra_words]  # not resolved: they may speak of a job to come
@@ -48,7 +48,7 @@ class Composer:
         values = [override for override in overrides if not self._names_group(override)]
         groups = tuple(str(o.input_line) for o in overrides if self._names_group(o))
         if groups not in self._templates:
-            self._templates[groups] = self._loader.load_sweep_config(self._master, list(groups))
+            self._templates[groups] = self._loader.load_sweep_config(self.master, list(groups))
         config: DictConfig = copy.deepcopy(self._templates[groups])
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
         self._remember(config, overrides)

@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from labkit.compose import explain
-from labkit.config import ConfigError
+from labkit.config import ConfigError, nearest
 from labkit.tasks.earlier import shows
 from labkit.tasks.grammar import parsed
 from labkit.tasks.jobs import Composer, Words, quoted, speaking_for, uncollected
@@ -84,34 +84,44 @@ def composer(sweeper: Any) -> Composer:
     return made
 
 
-def check(composer: Composer, rows: Sequence[Words]) -> list[Checked]:
-    """Compose, check and build every job; raises ConfigError naming the first that is wrong."""
+@contextmanager
+def named(number: int, words: Words) -> Iterator[None]:
+    """Say which job a ConfigError, or a complaint of Hydra's, speaks of."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(f"job {number} ({' '.join(words)}): {explain(error)}") from None
+    except ConfigError as error:
+        raise ConfigError(f"job {number} ({' '.join(words)}): {error}") from None
+
+
+def check(composer: Composer, rows: Sequence[Words]) -> list[Checked]:
+    """Compose, check and build every job; raises ConfigError naming the first that is wrong."""
     from labkit.tasks.identity import data_key
     from labkit.tasks.plan import plan, resolved
+    from labkit.tasks.unread import check_run
 
     checked: dict[int, Checked] = {}
-    number = 0
-    try:
-        known = []
-        with uncollected():
-            for number, words in enumerate(rows):
+    known = []
+    with uncollected():
+        for number, words in enumerate(rows):
+            with named(number, words):
                 config = composer.numbered(words, number)
+                _check_lost(composer.master, config)
                 with speaking_for(config):
                     known.append((config, resolved(config)))
-        for number in sorted(range(len(rows)), key=lambda i: data_key(known[i][1])):  # each data set is prepared once
-            config, plain = known[number]
+                check_run(words, known[-1][1])
+    for number in sorted(range(len(rows)), key=lambda i: data_key(known[i][1])):  # each data set is prepared once
+        config, plain = known[number]
+        with named(number, rows[number]):
             ready = plan(config, rows[number], plain)
             for note in ready.data.notes:
                 _warn(note)
             facts = (ready.config_hash, ready.seed_group, ready.shape, ready.recipe.seed, ready.config, ready.choices)
             checked[number] = Checked(rows[number], *facts, ready.code, ready.settings_hash, ready.curves)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(f"job {number} ({' '.join(rows[number])}): {explain(error)}") from None
-    except ConfigError as error:
-        raise ConfigError(f"job {number} ({' '.join(rows[number])}): {error}") from None
     return [checked[number] for number in range(len(rows))]
 
 
@@ -121,13 +131,48 @@ def _warn(note: str) -> None:
     print(f"warning: {note}", file=sys.stderr)
 
 
+def _check_lost(master: DictConfig, job: DictConfig) -> None:
+    """What a job's files say of the sweep as a whole comes too late, unless it is what the sweep goes by."""
+    if job.hydra.sweeper.get("params") != master.hydra.sweeper.get("params"):
+        file = job.hydra.runtime.choices.get("sweeps")
+        alone = f"labkit sweeps={file}" if file else "without -m"
+        raise ConfigError(f"a file with hydra.sweeper.params is a sweep and no job of one; give it alone: {alone}.")
+    if job.seeds is not None and job.seeds != master.seeds:
+        raise ConfigError(f"seeds: {job.seeds} of this job alone; expected once for all jobs, as seeds={job.seeds}.")
+
+
+def distinct(jobs: Sequence[Checked]) -> tuple[list[Checked], list[Words]]:
+    """The jobs without those that repeat an earlier one to the letter, and the words of these."""
+    found: dict[str, Checked] = {}
+    again = [job.words for job in jobs if found.setdefault(json.dumps(job.config, sort_keys=True), job) is not job]
+    return list(found.values()), again
+
+
+def settings(sweeper: Any) -> dict[str, Any]:
+    """The keys of one of our sweepers as plain values, with the defaults of those that a config file leaves out.
+
+    Raises ConfigError for a key that it does not read.
+    """
+    schema: Any = OmegaConf.to_container(OmegaConf.structured(sweeper.schema))
+    known = {key: value for key, value in schema.items() if not key.startswith("_")}
+    for chosen in known.pop("defaults", ()):
+        known |= chosen if isinstance(chosen, Mapping) else {}
+    given = {k: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for k, v in sweeper.settings.items()}
+    for key in given:
+        if key not in known:
+            raise ConfigError(f"hydra.sweeper.{key}: it does not read this key, {nearest(key, known)}")
+    return {**known, **given}
+
+
 def check_settings(config: DictConfig, launcher: Any) -> None:
     """Raise ConfigError for `seeds` or keys of our launcher that are wrong, before anything is written."""
     from labkit.config import checked
     from labkit.tasks.grouping import Limits
     from labkit.tasks.plan import check_seeds
+    from labkit.tasks.unread import check_sweeper
 
     check_seeds(config.seeds)
+    check_sweeper(config)
     if hasattr(launcher, "limits"):
         checked("hydra.launcher", Limits, launcher.limits)
 

@@ -12,8 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from labkit.report.entries import IGNORED, is_maximised
 from labkit.report.progress import duration
 from labkit.search import samplers, stages
@@ -23,6 +21,7 @@ from labkit.search.search import Answer, Definition, Proposal, SearchFailed, out
 from labkit.search.space import Space
 from labkit.search.trials import Trial
 from labkit.tasks import multirun, runner, search_runs, session, spaces
+from labkit.tasks.grid import name_failed
 from labkit.tasks.jobs import Words, merged
 from labkit.tasks.multirun import Checked
 from labkit.tasks.result import Returns, Table
@@ -32,10 +31,7 @@ from labkit.tracking import store
 
 def sweep(sweeper: Any, arguments: Sequence[str]) -> Returns:
     """Search, confirm and train the winner, as far as that is not done; then show the table of all of it."""
-    settings: dict[str, Any] = {
-        key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-        for key, value in sweeper.settings.items()
-    }
+    settings = multirun.settings(sweeper)
     overrides = multirun.overrides(sweeper.config, arguments, sweeper.hydra_context.config_loader)
     fixed, searched = spaces.divided(overrides)
     space = spaces.space(searched, settings["conditions"])
@@ -84,6 +80,7 @@ class LabSearch:
         check_apart(settings["storage"], store.default_store(Path(self.config.paths.root))[0])
         self.fixed, self.space = fixed, space
         multirun.check_settings(self.config, sweeper.launcher)
+        spaces.check_seeds(space, self.config.seeds)
         self.composer = multirun.composer(sweeper)
         self.objectives = objectives(self.config.objective)
         self.corners = multirun.check(self.composer, [self._words(corner) for corner in spaces.corners(space)])
@@ -145,7 +142,9 @@ class LabSearch:
         """Run a batch of trials, each on its seeds."""
         jobs = self._jobs(overrides, proposals, purpose)
         told = [self._told(stage, proposal) for proposal, own in zip(proposals, jobs, strict=True) for _ in own]
-        answers = self.runner([job for own in jobs for job in own], told)
+        flat_jobs = [job for own in jobs for job in own]
+        answers = self.runner(flat_jobs, told)
+        name_failed(flat_jobs, answers)
         before = sum(answer.before for answer in answers)
         if before:
             _say(f"{stage}: {before} of {len(answers)} runs were trained before; the store has them")

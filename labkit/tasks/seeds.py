@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from labkit.tasks.jobs import Words, merged
+from labkit.tasks.jobs import Composer, Words, merged, uncollected
+from labkit.tasks.multirun import named
 
 
-def spread(rows: Sequence[Words], first: int, count: int) -> list[Words]:
-    """Every row once per seed `first`, `first + 1`, ..., the seeds of a row side by side."""
-    return [merged(row, [f"seed={seed}", "seeds=null"]) for row in rows for seed in range(first, first + count)]
+def spread(rows: Sequence[Words], composer: Composer, count: int) -> list[Words]:
+    """Every row `count` times, with its own seed and those after it, the seeds of a row side by side.
+
+    So `seed=0,5 seeds=2` is 0, 1, 5, 6. Raises ConfigError naming a row that cannot be composed.
+    """
+    spread_rows: list[Words] = []
+    for number, row in enumerate(rows):
+        with named(number, row), uncollected():
+            first = composer(row).seed
+        whole = isinstance(first, int) and not isinstance(
+            first, bool
+        )  # what is wrong is said when the jobs are checked
+        seeds = range(first, first + count) if whole else [first]
+        spread_rows += [merged(row, [f"seed={seed}", "seeds=null"]) for seed in seeds]
+    return spread_rows
 
 
 def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -50,6 +50,12 @@ def space(searched: Sequence[Override], conditions: Mapping[str, Mapping[str, An
     return Space(tuple(dimension(override, when.get(override.get_key_element(), {})) for override in searched))
 
 
+def check_seeds(over: Space, seeds: int | None) -> None:
+    """Raise ConfigError where a search over `seed` would have its value replaced by those of `seeds`."""
+    if seeds is not None and any(d.key == "seed" for d in over.dimensions):
+        raise ConfigError(f"seed: every trial is trained on {seeds} seeds (seeds={seeds}); expected one value, seed=0.")
+
+
 def dimension(override: Override, when: Mapping[str, tuple[str, ...]]) -> Dimension:
     """One searched key. `interval(a, b)` is real, `int(interval(a, b))` whole; `range(a, b)` ends before b."""
     from labkit.search.space import Dimension

@@ -145,6 +145,12 @@ def test_a_leaderboard_fits_the_page_as_well():
     assert read.tags.count("table") == 2
 
 
+def test_a_leaderboard_without_a_row_is_a_page_too():
+    text = page(StudyPage("nothing came", table=board_page_table(rank([]))))
+    assert "All results" in text
+    assert '<th class="num">' not in text
+
+
 def test_numbers_are_aligned_to_the_right_and_words_to_the_left(study):
     heads = re.findall(r'<th( class="num")?>([^<]*)</th>', page(study).partition('class="results"')[2])
     aligned = {name: bool(mark) for mark, name in heads}

@@ -41,6 +41,8 @@ ConfigStore.instance().store("grid", GridSweeperConf, "hydra/sweeper", provider=
 class GridSweeper(Sweeper):
     """Hydra's grids with a memory."""
 
+    schema = GridSweeperConf
+
     def __init__(self, **settings: Any) -> None:
         self.settings = settings
 

@@ -33,7 +33,6 @@ class OptunaSweeperConf:
         confirm: top, seeds, overrides: the best again on fresh seeds.
         final: seeds, overrides: the winner on the final split; it opens the test set.
         dry_run: list the stages, what is done and the expected time, and train nothing.
-        baseline: `key=value` words that pick the row the others are compared with.
     """
 
     defaults: list[Any] = field(default_factory=lambda: [{"sampler": "tpe"}, "_self_"])
@@ -55,7 +54,6 @@ class OptunaSweeperConf:
     confirm: Any = None
     final: Any = None
     dry_run: bool = False
-    baseline: str | None = None
 
 
 _SAMPLERS = {
@@ -76,6 +74,8 @@ ConfigStore.instance().store("optuna", OptunaSweeperConf, "hydra/sweeper", provi
 
 class OptunaSweeper(Sweeper):
     """A search, and the launcher that its trials go through."""
+
+    schema = OptunaSweeperConf
 
     def __init__(self, **settings: Any) -> None:
         self.settings = settings

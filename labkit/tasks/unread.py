@@ -1,0 +1,91 @@
+"""Words that nobody would read: each ends the command with the nearest that would change something."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from labkit.config import ConfigError, nearest
+
+# Roots of the keys that a task without training reads; task=lab checks its words itself, and task=info plans a run.
+_READ = {
+    "compare": ("task", "paths"),
+    "check": ("task", "paths", "tracker", "targets"),
+    "principles": ("task", "paths", "tracker", "targets"),
+    "report": ("task", "paths", "lab", "part"),
+}
+_OF_MULTIRUNS = re.compile(r"hydra[./](launcher|sweeper|sweep)\b")
+_OF_A_STAGE = ("sampler", "n_trials", "n_jobs", "pruner")  # keys of the sweeper that a stage may have for itself
+
+
+def check_task(config: DictConfig) -> None:
+    """Raise ConfigError for a word of the command line that a task does not read."""
+    task = str(OmegaConf.select(config, "task._target_")).rpartition(".")[2]
+    for word in words_of(config) if task in _READ else ():
+        if _root(word) not in _READ[task]:
+            valid = [key for root in _READ[task] for key in _keys(config, root)]
+            raise ConfigError(f"{word}: task={task} does not read it, {nearest(_key(word), valid)}")
+
+
+def check_single(config: DictConfig) -> None:
+    """Raise ConfigError for a word about multiruns where there is a single run."""
+    for word in words_of(config, "hydra"):
+        if _OF_MULTIRUNS.match(word.lstrip("+~")):
+            raise ConfigError(f"{word}: a single run does not read it; a multirun does, add -m.")
+
+
+def check_run(words: Iterable[str], plain: Mapping[str, Any]) -> None:
+    """Raise ConfigError for a word of a run that changes nothing in it.
+
+    Args:
+        words: its override words.
+        plain: its configuration, resolved.
+    """
+    schedule = str(plain["schedule"].get("_target_", "")).rpartition(".")[2]
+    for word in words:
+        if _key(word) == "profile":
+            raise ConfigError(f"{word}: a run does not read it; task=lab does, for a part of a lab.")
+        if _key(word) == "optimizer.lr" and schedule in ("cyclic", "range_test"):
+            raise ConfigError(
+                f"{word}: schedule={schedule} does not read it, its rates go from schedule.lr_min to schedule.lr_max; "
+                "did you mean 'schedule.lr_max'?"
+            )
+
+
+def check_sweeper(config: DictConfig) -> None:
+    """Raise ConfigError for a key of our sweepers that does nothing beside the others."""
+    sweeper: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
+    stages = sweeper.get("stages") or {}
+    rows = list(stages.values()) if isinstance(stages, Mapping) else list(stages)
+    for word in words_of(config, "hydra"):
+        key = _key(word).removeprefix("hydra.sweeper.").removeprefix("hydra/sweeper/")
+        if key == "sample_seed" and sweeper.get("samples") is None:
+            raise ConfigError(f"{word}: it is read with hydra.sweeper.samples only, which is null.")
+        if key in _OF_A_STAGE and rows and all(isinstance(row, Mapping) and key in row for row in rows):
+            name = next(iter(stages)) if isinstance(stages, Mapping) else "0"
+            raise ConfigError(
+                f"{word}: every stage has its own {key}; did you mean 'hydra.sweeper.stages.{name}.{key}'?"
+            )
+
+
+def words_of(config: DictConfig, kind: str = "task") -> list[str]:
+    """The words of the command line: those of labkit's keys, or with `hydra` those of Hydra's."""
+    words: Any = OmegaConf.to_container(config.hydra.overrides[kind], resolve=False)
+    return [str(word) for word in words]
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0].partition("@")[0]
+
+
+def _root(word: str) -> str:
+    return re.split(r"[./]", _key(word))[0]
+
+
+def _keys(config: DictConfig, root: str) -> Sequence[str]:
+    """The keys of a group, or the root itself where it is one value."""
+    node = config.get(root)
+    return [f"{root}.{key}" for key in node if key != "_target_"] if isinstance(node, DictConfig) else [root]
