@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import chdir
 from typing import Any
 
 import hydra
@@ -15,7 +16,10 @@ register_resolvers()
 
 
 def entry(config: DictConfig) -> Any:
-    """What Hydra calls for every job."""
+    """What Hydra calls for every job. It works in the folder of the command, wherever Hydra stands for the job.
+
+    That folder holds the store, and paths are meant from there, with `hydra.job.chdir=true` and in Ray's workers too.
+    """
     from hydra.core.hydra_config import HydraConfig
 
     from labkit.tasks import launchers, session
@@ -24,7 +28,8 @@ def entry(config: DictConfig) -> Any:
     if os.getpid() != _home:
         launchers.begin_worker()
     try:
-        value = dispatch(config, list(HydraConfig.get().overrides.task))
+        with chdir(HydraConfig.get().runtime.cwd):
+            value = dispatch(config, list(HydraConfig.get().overrides.task))
         if os.getpid() != _home:
             session.settle()
         return value
