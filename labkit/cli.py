@@ -10,6 +10,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
+from labkit import streams
 from labkit.compose import CONF, explain, is_complaint, register_resolvers
 
 register_resolvers()
@@ -54,26 +55,25 @@ def at_home() -> None:
 def main() -> None:
     """Run the command line; exit code 0, 2 after the user's mistake (one sentence on stderr), 1 after any other.
 
-    A reader that leaves early, as `head` does, ends it with 1 and without a word.
+    Standard output that is closed, lacks a sign, or whose reader leaves early, ends nothing.
     """
     global _wants_traces
+    streams.prepare()
     at_home()
     _wants_traces = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and this is where a mistake becomes one sentence
     try:
         _start()
-        sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError as error:
-        _abandon(error)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush when Python ends
-        sys.exit(1)
     except Exception as error:
         _abandon(error)
         if not _wants_traces:
             _refuse(error)
         raise
+    if lost := streams.complaint():
+        print(f"labkit: {lost}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _abandon(error: Exception) -> None:
