@@ -2,6 +2,7 @@
 
 The map, in reading order; a package imports only from the ones above it:
 
+    streams     standard streams that never end a run
     process     a process as others may know it later: is it still alive?
     own_code    the user's own code behind `targets`: loaded, and told apart from earlier versions of itself
     config      typed configuration: value types, errors, constructors, member-wise keys

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import chdir
 from typing import Any
 
 import hydra
 from omegaconf import DictConfig
 
+from labkit import streams
 from labkit.compose import CONF, explain, is_complaint, register_resolvers
 
 register_resolvers()
 
 
 def entry(config: DictConfig) -> Any:
-    """What Hydra calls for every job."""
+    """What Hydra calls for every job. It works in the folder of the command, wherever Hydra stands for the job.
+
+    That folder holds the store, and paths are meant from there, with `hydra.job.chdir=true` and in Ray's workers too.
+    """
     from hydra.core.hydra_config import HydraConfig
 
     from labkit.tasks import launchers, session
@@ -24,7 +29,8 @@ def entry(config: DictConfig) -> Any:
     if os.getpid() != _home:
         launchers.begin_worker()
     try:
-        value = dispatch(config, list(HydraConfig.get().overrides.task))
+        with chdir(HydraConfig.get().runtime.cwd):
+            value = dispatch(config, list(HydraConfig.get().overrides.task))
         if os.getpid() != _home:
             session.settle()
         return value
@@ -51,9 +57,10 @@ def at_home() -> None:
 def main() -> None:
     """Run the command line; exit code 0, 2 after the user's mistake (one sentence on stderr), 1 after any other.
 
-    A reader that leaves early, as `head` does, ends it with 1 and without a word.
+    Standard output that is closed, lacks a sign, or whose reader leaves early, ends nothing.
     """
     global _wants_traces
+    streams.prepare()
     at_home()
     if sys.argv[1:2] == ["ui"]:
         sys.argv[1] = "task=ui"  # the one task with a name of its own, as it is what every run's end prints
@@ -61,18 +68,16 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and this is where a mistake becomes one sentence
     try:
         _run()
-        sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError as error:
-        _abandon(error)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush when Python ends
-        sys.exit(1)
     except Exception as error:
         _abandon(error)
         if not _wants_traces:
             _refuse(error)
         raise
+    if lost := streams.complaint():
+        print(f"labkit: {lost}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _run() -> None:

@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "labkit"
 FILES = sorted(PACKAGE.rglob("*.py"))
 # A package may import from those before it. `compose` turns words into configurations for `tasks`.
 ORDER = (
+    "streams",
     "process",
     "own_code",
     "config",

@@ -66,16 +66,13 @@ def variables(config: DictConfig) -> dict[str, str]:
 
 
 def begin_worker() -> None:
-    """In a process of a launcher's, before its job: work in the command's folder, where a Ray cluster does not start.
+    """In a process of a launcher's, before its job: joblib's workers end with the command that started them.
 
-    Joblib's workers end with the command that started them. Ray ends its own; what submitit started is meant to
-    outlive the command.
+    Ray ends its own; what submitit started is meant to outlive the command.
     """
     from hydra.core.hydra_config import HydraConfig
 
-    hydra = HydraConfig.get()
-    os.chdir(hydra.runtime.cwd)
-    if _is(hydra.launcher, _JOBLIB):
+    if _is(HydraConfig.get().launcher, _JOBLIB):
         end_with_parent()
 
 

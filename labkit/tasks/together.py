@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import chdir
 from typing import Any
 
 from omegaconf import DictConfig, open_dict
@@ -63,16 +64,18 @@ def _job(config: DictConfig, plain: dict[str, Any]) -> Job:
 
 def _training(group: Group, jobs: Sequence[Job], limits: Limits) -> Training:
     members = [jobs[i] for i in group.members]
+    home = os.getcwd()  # not that of the last job, in which Hydra stands when all of them are trained
     # The store begins with the runs while Hydra still makes their folders.
     runs = [recording.start(job) for job in members] if group.together else []
 
     def train(_: list[DictConfig]) -> list[Any]:
-        if group.together:
-            results = execute_all(members, runs=runs)
-        else:
-            from labkit.tasks.side_by_side import execute_side_by_side
+        with chdir(home):
+            if group.together:
+                results = execute_all(members, runs=runs)
+            else:
+                from labkit.tasks.side_by_side import execute_side_by_side
 
-            results = execute_side_by_side(members, limits.processes)
+                results = execute_side_by_side(members, limits.processes)
         return [_answer(job, result) for job, result in zip(members, results, strict=True)]
 
     return train
