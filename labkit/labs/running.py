@@ -97,7 +97,7 @@ class Course:
             except ConfigError as error:
                 ran[key] = self._refused(part, step, error)
                 continue
-            head = [f"\n--- {name}, step {number} of {len(steps)}: {key}", f"    {written(words)}"]
+            head = [f"\n--- {name}, step {number} of {len(steps)}: {key}", f"    {written([*words, *self.everywhere])}"]
             print("\n".join([*head, *(f"    {note}" for note in notes)]), flush=True)
             ran[key] = replace(carried_out(words, self.everywhere), notes=notes)
             if ran[key].code == 2:
