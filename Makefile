@@ -49,7 +49,7 @@ $(LAB_PARTS): setup
 labs: setup ## every part of every lab: make labs PROFILE=smoke; call it again after a kill and it goes on
 	$(BIN)/labkit task=lab lab=all profile=$(PROFILE) $(ARGS)
 
-results: setup ## docs/results.md from the records of the parts that have run
+results: setup ## mlruns/reports/results.md from the parts that have run; ARGS=task.file=... puts it elsewhere
 	$(BIN)/labkit task=report lab=all $(ARGS)
 
 ui: setup ## open MLflow's UI on the store under mlruns/, on this machine only

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ Profile = Literal["smoke", "quick", "full"]
 PROFILES: tuple[Profile, ...] = ("smoke", "quick", "full")
 Band = tuple[float | None, float | None]  # lowest and highest value; None: no limit
 _STRICT: Any = {"extra": "forbid"}
+_WORDING = ("says", "says_in", "source", "assignment_says", "published_by")  # of a claim: changes no verdict
 _CHOOSES = "^(val|train|grad_l1|time)/"  # what a row may be chosen by: nothing of the test set
 
 
@@ -86,7 +87,9 @@ class Claim:
     """A sentence about the runs of one step that a part must support.
 
     Attributes:
-        says: the sentence; a question where there is neither band nor goal.
+        says: the sentence; a question where there is neither band nor goal. What depends on the profile stands in
+            braces, see `labkit.labs.wording`.
+        says_in: the sentence in a profile where another one is true.
         step: whose runs it is about.
         metric: its mean over seeds is compared with the bands.
         where: parameters that pick one row of the step's leaderboard, a list of values meaning one of them; where
@@ -119,6 +122,7 @@ class Claim:
     goal: Band | None = None
     any_data: bool = False
     source: str = ""
+    says_in: dict[Profile, str] = field(default_factory=dict)
     assignment: float | None = None
     assignment_says: str = ""
     published: float | None = None
@@ -128,6 +132,11 @@ class Claim:
         """The band in a profile."""
         found: Band | None = getattr(self, profile)
         return found
+
+    @property
+    def asks(self) -> dict[str, Any]:
+        """What is judged and by what, without the words that say it."""
+        return {key: value for key, value in asdict(self).items() if key not in _WORDING}
 
     @property
     def of_smoke_alone(self) -> bool:

@@ -27,15 +27,16 @@ def report(
     """The task: write the page for the lab `lab`, or for `lab=all`.
 
     Args:
-        file: where to; None: docs/results.md for all labs, mlruns/reports/<lab>.md for one.
+        file: Path of the page, from `paths.root`; None: `mlruns/reports/results.md` for all labs, `<lab>.md` for one.
         unverified: what is known of data sets whose files are not the published archive.
 
     Raises:
-        ConfigError: there is no such lab, or no part of it has run.
+        ConfigError: there is no such lab, no part of it has run, or `file` is a folder.
     """
 
     def write(config: DictConfig, overrides: Sequence[str]) -> None:
         root = Path(config.paths.root).absolute()
+        target = place(root, config.lab, file)
         uri, _ = default_store(root)
         wanted = task.chosen(config.lab, config.part or task.ALL)
         rows = runs(uri, experiments=sorted({*(lab.name for lab, _ in wanted), check.EXPERIMENT}))
@@ -53,7 +54,6 @@ def report(
                 absent.append(f"{lab.name} {part}")
         if not found:
             raise ConfigError(f"report: no part of lab {config.lab!r} has a record in {uri}.")
-        target = place(root, config.lab, file)
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.with_name(f".{target.name}.{os.getpid()}")
         draft.write_text(page(found, absent, unverified or {}, written(overrides)), encoding="utf-8")
@@ -74,7 +74,8 @@ def today(lab: Lab, part: str, one: record.Record) -> tuple[str, list[Claim]]:
 
 
 def place(root: Path, lab: str, file: str | None) -> Path:
-    """Where the page goes."""
-    if file is not None:
-        return root / file
-    return root / "docs" / "results.md" if lab == task.ALL else root / "mlruns" / "reports" / f"{lab}.md"
+    """Path of the page: beside the store unless told, as its profile may be any."""
+    target = root / (file or f"mlruns/reports/{'results' if lab == task.ALL else lab}.md")
+    if target.is_dir():
+        raise ConfigError(f"task.file: expected the path of a page such as {file}/results.md, got the folder {file}.")
+    return target

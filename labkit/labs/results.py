@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,7 +34,7 @@ class Shown:
         record: the newest in the largest profile that it ran in.
         runs: by step, as the store has them.
         changed: whether its file, or one that its commands name, trains something else by now.
-        reworded: whether its file claims something else by now.
+        rejudged: whether its file claims something else by now; other words for the same are none.
         tested: all its runs that ever opened the test set, those of other profiles and of earlier definitions included.
     """
 
@@ -43,7 +43,7 @@ class Shown:
     record: Record
     runs: Mapping[str, Rows]
     changed: bool
-    reworded: bool
+    rejudged: bool
     tested: frozenset[str]
 
     @property
@@ -89,8 +89,11 @@ def shown(
         rows = {key: [runs[i] for i in step["run_ids"] if i in runs] for key, step in best.steps.items()}
         definition, claims = today(best)
         changed = best.row["tags"][DEFINITION] != definition
-        reworded = [verdict.claim for verdict in best.verdicts] != list(claims)
-        found.append(Shown(name, part, best, rows, changed, reworded, tested))
+        rejudged = [verdict.claim.asks for verdict in best.verdicts] != [claim.asks for claim in claims]
+        if not rejudged:
+            worded = [replace(one, claim=claim) for one, claim in zip(best.verdicts, claims, strict=True)]
+            best = replace(best, verdicts=worded)
+        found.append(Shown(name, part, best, rows, changed, rejudged, tested))
     return found
 
 
@@ -152,7 +155,7 @@ def _claims(part: Shown, judged: Sequence[bool]) -> str:
     failed = [name for name, step in part.record.steps.items() if step["code"]]
     words = [f"{sum(judged)} of {len(judged)} hold"] if judged else []
     words += [f"FAILED: {', '.join(failed)}"] if failed else []
-    words += ["changed since"] if part.changed else ["claims changed since"] if part.reworded else []
+    words += ["changed since"] if part.changed else ["claims changed since"] if part.rejudged else []
     return "; ".join(words) or write.NOTHING
 
 
@@ -182,7 +185,7 @@ def _part(part: Shown, unverified: Mapping[str, str]) -> Iterator[str]:
     )
     if part.changed:
         yield "The part has changed since: its command trains what is new."
-    elif part.reworded:
+    elif part.rejudged:
         yield "Its claims have changed since: its command judges them again."
     if record.verdicts:
         lines = [_claim(verdict, record.profile) for verdict in record.verdicts]

@@ -16,6 +16,7 @@ from labkit.labs.part import Claim, Lab, Part, Step, place
 from labkit.labs.record import earlier
 from labkit.labs.rows import Rows, at_the_edge, winner
 from labkit.labs.verdict import Verdict, verdict
+from labkit.labs.wording import worded
 from labkit.preprocess.prepare import Kind
 from labkit.tasks import session
 from labkit.tasks.jobs import merged, word
@@ -97,7 +98,7 @@ class Course:
             except ConfigError as error:
                 ran[key] = self._refused(part, step, error)
                 continue
-            head = [f"\n--- {name}, step {number} of {len(steps)}: {key}", f"    {written(words)}"]
+            head = [f"\n--- {name}, step {number} of {len(steps)}: {key}", f"    {written([*words, *self.everywhere])}"]
             print("\n".join([*head, *(f"    {note}" for note in notes)]), flush=True)
             ran[key] = replace(carried_out(words, self.everywhere), notes=notes)
             if ran[key].code == 2:
@@ -127,8 +128,15 @@ class Course:
         return words, notes
 
     def asked(self, part: Part) -> Iterator[Claim]:
-        """The claims that mean something: on embedded data those with a band of their own, elsewhere those that are not
-        about embedded data alone; bands of the lab's own data say nothing about another's, and goals are for `full`."""
+        """The claims that mean something, each in the words of the profile and the data."""
+        for claim in self._judged(part):
+            yield worded(claim, self.profile, self.words(part, part.steps[claim.step]))
+
+    def _judged(self, part: Part) -> Iterator[Claim]:
+        """On embedded data the claims with a band of their own, elsewhere those that are not about embedded data alone.
+
+        Bands of the lab's own data say nothing about another's, and goals are for `full`.
+        """
         steps = part.of_profile(self.profile).keys()
         for claim in part.claims:
             if not {*claim.about} <= steps or (claim.of_smoke_alone and self.profile != "smoke"):
@@ -138,7 +146,8 @@ class Course:
             elif self.profile != "smoke":
                 yield claim if self.profile == "full" else replace(claim, goal=None)  # a goal is for all of the data
             elif claim.band("smoke") is not None:
-                yield replace(claim, **{**_OF_THE_LAB, "smoke": claim.smoke})
+                kept = {"smoke": claim.smoke, "source": claim.source if claim.of_smoke_alone else ""}
+                yield replace(claim, **{**_OF_THE_LAB, **kept})
 
     def _refused(self, part: Part, step: Step, error: ConfigError) -> Ran:
         print(f"labkit: {error}", file=sys.stderr)

@@ -130,7 +130,7 @@ def announce(course: Course, order: Sequence[tuple[Lab, str]]) -> None:
         time = f", about {duration(60 * expected)} on two cores" if expected else ""
         print(f"{lab.name} {name}: {lab.parts[name].title} (profile {course.profile}{time})")
         for key, step in lab.parts[name].of_profile(course.profile).items():
-            print(f"  {key:<20} {written(course.words(lab.parts[name], step))}")
+            print(f"  {key:<20} {written([*course.words(lab.parts[name], step), *course.everywhere])}")
             for one in step.taken(course.profile):
                 print(f"  {'':<20} + {', '.join(one.keys)} of {one}")
         for earlier in lab.needed(name, course.profile):

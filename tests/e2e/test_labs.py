@@ -24,7 +24,7 @@ PARTS = [(lab, part) for lab in names(CONF / "labs") for part in read(CONF / "la
 def test_a_dry_run_prints_the_plan_and_does_nothing(labkit: Any) -> None:
     answer = labkit("task=lab", "lab=bgu", "part=part1", "profile=full", "task.dry_run=true")
     assert answer.code == 0, answer.err
-    assert answer.out.startswith("bgu part1: softmax regression and its optimiser tries (the test set is the course's")
+    assert answer.out.startswith("bgu part1: softmax regression and its optimiser tries (of the course's data, the")
     assert "(profile full, about 0:3" in answer.out
     assert "labkit experiment=bgu/softmax data=peaks seeds=5" in answer.out
     assert answer.files == []

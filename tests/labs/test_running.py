@@ -76,6 +76,7 @@ def test_a_part_runs_the_parts_it_needs_first_and_nothing_twice(
     assert "it takes winners of first, which runs first" in said
     assert "+ optimizer.lr, model.hidden of first.rates: highest val/accuracy" in said
     assert "labkit name=again data=spirals trainer.epochs=1 seeds=2 trainer.batch_size=16" in said
+    assert said.count(f"trainer.batch_size=16 paths.root={tmp_path}\n") == 2  # as printed it goes to the same store
     assert "outside its band: learns nothing" in said
     trained = [row for row in rows(tmp_path) if row["name"] in ("rates", "again") and row["params"].get("seed")]
     assert len(trained) == 4 + 2
@@ -105,6 +106,18 @@ def test_a_part_runs_the_parts_it_needs_first_and_nothing_twice(
     assert "| checked | 3 checks, 0 failed: differences |" in said
     assert "two hidden layers of tanh, trained, first 10 of W2: smallest error " in said
     assert [verdict.found < 1e-9 for verdict in second.verdicts if verdict.claim.step == "checked"] == [True]
+
+
+def test_a_report_lies_beside_the_store_unless_told(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    for lab, file, place in (
+        ("all", None, "mlruns/reports/results.md"),
+        ("kth", None, "mlruns/reports/kth.md"),
+        ("all", "docs/results.md", "docs/results.md"),
+    ):
+        assert report.place(tmp_path, lab, file) == tmp_path / place
+    with pytest.raises(ConfigError, match=r"task\.file: expected the path of a page such as docs/results\.md"):
+        report.place(tmp_path, "all", "docs")
 
 
 def test_a_part_on_another_data_set_is_known_again_by_its_data(call: Any, capsys: pytest.CaptureFixture[str]) -> None:
