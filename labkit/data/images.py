@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from shlex import quote
 from typing import Literal
@@ -49,13 +49,12 @@ def images(
     top = present(root / folder.expanduser(), "one folder of pictures per class (key data.folder)")
     with readable(top):
         classes, loose = _inside(top)
-        found = [(each, *_below(each)) for each in classes]
+        found = {each: _below(each) for each in classes}
     if loose and not classes:
         raise DataError(f"{top}: found {len(loose):,} files and no folder, expected one folder of pictures per class.")
-    pictures = [(label, path) for label, (_, own, _) in enumerate(found) for path in own]
-    others = [path for _, _, rest in found for path in rest]
-    for each, own, rest in found:
-        _refuse_no_picture(each, own, rest)
+    _refuse_misplaced({each: (own, len(rest)) for each, (own, rest) in found.items()})
+    pictures = [(label, path) for label, (own, _) in enumerate(found.values()) for path in own]
+    others = [path for _, rest in found.values() for path in rest]
     features = np.empty((len(pictures), channels, size, size), dtype=np.uint8)
     digests, transparent, several = [], 0, 0
     for row, (_, path) in enumerate(pictures):
@@ -122,18 +121,25 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(place, name) for name in names if not name.startswith("."))
 
 
-def _refuse_no_picture(folder: Path, pictures: list[Path], others: list[Path]) -> None:
-    """Raise DataError where a class has no picture of its own: none at all, or all in folders below."""
-    if not pictures:
-        among = f" among {len(others):,} files" if others else ""
+def _refuse_misplaced(found: Mapping[Path, tuple[list[Path], int]]) -> None:
+    """Raise DataError where a class has no picture of its own: none at all, or all in folders below.
+
+    Args:
+        found: By class, its pictures and how many other files it has.
+    """
+    for folder, (pictures, others) in found.items():
+        if not pictures:
+            among = f" among {others:,} files" if others else ""
+            raise DataError(
+                f"{folder}: found no picture of this class{among}, expected files ending in {listed(endings(), 12)}."
+            )
+    deeper = [folder for folder, (own, _) in found.items() if all(path.parent != folder for path in own)]
+    if deeper:
+        folder = next((each for each in deeper if each.name.casefold().startswith("train")), deeper[0])
+        below = dict.fromkeys(path.relative_to(folder).parts[0] for path in found[folder][0])
         raise DataError(
-            f"{folder}: found no picture of this class{among}, expected files ending in {listed(endings(), 12)}."
-        )
-    if all(path.parent != folder for path in pictures):
-        below = dict.fromkeys(path.relative_to(folder).parts[0] for path in pictures)
-        raise DataError(
-            f"{folder}: found its {len(pictures):,} pictures one level deeper, in {listed(below, 5)}: if those are the "
-            f"classes, say {quote(f'data.folder={folder}')}; if {folder.name!r} is one, move its pictures up."
+            f"{folder}: found its {len(found[folder][0]):,} pictures one level deeper, in {listed(below, 5)}: if those "
+            f"are the classes, say {quote(f'data.folder={folder}')}; if {folder.name!r} is one, move its pictures up."
         )
 
 

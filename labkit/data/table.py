@@ -171,7 +171,9 @@ def _rows(path: Path, lines: Iterable[str], form: Form) -> Iterator[tuple[int, l
 
 def _no_utf8(path: Path, line: int, error: UnicodeDecodeError) -> DataError:
     found = error.object[error.start]
-    return DataError(f"{path}: after line {line}: found byte 0x{found:02x}, expected UTF-8 text.")
+    return DataError(
+        f"{path}: after line {line}: found byte 0x{found:02x}, expected UTF-8 text (Excel: save as CSV UTF-8)."
+    )
 
 
 def _bad_cell(path: Path, line: int, row: list[str], names: list[str], columns: list[int], form: Form) -> DataError:

@@ -67,7 +67,7 @@ def reading(board: Leaderboard, section: Section) -> list[str]:
             f"Difference to {board.baseline}: {points}paired over the seeds both have, with its 95% interval and the "
             "p-value of the paired t test (each row by itself, not corrected for the number of rows)."
         )
-    return notes
+    return [*notes, *(f"Data: {remark}." for remark in section.remarks)]
 
 
 def apart(board: Leaderboard) -> str:
