@@ -9,9 +9,10 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from pydantic import Field
 
 from labkit.config import Flag
 from labkit.data.checks import check
@@ -21,6 +22,7 @@ from labkit.data.csv_form import FIRST_LINES, Form, form_of, is_number
 from labkit.data.dataset import DataError, Dataset, listed
 from labkit.data.files import combined_sha256, present, readable
 
+Column = str | Annotated[int, Field(strict=True)]  # a name or a position
 TEXT_ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".data")
 
 
@@ -46,8 +48,8 @@ def table(
     *,
     root: Path,
     file: Path = Path("table.csv"),
-    target: str | int = "label",
-    ignore: Sequence[str | int] = (),
+    target: Column = "label",
+    ignore: Sequence[Column] = (),
     separator: str | None = None,
     decimal: str | None = None,
     header: Flag | None = None,
