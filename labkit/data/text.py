@@ -64,7 +64,7 @@ def names(*, root: Path, distinct: Flag = True) -> Dataset:
             labels=np.array(labels, dtype=np.int64),
             class_names=tuple(path.stem for path in paths),
             source="Surnames by language, PyTorch tutorial 'Classifying names with a character-level RNN'",
-            sha256=combined_sha256(digests),
+            sha256=combined_sha256([*digests, *([("each name once", "")] if distinct else [])]),
             kind="text",
             lengths=lengths,
             vocabulary=vocabulary,
