@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from labkit.config import Flag
+from labkit.config import ConfigError, Flag
 from labkit.data.checks import check
 from labkit.data.classes import classes_of
 from labkit.data.columns import chosen_columns, counting_columns
@@ -81,6 +81,7 @@ def table(
         raise DataError(f"{path}: found the ending {path.suffix!r}, expected .csv or .npz (or, for CSV, {others}).")
     with readable(path):
         if ending == ".npz":
+            _refuse_keys(path, separator=separator, decimal=decimal, header=header)
             found = _read_npz(path, target, ignore)
         else:
             found = _read_csv(path, target, ignore, separator, decimal, header)
@@ -191,6 +192,13 @@ def _bad_cell(path: Path, line: int, row: list[str], names: list[str], columns: 
             hint = f" (or say data.decimal={other})" if sign in row[i] and is_number(row[i]) else ""
             return DataError(f"{place}: found {listed([repr(row[i])])}, expected a finite number{hint}.")
     raise AssertionError("every cell is a finite number")
+
+
+def _refuse_keys(path: Path, **said: object) -> None:
+    """Raise ConfigError for a key that only a CSV file has a use for."""
+    for key, value in said.items():
+        if value is not None:
+            raise ConfigError(f"data.{key}: it speaks of CSV, and {path.name} is an NPZ file: leave it out.")
 
 
 def _read_npz(path: Path, target: str | int, ignore: Sequence[str | int]) -> Table:

@@ -55,6 +55,13 @@ def test_nothing_is_said_where_no_name_repeats(tmp_path):
     assert names(root=tmp_path).notes == ()
 
 
+def test_capital_endings_are_read_and_hidden_files_are_not(tmp_path):
+    folder = write(tmp_path, A="Li\n")
+    (folder / "B.TXT").write_text("Bo\n")
+    (folder / "._A.txt").write_bytes(b"\0\5\x16\7\xff")  # what macOS leaves in archives
+    assert names(root=tmp_path).class_names == ("A", "B")
+
+
 @pytest.mark.parametrize(
     ("text", "ascii_text"),
     [("Zuñiga", "Zuniga"), ("Groß", "Gross"), ("Đặng", "Dang"), ("Łuczak", "Luczak"), ("Béringer", "Beringer")],
