@@ -29,7 +29,8 @@ def by_data(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 def remarks(rows: Iterable[Row]) -> tuple[str, ...]:
     """What the runs on a data set were told of it: classes without a sample, samples on both sides of the split."""
-    return tuple(dict.fromkeys(note for row in rows if (note := (row.get("tags") or {}).get(_NOTES))))
+    told = [(row.get("tags") or {}).get(_NOTES, "") for row in rows]
+    return tuple(dict.fromkeys(line for notes in told for line in notes.splitlines()))
 
 
 def _target(row: Row) -> str:

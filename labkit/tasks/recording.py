@@ -85,7 +85,7 @@ def start(job: Job) -> Run | None:
         "labkit.data_sha256": ready.data.sha256,
         "labkit.data_verified": str(ready.data.verified).lower(),
         "labkit.process": provenance.process(),
-        **({"labkit.data_notes": "; ".join(ready.data.notes)} if ready.data.notes else {}),
+        **({"labkit.data_notes": "\n".join(ready.data.notes)} if ready.data.notes else {}),
         **marks,
     }
     return session.tracker(ready.paths.root).start_run(

@@ -97,8 +97,9 @@ def test_what_the_runs_were_told_of_their_data_stands_below_the_table():
     }
     other = row("q", DIGITS, "bb")
     board = rank([told, told | {"run_id": "r", "params": told["params"] | {"lr": "1"}}, other])
-    assert [section.remarks for section in board.sections] == [("no sample of class c in the test part",), ()]
-    assert to_markdown(board).count("Data: no sample of class c in the test part.") == 1
+    assert [section.remarks for section in board.sections] == [tuple(notes.splitlines()), ()]
+    for note in notes.splitlines():
+        assert to_markdown(board).count(f"Data: {note}.") == 1
     console = Console(file=io.StringIO(), width=120)
     console.print(to_rich(board))
     assert console.file.getvalue().count("Data: no sample of class c in the test part.") == 1
