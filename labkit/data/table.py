@@ -134,7 +134,8 @@ def _cells(
     cells, classes = array("f"), []
     for line, row in rows:
         if len(row) != len(names):
-            raise DataError(f"{path}: line {line}: found {len(row)} cells, expected {len(names)} as in the header.")
+            first = "header" if form.header else "first line"
+            raise DataError(f"{path}: line {line}: found {len(row)} cells, expected {len(names)} as in the {first}.")
         classes.append(row[own].strip())
         if not classes[-1]:
             raise DataError(f"{path}: line {line}, column {names[own]!r}: found an empty cell, expected a class.")
