@@ -145,14 +145,11 @@ def _preamble(lines: Sequence[str], target: str | int) -> tuple[int, str | None]
 
 
 def _are_names(line: str, following: str, target: str | int) -> bool:
-    for separator in SEPARATORS.values():
-        names, cells = (
-            next(_reader([_HASH.sub("", line, count=1)], separator)),
-            next(_reader([following], separator), []),
-        )
-        if str(target) in map(str.strip, names) and len(names) == len(cells) > 1:
-            return True
-    return False
+    def cells(text: str, separator: str) -> list[str]:
+        return [cell.strip() for cell in next(_reader([text], separator), [])]
+
+    pairs = [(cells(_HASH.sub("", line, count=1), sign), cells(following, sign)) for sign in SEPARATORS.values()]
+    return any(str(target) in names and len(names) == len(data) > 1 for names, data in pairs)
 
 
 def _separator(lines: Sequence[str], target: str | int, header: bool | None) -> str:

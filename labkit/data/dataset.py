@@ -33,7 +33,8 @@ class Dataset:
         splits: the publisher's parts, if any: indices `(n_part,)` int64 under `train`, `test` and perhaps
             `validation`; parts are disjoint.
         source: one sentence: where it comes from.
-        sha256: of the files read, or of the generated arrays; where reading joined classes, of that too.
+        sha256: of the files read, or of the generated arrays; where reading joined classes or left samples out, of
+            that too: results on both are results on different data.
         verified: whether the published checksum was met.
         kind: what one sample is.
         lengths: `(n,)` int64, the true length of each text; None elsewhere.

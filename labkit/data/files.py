@@ -45,6 +45,11 @@ def present(path: Path, hint: str) -> Path:
     return path
 
 
+def of_ending(folder: Path, ending: str) -> list[Path]:
+    """The files of a folder with this ending in small letters or capitals, by name, without hidden ones (`._x.wav`)."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ending and not path.name.startswith("."))
+
+
 @contextmanager
 def readable(path: Path | str) -> Iterator[None]:
     """Turn what the operating system and a decompressor raise while `path` is read into one sentence."""

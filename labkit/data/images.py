@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from shlex import quote
 from typing import Literal
@@ -45,45 +45,54 @@ def images(
             decoded.
         ConfigError: `background` is no colour.
     """
-    ground = colour(background)
+    colour(background)  # before a file is read
     top = present(root / folder.expanduser(), "one folder of pictures per class (key data.folder)")
     with readable(top):
         classes, loose = _inside(top)
-        found = [(each, *_below(each)) for each in classes]
+        found = {each: _below(each) for each in classes}
     if loose and not classes:
         raise DataError(f"{top}: found {len(loose):,} files and no folder, expected one folder of pictures per class.")
-    pictures = [(label, path) for label, (_, own, _) in enumerate(found) for path in own]
-    others = [path for _, _, rest in found for path in rest]
-    for each, own, rest in found:
-        _refuse_no_picture(each, own, rest)
-    features = np.empty((len(pictures), channels, size, size), dtype=np.uint8)
+    _refuse_misplaced({each: (own, len(rest)) for each, (own, rest) in found.items()})
+    pictures = [path for own, _ in found.values() for path in own]
+    labels = np.repeat(np.arange(len(classes)), [len(own) for own, _ in found.values()])
+    features, sha256, told = _decoded(top, pictures, size, channels, background)
+    deeper = sum(path.parent != classes[label] for path, label in zip(pictures, labels, strict=True))
+    return check(
+        Dataset(
+            name="images",
+            features=features,
+            labels=labels.astype(np.int64),
+            class_names=tuple(path.name for path in classes),
+            source=f"the pictures in {top.name}, {channels} x {size} x {size}",
+            sha256=sha256,
+            kind="image",
+            notes=(
+                *_left_out([path for _, rest in found.values() for path in rest], "no pictures"),
+                *_left_out(loose, "in no class's folder"),
+                *_counted(deeper, len(pictures), "lie in folders below their class's and are read as that class"),
+                *told,
+            ),
+        )
+    )
+
+
+def _decoded(
+    top: Path, pictures: list[Path], size: int, channels: int, background: str
+) -> tuple[np.ndarray, str, list[str]]:
+    """Pixels `(n, channels, size, size)` uint8, the SHA-256 of all files, and what is to be told of them."""
+    ground, n = colour(background), len(pictures)
+    features = np.empty((n, channels, size, size), dtype=np.uint8)
     digests, transparent, several = [], 0, 0
-    for row, (_, path) in enumerate(pictures):
+    for row, path in enumerate(pictures):
         with readable(path):
             content = path.read_bytes()
         picture = decode(content, path, size, channels, ground)
         features[row] = picture.pixels
         transparent, several = transparent + picture.transparent, several + (picture.frames > 1)
         digests.append((path.relative_to(top).as_posix(), hashlib.sha256(content).hexdigest()))
-    deeper = sum(path.parent != classes[label] for label, path in pictures)
-    return check(
-        Dataset(
-            name="images",
-            features=features,
-            labels=np.array([label for label, _ in pictures], dtype=np.int64),
-            class_names=tuple(path.name for path in classes),
-            source=f"the pictures in {top.name}, {channels} x {size} x {size}",
-            sha256=combined_sha256(digests),
-            kind="image",
-            notes=(
-                *_left_out(others, "no pictures"),
-                *_left_out(loose, "in no class's folder"),
-                *_counted(deeper, len(pictures), "lie in folders below their class's and are read as that class"),
-                *_counted(several, len(pictures), "have several frames or pages: the first of each is read"),
-                *_counted(transparent, len(pictures), f"have transparent parts, laid on data.background={background}"),
-            ),
-        )
-    )
+    told = _counted(several, n, "have several frames or pages: the first of each is read")
+    told += _counted(transparent, n, f"have transparent parts, laid on data.background={background}")
+    return features, combined_sha256(digests), told
 
 
 def colour(name: str) -> tuple[int, int, int]:
@@ -91,12 +100,14 @@ def colour(name: str) -> tuple[int, int, int]:
     from PIL import ImageColor
 
     try:
-        red, green, blue = ImageColor.getrgb(name)
+        red, green, blue, *opacity = ImageColor.getrgb(name)
     except ValueError:
+        opacity = [0]
+    if opacity:
         usual = ("white", "black", "grey", "red", "green", "blue")
         raise ConfigError(
             f"data.background: expected a colour such as white or '#ffffff', got {name!r}: {nearest(name, usual)}"
-        ) from None
+        )
     return red, green, blue
 
 
@@ -122,18 +133,25 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(place, name) for name in names if not name.startswith("."))
 
 
-def _refuse_no_picture(folder: Path, pictures: list[Path], others: list[Path]) -> None:
-    """Raise DataError where a class has no picture of its own: none at all, or all in folders below."""
-    if not pictures:
-        among = f" among {len(others):,} files" if others else ""
+def _refuse_misplaced(found: Mapping[Path, tuple[list[Path], int]]) -> None:
+    """Raise DataError where a class has no picture of its own: none at all, or all in folders below.
+
+    Args:
+        found: By class, its pictures and how many other files it has.
+    """
+    for folder, (pictures, others) in found.items():
+        if not pictures:
+            among = f" among {others:,} files" if others else ""
+            raise DataError(
+                f"{folder}: found no picture of this class{among}, expected files ending in {listed(endings(), 12)}."
+            )
+    deeper = [folder for folder, (own, _) in found.items() if all(path.parent != folder for path in own)]
+    if deeper:
+        folder = next((each for each in deeper if each.name.casefold().startswith("train")), deeper[0])
+        below = dict.fromkeys(path.relative_to(folder).parts[0] for path in found[folder][0])
         raise DataError(
-            f"{folder}: found no picture of this class{among}, expected files ending in {listed(endings(), 12)}."
-        )
-    if all(path.parent != folder for path in pictures):
-        below = dict.fromkeys(path.relative_to(folder).parts[0] for path in pictures)
-        raise DataError(
-            f"{folder}: found its {len(pictures):,} pictures one level deeper, in {listed(below, 5)}: if those are the "
-            f"classes, say {quote(f'data.folder={folder}')}; if {folder.name!r} is one, move its pictures up."
+            f"{folder}: found its {len(found[folder][0]):,} pictures one level deeper, in {listed(below, 5)}: if those "
+            f"are the classes, say {quote(f'data.folder={folder}')}; if {folder.name!r} is one, move its pictures up."
         )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from labkit.config import Flag
 from labkit.data.checks import check
 from labkit.data.dataset import DataError, Dataset
-from labkit.data.files import combined_sha256, present, readable
+from labkit.data.files import combined_sha256, of_ending, present, readable
 
 LONGEST = 255  # letters; a longer line is prose, not a name, and would widen every row
 
@@ -39,7 +39,8 @@ def names(*, root: Path, distinct: Flag = True) -> Dataset:
         DataError: a file is missing, empty, not UTF-8, or holds a line without a Latin letter.
     """
     folder = present(root / "names", "one <Language>.txt per language")
-    paths = sorted(folder.glob("*.txt"))
+    with readable(folder):
+        paths = of_ending(folder, ".txt")
     if not paths:
         raise DataError(f"{folder}: found no .txt file, expected one <Language>.txt per language.")
     texts: list[str] = []
@@ -64,7 +65,7 @@ def names(*, root: Path, distinct: Flag = True) -> Dataset:
             labels=np.array(labels, dtype=np.int64),
             class_names=tuple(path.stem for path in paths),
             source="Surnames by language, PyTorch tutorial 'Classifying names with a character-level RNN'",
-            sha256=combined_sha256(digests),
+            sha256=combined_sha256([*digests, *([("each name once", "")] if distinct else [])]),
             kind="text",
             lengths=lengths,
             vocabulary=vocabulary,

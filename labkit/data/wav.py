@@ -13,10 +13,10 @@ import numpy as np
 from labkit.config import Count
 from labkit.data.checks import check
 from labkit.data.dataset import DataError, Dataset
-from labkit.data.files import combined_sha256, present, readable
+from labkit.data.files import combined_sha256, of_ending, present, readable
 
 RATE = 8000  # samples per second
-NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<index>\d+)\.wav")
+NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<index>\d+)\.(?i:wav)")
 N_TEST = 5  # the publisher's split: recordings 0 to 4 of each speaker and digit are the test part
 
 
@@ -33,7 +33,8 @@ def fsdd(*, root: Path, samples: Count = 8000) -> Dataset:
         DataError: a file is missing, damaged, misnamed or no 8 kHz mono 16-bit sound.
     """
     folder = present(root / "fsdd" / "recordings", "the publisher's wav files")
-    found = sorted(_parse(path) for path in folder.glob("*.wav"))
+    with readable(folder):
+        found = sorted(_parse(path) for path in of_ending(folder, ".wav"))
     if not found:
         raise DataError(f"{folder}: found no .wav file, expected <digit>_<speaker>_<index>.wav.")
     features = np.zeros((len(found), 1, samples), dtype=np.int16)

@@ -69,7 +69,7 @@ def reading(board: Leaderboard, section: Section) -> list[str]:
             "p-value of the paired t test (each row by itself, not corrected for the number of rows), where at least "
             "three seeds have one and it varies by more than one sample."
         )
-    return notes
+    return [*notes, *(f"Data: {remark}." for remark in section.remarks)]
 
 
 def of_seeds(metric: str, entries: Sequence[Entry]) -> list[str]:

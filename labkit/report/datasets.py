@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from labkit.report.entries import Row, differing
 
-_TARGET, _SHA = "data._target_", "labkit.data_sha256"
+_TARGET, _SHA, _NOTES = "data._target_", "labkit.data_sha256", "labkit.data_notes"
 
 
 def by_data(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -25,6 +25,12 @@ def by_data(rows: Iterable[Row]) -> dict[str, list[Row]]:
         sha = _sha(row) or (next(iter(candidates)) if len(candidates) == 1 else "")
         groups.setdefault((_target(row), sha), []).append(row)
     return dict(zip(_names(groups), groups.values(), strict=True))
+
+
+def remarks(rows: Iterable[Row]) -> tuple[str, ...]:
+    """What the runs on a data set were told of it: classes without a sample, samples on both sides of the split."""
+    told = [(row.get("tags") or {}).get(_NOTES, "") for row in rows]
+    return tuple(dict.fromkeys(line for notes in told for line in notes.splitlines()))
 
 
 def _target(row: Row) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from labkit.report import baseline as _baseline
-from labkit.report.datasets import by_data
+from labkit.report.datasets import by_data, remarks
 from labkit.report.entries import IGNORED, Entry, Row, contestants, differing, entries, is_maximised
 
 __all__ = ["IGNORED", "Entry", "Leaderboard", "Row", "Section", "rank"]
@@ -21,12 +21,14 @@ class Section:
         keys: the parameters that differ between its rows.
         entries: its lines.
         note: why its entries have no difference to the baseline; "" if they have.
+        remarks: What its runs were told of the data, sentences.
     """
 
     data: str
     keys: tuple[str, ...]
     entries: tuple[Entry, ...]
     note: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def rank(
     for data, members in (by_data(rows) or {"": []}).items():
         keys = differing(members, ignore)
         ranked = entries(members, objective, maximise=up, keys=keys, extra=known)
-        sections.append(Section(data, keys, ranked))
+        sections.append(Section(data, keys, ranked, remarks=remarks(members)))
     board = Leaderboard(objective, known, tuple(sections), baseline or "")
     return _compared(board, rows) if baseline else board
 

@@ -99,7 +99,7 @@ def start(job: Job) -> Run | None:
         "labkit.data_verified": str(ready.data.verified).lower(),
         "labkit.process": provenance.process(),
         SAMPLES: _samples(ready.parts),
-        **({"labkit.data_notes": "; ".join(ready.data.notes)} if ready.data.notes else {}),
+        **({"labkit.data_notes": "\n".join(ready.data.notes)} if ready.data.notes else {}),
         **earlier.tags(ready),
         **marks,
     }

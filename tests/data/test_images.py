@@ -87,9 +87,9 @@ def test_nothing_is_said_of_a_plain_folder(tmp_path, folder):
 
 @pytest.mark.parametrize("inside", ["a", "a b/c"])
 def test_pictures_one_level_deeper(tmp_path, folder, inside):
-    for name in ("1.png", "2.png"):
-        (folder / "train" / inside).mkdir(parents=True, exist_ok=True)
-        Image.new("L", (4, 4)).save(folder / "train" / inside / name)
+    for part, name in (("test", "1.png"), ("train", "1.png"), ("train", "2.png")):
+        (folder / part / inside).mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4)).save(folder / part / inside / name)
     with pytest.raises(DataError) as caught:
         images(root=tmp_path)
     below = inside.partition("/")[0]

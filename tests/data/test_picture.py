@@ -143,6 +143,16 @@ def test_a_turned_picture_is_turned_with_its_transparency() -> None:
     assert read(saved(image, "PNG", exif=exif), channels=1).pixels.tolist() == [[[0, 0], [0, 255]]]
 
 
+@pytest.mark.parametrize(("form", "name"), [("PNG", "x.png"), ("TIFF", "x.tif")])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_grey_is_turned_once(form: str, name: str, dtype: type) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: a quarter to the right puts it upright
+    stored = np.array([[1, 2], [3, 4]], dtype) * (256 if dtype is np.uint16 else 1)
+    content = saved(Image.fromarray(stored), form, exif=exif)
+    assert read(content, name, channels=1).pixels.tolist() == [[[3, 1], [4, 2]]]
+
+
 @pytest.mark.parametrize(("form", "name"), [("GIF", "x.gif"), ("TIFF", "x.tif"), ("WEBP", "x.webp"), ("PNG", "x.png")])
 def test_of_several_frames_the_first(form: str, name: str) -> None:
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue", "green")]

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from labkit.config import ConfigError
 from labkit.data.dataset import DataError
 from labkit.data.table import table
 
@@ -97,6 +98,12 @@ def test_bad_npz(tmp_path, arrays, sentence):
     np.savez(tmp_path / "t.npz", **arrays)
     with pytest.raises(DataError, match=sentence):
         table(root=tmp_path, file=Path("t.npz"))
+
+
+def test_a_key_of_csv_says_nothing_of_npz(tmp_path):
+    np.savez(tmp_path / "t.npz", x=np.ones(4), label=np.arange(4))
+    with pytest.raises(ConfigError, match=r"data.decimal: it speaks of CSV, and t.npz is an NPZ file"):
+        table(root=tmp_path, file=Path("t.npz"), decimal="comma")
 
 
 @pytest.mark.parametrize("keep", [0, 40, 300])

@@ -47,11 +47,19 @@ def test_distinct_keeps_a_name_once_per_language(tmp_path):
     left_out, several = data.notes
     assert left_out.startswith("names: 2 of 6 lines repeat a name of their language (A: 2) and are left out")
     assert several == every.notes[0]
+    assert data.sha256 != every.sha256  # results on the two are not ranked in one table
 
 
 def test_nothing_is_said_where_no_name_repeats(tmp_path):
     write(tmp_path, A="Li\nXu\n", B="Bo\n")
     assert names(root=tmp_path).notes == ()
+
+
+def test_capital_endings_are_read_and_hidden_files_are_not(tmp_path):
+    folder = write(tmp_path, A="Li\n")
+    (folder / "B.TXT").write_text("Bo\n")
+    (folder / "._A.txt").write_bytes(b"\0\5\x16\7\xff")  # what macOS leaves in archives
+    assert names(root=tmp_path).class_names == ("A", "B")
 
 
 @pytest.mark.parametrize(

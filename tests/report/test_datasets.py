@@ -89,3 +89,16 @@ def test_the_baseline_is_looked_for_in_each_data_set():
     assert [entry.is_baseline for entry in board.entries] == [True, False, False, False]
     assert [section.note for section in board.sections] == ["", "no baseline lr=1"]
     assert "No differences: no baseline lr=1." in to_markdown(board)
+
+
+def test_what_the_runs_were_told_of_their_data_stands_below_the_table():
+    notes = ("no sample of class c in the test part", "3 of 9 files left out")
+    told = row("p") | {"tags": {"labkit.data_sha256": "aa", "labkit.data_notes": "\n".join(notes)}}
+    other = row("q", DIGITS, "bb")
+    board = rank([told, told | {"run_id": "r", "params": told["params"] | {"lr": "1"}}, other])
+    assert [section.remarks for section in board.sections] == [notes, ()]
+    for note in notes:
+        assert to_markdown(board).count(f"Data: {note}.") == 1
+    console = Console(file=io.StringIO(), width=120)
+    console.print(to_rich(board))
+    assert console.file.getvalue().count("Data: no sample of class c in the test part.") == 1
