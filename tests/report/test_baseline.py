@@ -9,6 +9,7 @@ import pytest
 import scipy.stats
 
 from labkit.config import ConfigError
+from labkit.report import baseline
 from labkit.report.layouts import to_csv, to_markdown
 from labkit.report.leaderboard import rank
 
@@ -113,3 +114,19 @@ def test_a_baseline_without_a_result_leaves_the_ranking_and_says_why():
     board = rank([row("p", 0.5, a=1), row("q", 0.6, status="FAILED", a=2)], baseline="a=2")
     assert [(e.rank, e.difference) for e in board.entries] == [(1, None), (None, None)]
     assert "No differences: the baseline a=2 has no result (FAILED)." in to_markdown(board)
+
+
+@pytest.mark.parametrize(
+    ("written", "stored", "same"),
+    [
+        ("0.001", "0.0010000000000000002", True),
+        ("1e-3", "0.0010000000000000002", True),
+        ("0.1", "0.10000000000000003", True),
+        ("0.001", "0.00100001", False),
+        ("0", "1e-12", False),
+        ("-0.5", "0.5", False),
+        ("[0.1]", "[0.1]", True),
+    ],
+)
+def test_numbers_are_matched_by_closeness(written: str, stored: str, same: bool) -> None:
+    assert baseline._same(written, stored) is same

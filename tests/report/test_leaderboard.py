@@ -181,7 +181,7 @@ BOARD = rank(
 )
 MARKDOWN = r"""| rank | val/accuracy (%) | 95% interval | n | time/seconds | loss.l2 | note | status | runs |
 | ---: | ---: | --- | --- | --- | --- | --- | --- | --- |
-| 1 | 47.00 ± 1.41 | [34.29, 59.71] | 2 | 3 | 0.0002631 | x\|y | FINISHED | aaaaaaaa bbbbbbbb |
+| 1 | 47.00 ± 1.41 | [34.29, 59.71] | 2 | 3 | 0.00026308230480 | x\|y | FINISHED | aaaaaaaa bbbbbbbb |
 | 2 | 44.00 | - | 1 of 2 | 1 | 0.001 | [z] | FINISHED | cccccccc |
 | - | - | - | - | - | 0.001 | [z] | DIVERGED, seed 1 | dddddddd |
 

@@ -38,8 +38,8 @@ def test_mlflows_database_is_left_alone(
     with pytest.raises(ConfigError) as raised:
         ask(f"sqlite://{urls[spelled]}", tmp_path / "studies")
     assert str(raised.value) == (
-        f"hydra.sweeper.storage: {file} holds the runs of MLflow, and Optuna's tables cannot live beside them; leave the "
-        "key out for a journal in mlruns/studies, or name a file of its own."
+        f"hydra.sweeper.storage: {file} holds the runs of MLflow, and Optuna's tables cannot live beside them; leave "
+        "the key out for a journal in mlruns/studies, or name a file of its own."
     )
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
