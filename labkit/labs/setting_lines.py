@@ -50,7 +50,7 @@ def lines(step: str, rows: Rows, further: Sequence[str] = ()) -> Iterator[list[s
 
 
 def _line(name: str, entry: Entry, objective: str, shown: Sequence[str]) -> list[str]:
-    setting = " ".join(f"{key.rpartition('.')[2]}={write.parameter(value)}" for key, value in entry.params.items())
+    setting = " ".join(f"{key.rpartition('.')[2]}={write.brief(value)}" for key, value in entry.params.items())
     n = write.count(len(entry.seeds), entry.tried)
     if entry.rank is None:
         setting, n = f"{setting} {entry.status}".strip(), "0"

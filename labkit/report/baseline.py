@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -93,8 +94,9 @@ def _settings(baseline: str) -> dict[str, str]:
 
 
 def _same(one: str, other: str) -> bool:
+    """Whether two texts are one value: numbers to a billionth, since 0.0010000000000000002 was computed as 0.001."""
     try:
-        return float(one) == float(other)
+        return math.isclose(float(one), float(other), rel_tol=1e-9)
     except ValueError:
         return _plain(one) == _plain(other)
 

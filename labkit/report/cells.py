@@ -73,15 +73,21 @@ def difference(metric: str, value: Paired) -> str:
 
 
 def parameter(value: str | None) -> str:
-    """A parameter in few characters: four digits, a constructor by its own name."""
+    """A parameter as it can be given back: a number in full, a constructor by its own name, a long text cut."""
     if value is None:
         return NOTHING
     if value.startswith("labkit."):
         return value.rpartition(".")[2]
+    return value if len(value) <= 40 else f"{value[:37]}..."
+
+
+def brief(value: str | None) -> str:
+    """The same with four digits, for labels of figures and reports where there is no room."""
+    text = parameter(value)
     try:
-        return value if len(value) <= 8 else f"{float(value):.4g}"
+        return text if len(text) <= 8 else f"{float(text):.4g}"
     except ValueError:
-        return value if len(value) <= 40 else f"{value[:37]}..."
+        return text
 
 
 def seeds(values: Iterable[str]) -> str:

@@ -158,7 +158,7 @@ def seed_spread(table: SearchTable, title: str = "") -> Figure | None:
 
 
 def _label(table: SearchTable, part: Part, entry: Entry) -> str:
-    settings = ", ".join(f"{key.rpartition('.')[2]} {write.parameter(entry.params.get(key))}" for key in table.keys)
+    settings = ", ".join(f"{key.rpartition('.')[2]} {write.brief(entry.params.get(key))}" for key in table.keys)
     return f"{part.stage.name} {entry.rank}: {settings}".strip()[:60]
 
 

@@ -117,7 +117,7 @@ def _name_options(axes: Axes, where: Scale) -> None:
 
 
 def _short_option(option: str) -> str:
-    text = write.parameter(option)
+    text = write.brief(option)
     return text if len(text) <= 18 else f"{text[:16]}..."
 
 

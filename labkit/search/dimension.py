@@ -77,7 +77,7 @@ class Dimension:
             count = round((high - low) / gap) + 1
             return self.nth(min(int(u * count), count - 1))
         margin = 0.5 if gap is not None else 0.0
-        return self.snapped(scale.between(low - margin, high + margin, u, self.log))
+        return self.rounded(scale.between(low - margin, high + margin, u, self.log))
 
     def grid(self, n: int) -> list[Value]:
         """At most `n` values, evenly spread in its own scale, the ends among them; a choice gives all of its values.
@@ -88,7 +88,7 @@ class Dimension:
             return list(self.choices)
         low, high = self.ends
         shares = [0.5] if n == 1 else [k / (n - 1) for k in range(n)]
-        return list(dict.fromkeys(self.snapped(scale.between(low, high, u, self.log)) for u in shares))
+        return list(dict.fromkeys(self.rounded(scale.between(low, high, u, self.log)) for u in shares))
 
     def suggest(self, trial: BaseTrial) -> Value:
         """A value by the sampler of an Optuna trial."""
@@ -120,6 +120,10 @@ class Dimension:
         low, high = self.ends
         value = min(max(value, low), high)
         return self._typed(value) if self.gap is None else self.nth(round((value - low) / self.gap))
+
+    def rounded(self, value: float) -> float:
+        """The nearest value of the range, as a decimal where it is one but for errors of rounding; an end as it is."""
+        return self.snapped(value if value in self.ends else scale.rounded(value))
 
     def text(self) -> str:
         """The range in words: `1e-05..0.1 (log)`, `relu, tanh`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from labkit.config import ConfigError
 from labkit.search import listed, samplers
@@ -34,7 +35,8 @@ def check(node: samplers.Node, space: Space, directions: Sequence[str], where: s
     with _told(where, name):
         import optuna
 
-        study = optuna.create_study(directions=list(directions))
+        ways: Any = list(directions)
+        study = optuna.create_study(directions=ways)
         for index in range(trials):
             study.sampler = samplers.sampler(node, 0, "rehearsal", index, where, space)
             trial = study.ask()

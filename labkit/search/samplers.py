@@ -100,7 +100,7 @@ def _halves_by_finished(pruner: Node) -> bool:
     """Whether it is a node of successive halving that takes its first rung from a finished trial."""
     if isinstance(pruner, str) or not str(pruner.get("_target_")).endswith(".SuccessiveHalvingPruner"):
         return False
-    return pruner.get("min_resource", "auto") == "auto"
+    return bool(pruner.get("min_resource", "auto") == "auto")
 
 
 def check(node: Any, where: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from labkit.search import scale
 from labkit.search.results import StageResult
-from labkit.search.space import Dimension, Value
+from labkit.search.space import Dimension
 from labkit.search.stages import Definition, Stage
 from labkit.search.zoom import Zoom, bounds, spacing
 
@@ -26,7 +26,7 @@ class Wall:
     """
 
     key: str
-    value: Value
+    value: float
     side: str
     end: float
     open: bool
@@ -48,7 +48,8 @@ def told(definition: Definition, result: StageResult) -> str:
     if not found:
         return ""
     places = ", and ".join(
-        f"the best {w.key}, {w.value}, lies at the {w.side} end of its range, {w.end}" for w in found
+        f"the best {w.key}, {scale.written(w.value)}, lies at the {w.side} end of its range, {scale.written(w.end)}"
+        for w in found
     )
     return f"{places}{_advice(found, following)}"
 

@@ -134,14 +134,17 @@ def _zoomed(d: Dimension, tried: Sequence[float], good: Sequence[float], room: t
     if end - best <= h / 2:
         high = end + inside[1]
     bottom, top = room
-    first, last = (_value(d, place) for place in (low, high))
+    known = (*d.ends, *tried, *good)
+    first, last = (_value(d, place, known) for place in (low, high))
     return _between(d, max(min(first, *good), bottom), min(max(last, *good), top), bottom, top)
 
 
-def _value(d: Dimension, place: float) -> float:
-    """The value at a place of the scale; a former end exactly."""
-    ends = {scale.position(end, d.log): end for end in d.ends}
-    return ends.get(place, scale.value_at(place, d.log))
+def _value(d: Dimension, place: float, known: Sequence[float]) -> float:
+    """The value at a place of the scale; a former end and a value that was tried exactly."""
+    places = {scale.position(value, d.log): value for value in reversed(known)}
+    if place in places:
+        return places[place]
+    return scale.rounded(scale.value_at(place, d.log))
 
 
 def _between(d: Dimension, low: float, high: float, bottom: float, top: float) -> Dimension:

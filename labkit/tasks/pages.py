@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from labkit import report
 from labkit.config import ConfigError
 from labkit.report import Leaderboard, Member, PageFigure, SearchTable, StudyPage, seed_bands
-from labkit.report.cells import parameter
+from labkit.report.cells import brief
 from labkit.report.page import page
 from labkit.report.published import Published, published
 from labkit.tasks import commands, provenance
@@ -67,7 +67,7 @@ def question(config: DictConfig) -> str:
 
 
 def _label(entry: Any) -> str:
-    return " ".join(f"{key.rpartition('.')[2]} {parameter(value)}" for key, value in entry.params.items()) or entry.name
+    return " ".join(f"{key.rpartition('.')[2]} {brief(value)}" for key, value in entry.params.items()) or entry.name
 
 
 def _curves(config: DictConfig, members: Sequence[tuple[Sequence[str], str]], tracker: Any) -> list[tuple[str, Any]]:

@@ -9,6 +9,7 @@ import pytest
 import scipy.stats
 
 from labkit.config import ConfigError
+from labkit.report import baseline
 from labkit.report.layouts import to_csv, to_markdown
 from labkit.report.leaderboard import rank
 
@@ -139,3 +140,19 @@ def test_three_seeds_that_gain_the_same_sample_show_none_either():
 
 def sized(one):
     return one | {"tags": {"labkit.samples": "train=700 val=70 test=1"}}
+
+
+@pytest.mark.parametrize(
+    ("written", "stored", "same"),
+    [
+        ("0.001", "0.0010000000000000002", True),
+        ("1e-3", "0.0010000000000000002", True),
+        ("0.1", "0.10000000000000003", True),
+        ("0.001", "0.00100001", False),
+        ("0", "1e-12", False),
+        ("-0.5", "0.5", False),
+        ("[0.1]", "[0.1]", True),
+    ],
+)
+def test_numbers_are_matched_by_closeness(written: str, stored: str, same: bool) -> None:
+    assert baseline._same(written, stored) is same

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labkit.report.cells import count, spread
+from labkit.report.cells import brief, count, parameter, spread
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,9 @@ def test_a_mean_and_its_deviation(metric: str, mean: float, deviation: float | N
 
 def test_seeds_that_were_lost_are_told() -> None:
     assert (count(5, 5), count(4, 5)) == ("5", "4 of 5")
+
+
+@pytest.mark.parametrize("value", ["0.04511934405241331", "0.001", "0.0010000000000000002", "1e-05", "512", "relu"])
+def test_a_setting_is_written_as_it_can_be_given_back(value: str) -> None:
+    assert parameter(value) == value
+    assert brief(value) == (value if len(value) <= 8 else f"{float(value):.4g}")

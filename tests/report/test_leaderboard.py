@@ -194,7 +194,7 @@ BOARD = rank(
 )
 MARKDOWN = r"""| rank | val/accuracy (%) | 95% interval | n | time/seconds | loss.l2 | note | status | runs |
 | ---: | ---: | --- | --- | --- | --- | --- | --- | --- |
-| 1 | 47.00 ± 1.00 | [44.53, 49.49] | 3 | 3 | 0.0002631 | x\|y | FINISHED | aaaaaaaa bbbbbbbb eeeeeeee |
+| 1 | 47.00 ± 1.00 | [44.53, 49.49] | 3 | 3 | 0.00026308230480 | x\|y | FINISHED | aaaaaaaa bbbbbbbb eeeeeeee |
 | 2 | 44.00 | - | 1 of 2 | 1 | 0.001 | [z] | FINISHED | cccccccc |
 | - | - | - | - | - | 0.001 | [z] | DIVERGED, seed 1 | dddddddd |
 

@@ -182,3 +182,37 @@ def test_a_wrong_space_is_refused() -> None:
     circle = (Dimension("a", 0, 1, when={"b": (1,)}), Dimension("b", 0, 1, when={"a": (1,)}))
     with pytest.raises(ConfigError, match="conditions of a, b depend on each other"):
         Space(circle)
+
+
+@pytest.mark.parametrize(
+    ("d", "n", "expected"),
+    [
+        (Dimension("lr", 1e-4, 1.0, log=True), 5, [0.0001, 0.001, 0.01, 0.1, 1.0]),
+        (Dimension("lr", 1e-7, 1e3, log=True), 11, [1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0]),
+        (Dimension("p", 0.0, 0.9), 10, [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]),
+        (Dimension("p", -0.3, 0.3), 7, [-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3]),
+    ],
+)
+def test_a_grid_has_the_decimals_that_it_means(d: Dimension, n: int, expected: list[float]) -> None:
+    assert d.grid(n) == pytest.approx(expected, abs=1e-15)
+    assert [abs(value) for value in d.grid(n) if abs(value) > 1e-15] == [abs(value) for value in expected if value]
+
+
+def test_points_that_are_no_short_decimal_stay_to_the_last_bit() -> None:
+    """So the identity of runs that were trained at random draws stays."""
+    from labkit.search import scale
+
+    d = Dimension("lr", 1e-4, 1.0, log=True)
+    for k in range(1, 200):
+        u = (k * 0.6180339887498949) % 1
+        assert d.at(u) == scale.between(1e-4, 1.0, u, True)
+    narrow = Dimension("lr", 0.1, 0.1 + 1e-13)
+    assert len({narrow.at(u / 7) for u in range(8)}) > 1
+
+
+def test_a_number_is_written_with_the_fewest_digits_that_read_back() -> None:
+    from labkit.search import scale
+
+    for value, text in ((1.0, "1"), (1e-5, "1e-05"), (0.30000000000000004, "0.30000000000000004"), (512, "512")):
+        assert scale.written(value) == text
+        assert float(scale.written(value)) == value

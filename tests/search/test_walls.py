@@ -30,7 +30,7 @@ def upwards(params: Any) -> float:
 def test_a_wall_is_told_with_key_value_and_what_to_do(tmp_path: Path) -> None:
     result, said = searched(tmp_path, upwards, {"zoom": {"around": 1}})
     sentence = (
-        "the best optimizer.lr, 1.0, lies at the upper end of its range, 1.0; better ones may lie beyond: search a "
+        "the best optimizer.lr, 1, lies at the upper end of its range, 1; better ones may lie beyond: search a "
         "wider range, or say widen: true in the zoom of stage fine, under another hydra.sweeper.study_name."
     )
     assert result.stages[0].note == sentence
@@ -46,7 +46,7 @@ def test_a_stage_that_goes_beyond_is_told_of_only_where_it_stops(tmp_path: Path)
     assert result.stages[1].space["optimizer.lr"].high == pytest.approx(10)
     limited = {"zoom": {"around": 1, "widen": True, "limits": {"optimizer.lr": [1e-3, 1]}}}
     result, _ = searched(tmp_path / "b", upwards, limited)
-    assert result.stages[0].note.startswith("the best optimizer.lr, 1.0, lies at the upper end of its range, 1.0;")
+    assert result.stages[0].note.startswith("the best optimizer.lr, 1, lies at the upper end of its range, 1;")
 
 
 def test_inside_nothing_is_told(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_below_zero_no_range_goes_on(tmp_path: Path) -> None:
     momentum = Dimension("optimizer.momentum", 0.0, 0.9)
     result, _ = searched(tmp_path, lambda p: -p["optimizer.momentum"], {"zoom": True}, (momentum,))
     assert result.stages[0].note == (
-        "the best optimizer.momentum, 0.0, lies at the lower end of its range, 0.0, and nothing is tried beyond it."
+        "the best optimizer.momentum, 0, lies at the lower end of its range, 0, and nothing is tried beyond it."
     )
 
 
@@ -91,7 +91,7 @@ def test_several_keys_are_one_sentence_and_choices_have_no_walls(tmp_path: Path)
     found = search(one, Evaluator(lambda p: -upwards(p) + p["model.width"] + p["loss.l2"]), "journal", tmp_path)
     assert found.stages[0].note == (
         "the best optimizer.lr, 0.001, lies at the lower end of its range, 0.001, and the best model.width, 64, lies "
-        "at the upper end of its range, 64, and the best loss.l2, 1.0, lies at the upper end of its range, 1.0; "
+        "at the upper end of its range, 64, and the best loss.l2, 1, lies at the upper end of its range, 1; "
         "better ones may lie beyond: search a wider range under another hydra.sweeper.study_name."
     )
 
