@@ -91,7 +91,9 @@ def explain(error: Exception, words: Sequence[str] = ()) -> str:
         return f"{found[1]}: several values need a multirun: add -m, or quote a list as 'key=[1,2]'."
     if found := re.search(r"Additional config directory '([^']+)' not found", text):
         return f"--config-dir: there is no folder {found[1]!r}."
-    if (found := re.search(r"Error merging override (.+)", text)) and "Sweep" in str(error.__cause__):
+    if (found := re.search(r"Error merging override (.+)", text)) and re.search(
+        r"(Choice|Range|Interval)Sweep\b|Glob\b", str(error.__cause__)
+    ):
         return f"{found[1]}: {ALONE}"
     if "override_grammar" in text:
         word = getattr(error, "override", None) or next(iter(words), "")
@@ -177,11 +179,13 @@ def _unknown_hydra_key(key: str, said: str) -> str:
     nodes = {file.removesuffix(".yaml"): store.load(f"{group}/{file}").node for file in files if "." in file}
     types = {OmegaConf.get_type(node).__name__: node for node in nodes.values()}  # type: ignore[union-attr]
     lacking = re.search(r"not in '(\w+)'", said)
-    here = (types.get(lacking[1]) or vars(conf).get(lacking[1])) if lacking else None
+    here: Any = (types.get(lacking[1]) or vars(conf).get(lacking[1])) if lacking else None
     owners = [f"{group}={option}" for option, node in nodes.items() if name in node]
     about = f"unknown key {key!r} (labkit --cfg hydra shows all)"
     about += f": it exists only with {' or '.join(owners)}; here" if owners else ""
     valid = {str(one) for one in OmegaConf.structured(here)} - {"_target_", "_recursive_", "defaults"} if here else ()
+    if owners and name in valid:
+        return f"{key}: a key that it has not yet is added with '+', expected +{key}=..."
     near = nearest(name, valid).replace("mean '", f"mean '{where}.")
     return f"{about}, {near}" if valid else f"{about}."
 

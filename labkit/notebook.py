@@ -38,7 +38,7 @@ def run(*overrides: str, quiet: bool = False) -> Result:
         raise ConfigError("run: it trains one configuration; other tasks and sweeps are for the command line.")
     try:
         ready = plan(config, overrides)
-        check_run(overrides, ready.config)
+        check_run(overrides, config)
         return execute(Job(ready, dict(os.environ)), quiet=quiet)
     finally:
         forget_data()

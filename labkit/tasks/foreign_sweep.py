@@ -45,6 +45,7 @@ def begin(config: DictConfig) -> Any:
 
     loader = GlobalHydra.instance().config_loader()
     words: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    multirun.check_batch(config.hydra.sweeper.get("max_batch_size"))
     known = multirun.overrides(config, words, loader) if sweeper.endswith("BasicSweeper") else []
     parent = _open(config, Composer(loader, config), grid(known) if known else [])
     if known:

@@ -22,6 +22,7 @@ from labkit.tasks.runner import Answer, Runner, sweep_variables
 def sweep(sweeper: Any, arguments: Sequence[str]) -> Returns:
     """Run the jobs that are not finished; the leaderboard has all. Returns the returns of this call's jobs."""
     config, settings = sweeper.config, multirun.settings(sweeper)
+    multirun.check_batch(settings["max_batch_size"])
     rows = _rows(multirun.overrides(config, arguments, sweeper.hydra_context.config_loader), settings)
     if not getattr(sweeper.task_function, "trains_populations", False) or multirun.task_name(config) != "train":
         return _plain(sweeper, settings, rows)

@@ -65,7 +65,8 @@ def _check_single(config: DictConfig) -> None:
     session.start_writer(config)
     from labkit.tasks.plan import plan
 
-    unread.check_run(unread.words_of(config), plan(config).config)
+    plan(config)
+    unread.check_run(unread.words_of(config), config)
 
 
 def _check_task(config: DictConfig) -> None:
@@ -78,7 +79,7 @@ def _check_task(config: DictConfig) -> None:
     plain = resolved(config)
     build("task", plain["task"], plain["targets"])
     unread.check_task(config)
-    unread.check_run(unread.words_of(config) if task_name(config) == "info" else (), plain)
+    unread.check_run(unread.words_of(config) if task_name(config) == "info" else (), config)
     with open_dict(config):
         config.hydra.run.dir = "."
         config.hydra.output_subdir = None

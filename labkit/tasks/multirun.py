@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from labkit.compose import explain
-from labkit.config import ConfigError, nearest
+from labkit.config import ConfigError, nearest, shown
 from labkit.tasks.earlier import shows
 from labkit.tasks.grammar import parsed
 from labkit.tasks.jobs import Composer, Words, quoted, speaking_for, uncollected
@@ -113,7 +113,7 @@ def check(composer: Composer, rows: Sequence[Words]) -> list[Checked]:
                 _check_lost(composer.master, config)
                 with speaking_for(config):
                     known.append((config, resolved(config)))
-                check_run(words, known[-1][1])
+                check_run(words, config)
     for number in sorted(range(len(rows)), key=lambda i: data_key(known[i][1])):  # each data set is prepared once
         config, plain = known[number]
         with named(number, rows[number]):
@@ -162,6 +162,12 @@ def settings(sweeper: Any) -> dict[str, Any]:
         if key not in known:
             raise ConfigError(f"hydra.sweeper.{key}: it does not read this key, {nearest(key, known)}")
     return {**known, **given}
+
+
+def check_batch(size: Any) -> None:
+    """Raise ConfigError unless so many jobs can be handed to a launcher at once; null: all."""
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+        raise ConfigError(f"hydra.sweeper.max_batch_size: expected null or at least 1, got {shown(size)}.")
 
 
 def check_settings(config: DictConfig, launcher: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -37,22 +38,34 @@ def check_single(config: DictConfig) -> None:
             raise ConfigError(f"{word}: a single run does not read it; a multirun does, add -m.")
 
 
-def check_run(words: Iterable[str], plain: Mapping[str, Any]) -> None:
-    """Raise ConfigError for a word of a run that changes nothing in it.
-
-    Args:
-        words: its override words.
-        plain: its configuration, resolved.
-    """
-    schedule = str(plain["schedule"].get("_target_", "")).rpartition(".")[2]
+def check_run(words: Iterable[str], config: DictConfig) -> None:
+    """Raise ConfigError for one of the words of a run that changes nothing in its configuration."""
+    schedule = str(config.schedule.get("_target_")).rpartition(".")[2] if config.schedule else ""
     for word in words:
-        if _key(word) == "profile":
+        group, _, name = _key(word).partition(".")
+        if group == "profile":
             raise ConfigError(f"{word}: a run does not read it; task=lab does, for a part of a lab.")
-        if _key(word) == "optimizer.lr" and schedule in ("cyclic", "range_test"):
+        if (group, name) == ("optimizer", "lr") and schedule in ("cyclic", "range_test"):
             raise ConfigError(
                 f"{word}: schedule={schedule} does not read it, its rates go from schedule.lr_min to schedule.lr_max; "
                 "did you mean 'schedule.lr_max'?"
             )
+        if group == "model" and name:
+            _check_model(word, name.partition(".")[0], config)
+
+
+def _check_model(word: str, name: str, config: DictConfig) -> None:
+    """A key of a model is read by `layers` itself, or by an interpolation in the list of layers."""
+    from labkit.models.network import layers
+
+    model: Any = OmegaConf.to_container(config.model, resolve=False) if config.model else {}
+    if not isinstance(model, Mapping) or model.get("_target_") != "labkit.models.network.layers":
+        return
+    read = [key for key in model if key in signature(layers).parameters or f"${{model.{key}" in str(model)]
+    if name not in read:
+        raise ConfigError(
+            f"{word}: this model does not read it, {nearest(f'model.{name}', [f'model.{k}' for k in read])}"
+        )
 
 
 def check_sweeper(config: DictConfig) -> None:
@@ -88,4 +101,6 @@ def _root(word: str) -> str:
 def _keys(config: DictConfig, root: str) -> Sequence[str]:
     """The keys of a group, or the root itself where it is one value."""
     node = config.get(root)
-    return [f"{root}.{key}" for key in node if key != "_target_"] if isinstance(node, DictConfig) else [root]
+    if not isinstance(node, DictConfig):
+        return [root]
+    return [f"{root}.{key}" for key in map(str, node) if key != "_target_"]

@@ -137,6 +137,21 @@ def test_a_failed_job_is_failed_and_the_others_are_not(launcher: str, own: Path,
     assert "the loss is negative" in answer.err
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", needs("joblib", "submitit_local", "ray"))
+def test_where_every_job_failed_each_says_why(launcher: str, own: Path, process: Any, tmp_path: Path) -> None:
+    words = ["-cd", str(own), "-m", f"hydra/launcher={launcher}", *TWO[launcher], "optimizer=broken", "seed=0,1"]
+    words += ["targets=[own_parts.broken]", "trainer.epochs=1"]
+    answer = process(*words, cwd=tmp_path, seconds=SECONDS, PYTHONPATH=str(own))
+    assert answer.code == 1
+    assert [answer.err.count(f"failed: optimizer=broken seed={seed}") for seed in (0, 1)] == [1, 1]
+    assert answer.err.endswith("labkit: 2 of 2 jobs failed; HYDRA_FULL_ERROR=1 shows where the first did.\n")
+    assert "Traceback" not in answer.err
+    assert answer.out.count("FAILED") == 2
+    _, children = family(tmp_path)
+    assert [row["status"] for row in children] == ["FAILED", "FAILED"]
+
+
 # --- the command is killed
 
 

@@ -41,7 +41,14 @@ UNREAD = {
     "schedule=cyclic optimizer.lr=0.1": ["optimizer.lr=0.1", "schedule=cyclic", "did you mean 'schedule.lr_max'"],
     "schedule=range_test ++optimizer.lr=0.1": ["optimizer.lr=0.1", "schedule=range_test", "'schedule.lr_max'"],
     "-m schedule=constant,cyclic optimizer.lr=0.1": ["job 1 (schedule=cyclic", "'schedule.lr_max'"],
+    # keys of models that nothing in them reads
+    "+model.width=3": ["+model.width=3", "this model does not read it", "model.hidden"],
+    "-m model=mlp,softmax ++model.hidden=3": ["job 1", "++model.hidden=3", "model.max_hidden_units"],
     # sweepers and launchers
+    "-m hydra/sweeper=basic seed=0,1 hydra.sweeper.max_batch_size=0": ["max_batch_size", "at least 1", "0"],
+    "-m seed=0,1 hydra.sweeper.max_batch_size=0": ["max_batch_size", "at least 1", "0"],
+    "-m seed=0,1 hydra.sweeper.max_batch_size=x": ["max_batch_size", "'x'"],
+    "-m seed=0,1 'hydra.sweeper.params={{seed: [1]}}'": ["hydra.sweeper.params", "expected +hydra.sweeper.params"],
     "hydra/launcher=joblib": ["hydra/launcher=joblib", "a single run does not read it", "-m"],
     "hydra.sweeper.baseline=x": ["hydra.sweeper.baseline=x", "a single run does not read it"],
     "-m seed=0,1 hydra.sweeper.n_trials=3": ["'hydra.sweeper.n_trials'", "only with hydra/sweeper=optuna", "samples"],
@@ -136,9 +143,12 @@ def test_what_a_task_reads_may_be_given(words: str) -> None:
     check_task(config)
 
 
-@pytest.mark.parametrize("words", ["schedule=cosine optimizer.lr=1", "schedule=cyclic schedule.lr_max=1", "name=a"])
+@pytest.mark.parametrize(
+    "words",
+    ["schedule=cosine optimizer.lr=1", "schedule=cyclic schedule.lr_max=1", "model=cnn model.hidden=5"],
+)
 def test_what_a_run_reads_may_be_given(words: str) -> None:
-    check_run(words.split(), {"schedule": {"_target_": f"labkit.optim.schedules.{words.split()[0][9:]}"}})
+    check_run(words.split(), compose(words.split()))
 
 
 def row(lab: str, *metrics: str, **tags: str) -> Any:
