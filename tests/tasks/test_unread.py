@@ -34,7 +34,7 @@ UNREAD = {
     "-m task=compare optimizer.lr=0.1,0.2": ["optimizer.lr=0.1,0.2", "task=compare"],
     "task=check model=mlp": ["model=mlp", "task=check", "task.only"],
     "task=principles seed=3": ["seed=3", "task=principles"],
-    "task=report data=digits": ["data=digits", "task=report", "task.file"],
+    "task=report optimizer=adam": ["optimizer=adam", "task=report", "task.file"],
     "task=info profile=smoke": ["profile=smoke", "task=lab"],
     "profile=full": ["profile=full", "task=lab"],
     # schedules that set the rate themselves
