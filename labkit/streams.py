@@ -19,8 +19,9 @@ _SIGNS = {  # plus-minus, times, minus, dashes, lines of tables, dots, an apostr
 def prepare() -> None:
     """Let whatever is printed go somewhere; for the process of a command, before it prints anything."""
     codecs.register_error("labkit", _nearest)
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
+    for number in range(3):
         _occupy(number)
+    for name in ("stdin", "stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
@@ -49,7 +50,8 @@ def _occupy(number: int) -> None:
     try:
         os.fstat(number)
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_RDWR), number)
+        nothing = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+        os.set_inheritable(nothing, True)
 
 
 def _nearest(error: UnicodeError) -> tuple[str, int]:

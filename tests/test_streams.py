@@ -8,7 +8,7 @@ import sys
 import pytest
 
 CODE = """
-import sys, os
+import os, sys
 from labkit import streams
 streams.prepare()
 for _ in range(20000):
@@ -16,6 +16,7 @@ for _ in range(20000):
 print("in stderr", file=sys.stderr)
 lost = streams.complaint()
 print("lost:", lost, file=sys.stderr)
+assert all(os.get_inheritable(number) for number in range(3))
 assert os.open(os.devnull, os.O_RDONLY) > 2, "a closed stream's number is not the next file's"
 open(sys.argv[1], "w").write("to the end")
 """
