@@ -29,12 +29,16 @@ def prepare() -> None:
             setattr(sys, name, _lenient(stream))
 
 
-def complaint() -> str:
-    """A sentence where standard output was lost; a reader that left early, as `head` does, needs no word."""
+def lost() -> str | None:
+    """What became of standard output: None where all was taken, else a sentence.
+
+    It is empty for a reader that left early, as `head` does: that needs no word.
+    """
     sys.stdout.flush()
-    error = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    lost = error.error if isinstance(error, _Lenient) else None
-    return "" if lost is None or lost.errno == errno.EPIPE else f"standard output: {lost.strerror}."
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if not isinstance(raw, _Lenient) or raw.error is None:
+        return None
+    return "" if raw.error.errno == errno.EPIPE else f"standard output: {raw.error.strerror}."
 
 
 def _lenient(stream: io.TextIOWrapper) -> io.TextIOWrapper:
