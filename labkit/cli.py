@@ -57,7 +57,8 @@ def at_home() -> None:
 def main() -> None:
     """Run the command line; exit code 0, 2 after the user's mistake (one sentence on stderr), 1 after any other.
 
-    Standard output that is closed, lacks a sign, or whose reader leaves early, ends nothing.
+    Standard output that is closed, lacks a sign, or whose reader leaves early, ends no run; what was lost of it makes
+    the code 1, without a word for a reader such as `head`.
     """
     global _wants_traces
     streams.prepare()
@@ -68,6 +69,9 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and this is where a mistake becomes one sentence
     try:
         _run()
+    except SystemExit as left:
+        if left.code:
+            raise
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
@@ -75,8 +79,10 @@ def main() -> None:
         if not _wants_traces:
             _refuse(error)
         raise
-    if lost := streams.complaint():
+    lost = streams.lost()
+    if lost:
         print(f"labkit: {lost}", file=sys.stderr)
+    if lost is not None:
         sys.exit(1)
 
 

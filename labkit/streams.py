@@ -19,8 +19,9 @@ _SIGNS = {  # plus-minus, times, minus, dashes, lines of tables, dots, an apostr
 def prepare() -> None:
     """Let whatever is printed go somewhere; for the process of a command, before it prints anything."""
     codecs.register_error("labkit", _nearest)
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
+    for number in range(3):
         _occupy(number)
+    for name in ("stdin", "stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
@@ -28,12 +29,16 @@ def prepare() -> None:
             setattr(sys, name, _lenient(stream))
 
 
-def complaint() -> str:
-    """A sentence where standard output was lost; a reader that left early, as `head` does, needs no word."""
+def lost() -> str | None:
+    """What became of standard output: None where all was taken, else a sentence.
+
+    It is empty for a reader that left early, as `head` does: that needs no word.
+    """
     sys.stdout.flush()
-    error = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    lost = error.error if isinstance(error, _Lenient) else None
-    return "" if lost is None or lost.errno == errno.EPIPE else f"standard output: {lost.strerror}."
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if not isinstance(raw, _Lenient) or raw.error is None:
+        return None
+    return "" if raw.error.errno == errno.EPIPE else f"standard output: {raw.error.strerror}."
 
 
 def _lenient(stream: io.TextIOWrapper) -> io.TextIOWrapper:
@@ -49,7 +54,8 @@ def _occupy(number: int) -> None:
     try:
         os.fstat(number)
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_RDWR), number)
+        nothing = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+        os.set_inheritable(nothing, True)
 
 
 def _nearest(error: UnicodeError) -> tuple[str, int]:

@@ -8,14 +8,15 @@ import sys
 import pytest
 
 CODE = """
-import sys, os
+import os, sys
 from labkit import streams
 streams.prepare()
 for _ in range(20000):
     print("7.0 \\u00b1 0.1 \\u4e16\\u00b1 caf\\u00e9")
 print("in stderr", file=sys.stderr)
-lost = streams.complaint()
+lost = streams.lost()
 print("lost:", lost, file=sys.stderr)
+assert all(os.get_inheritable(number) for number in range(3))
 assert os.open(os.devnull, os.O_RDONLY) > 2, "a closed stream's number is not the next file's"
 open(sys.argv[1], "w").write("to the end")
 """
@@ -24,8 +25,8 @@ open(sys.argv[1], "w").write("to the end")
 @pytest.mark.parametrize(
     ("redirection", "out", "err"),
     [
-        ("| sort -u", "7.0 +- 0.1 ?+- cafe\n", "in stderr\nlost: \n"),
-        (">&-", "", "in stderr\nlost: \n"),
+        ("| sort -u", "7.0 +- 0.1 ?+- cafe\n", "in stderr\nlost: None\n"),
+        (">&-", "", "in stderr\nlost: None\n"),
         ("| head -1", "7.0 +- 0.1 ?+- cafe\n", "in stderr\nlost: \n"),
         (">/dev/full", "", "in stderr\nlost: standard output: No space left on device.\n"),
         (">&- 2>&- <&-", "", ""),
