@@ -59,7 +59,7 @@ def report(
         draft.write_text(page(found, absent, unverified or {}, written(overrides)), encoding="utf-8")
         draft.replace(target)
         missing = f", {len(absent)} have no record" if absent else ""
-        print(f"{len(found)} parts in {nearby(target)}{missing}")
+        print(f"{len(found)} part{'' if len(found) == 1 else 's'} in {nearby(target)}{missing}")
 
     return write
 

@@ -50,7 +50,10 @@ def board_page(config: DictConfig, study: str, board: Leaderboard, rows: Sequenc
 
 
 def question(config: DictConfig) -> str:
-    """What a sweep's file says it is about: its first comment, without the command."""
+    """What a sweep's file asks: the first paragraph of its comment, without the command.
+
+    A bare `#` ends it: what follows it, of seeds, epochs, data or results, need not be so in the sweep that ran.
+    """
     name = config.hydra.runtime.choices.get("sweeps")
     if not name:
         return ""
@@ -60,7 +63,7 @@ def question(config: DictConfig) -> str:
         return ""
     comments = []
     for line in file.read_text().splitlines():
-        if not line.startswith("#"):
+        if not line.startswith("#") or line.strip() == "#":
             break
         comments.append(line.lstrip("# "))
     return " ".join(c for c in comments if not c.startswith(("@package", "labkit ")))

@@ -178,7 +178,14 @@ def test_a_record_of_another_definition_is_marked() -> None:
     assert "The part has changed since" in said
 
 
-def test_a_record_whose_claims_have_another_band_or_source_by_now_is_marked() -> None:
+def test_a_record_is_shown_in_todays_words() -> None:
+    said = text(record(VERDICT), claims=[replace(CLAIM, says="it is very good", source="a book")])
+    assert "changed since" not in said
+    assert "| it is very good (test/accuracy) | 61.50 ± 1.00 |" in said
+    assert "it is good" not in said
+
+
+def test_a_record_whose_claims_have_another_band_by_now_is_marked() -> None:
     said = text(record(VERDICT), claims=[replace(CLAIM, full=(0.6, 0.7))])
     assert "| own first | full | cifar10* mnist | 1 of 1 hold; claims changed since |" in said
     assert "Its claims have changed since" in said

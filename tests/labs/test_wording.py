@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 from labkit.compose import CONF, compose
 from labkit.labs.part import PROFILES, Claim, names, read
 from labkit.labs.running import Course
 from labkit.labs.wording import worded
 from labkit.report.cells import is_percent
+from labkit.tasks.pages import question
 
 KNOWN = {lab: read(CONF / "labs", lab) for lab in names(CONF / "labs")}
 CASES = [(lab, part, profile) for lab, found in KNOWN.items() for part in found.parts for profile in PROFILES]
@@ -93,6 +95,17 @@ def test_a_title_holds_in_every_profile(lab: str, name: str) -> None:
     assert not [named for named in (*OPTIONS, "jpeg", "%", " seeds of") if named in text]
     for what in ("seeds", "epochs", "parameters"):
         assert not [n for n in counted(text, what) if n != 1]
+
+
+@pytest.mark.parametrize("file", sorted((CONF / "sweeps").glob("**/*.yaml")), ids=lambda file: file.stem)
+def test_a_sweeps_page_asks_what_holds_with_other_seeds_and_data(file: Path) -> None:
+    name = str(file.relative_to(CONF / "sweeps").with_suffix(""))
+    source = {"path": str(CONF), "schema": "file"}
+    runtime = {"choices": {"sweeps": name}, "config_sources": [source]}
+    text = question(OmegaConf.create({"hydra": {"runtime": runtime}}))
+    assert "?" in text
+    assert not [named for named in (*OPTIONS, "jpeg", "%", "images") if named in text.lower()]
+    assert not [*counted(text, "seeds?"), *counted(text, "epochs")]
 
 
 @pytest.mark.parametrize("data", ["tones", "syllables"])
