@@ -7,6 +7,7 @@ import io
 
 from labkit.report import cells as write
 from labkit.report.board_cells import INTERVAL, count, of_seeds
+from labkit.report.diagnoses import by_setting
 from labkit.report.layouts import extra_values, known, spread_values
 from labkit.report.search_table import Part, SearchTable, recorded
 
@@ -99,7 +100,8 @@ def reading(table: SearchTable) -> list[str]:
     """How the numbers are to be read, a sentence each."""
     notes = ["Ranks count within a stage; stages differ in budget and seeds, so their values do not compare."]
     notes += of_seeds(table.objective, [entry for part in table.parts for entry in part.entries])
-    return notes if len(table.parts) > 1 else notes[1:]
+    said = by_setting(entry for part in table.parts for entry in part.entries)
+    return [*said, *(notes if len(table.parts) > 1 else notes[1:])]
 
 
 def search_csv(table: SearchTable) -> str:

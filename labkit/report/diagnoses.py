@@ -1,0 +1,57 @@
+"""What the runs of a sweep said at their ends, counted by setting: `3 of 4 settings, first lr 3: not learnt: ...`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from labkit.report import cells as write
+
+if TYPE_CHECKING:
+    from labkit.report.entries import Entry
+
+DIAGNOSIS = "labkit.diagnosis"  # tag of a run: a sentence a line, each begins with its kind and a colon
+_UNLEARNT = ("dead network", "not learnt", "too slow", "diverged")
+_NO_FAULT = ("pruned", "stopped early")  # what somebody asked for; the column `status` has them
+
+
+def sentences(tags: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """What a run said at its end, by its tags."""
+    return tuple(str((tags or {}).get(DIAGNOSIS, "")).splitlines())
+
+
+def kind(sentence: str) -> str:
+    """The words before the colon: `overfits`."""
+    return sentence.partition(":")[0]
+
+
+def by_setting(entries: Iterable[Entry]) -> list[str]:
+    """Return a sentence for each kind of fault: how many settings have it, and what the first of them said.
+
+    Where several settings share a rank because none has learnt anything, the first sentence says so.
+
+    Args:
+        entries: Those of one table; a setting whose seeds ended differently has several.
+    """
+    settings: dict[tuple[tuple[str, str], ...], list[Entry]] = {}
+    for entry in entries:
+        settings.setdefault(tuple(entry.params.items()), []).append(entry)
+    found: dict[str, list[str]] = {}
+    for params, own in settings.items():
+        told = {kind(said): said for entry in reversed(own) for said in entry.diagnoses}
+        for name, said in told.items():
+            found.setdefault(name, []).append(f"{_setting(params)}{said}")
+    n = len(settings)
+    faults = [f"{len(said)} of {n} settings{said[0]}." for name, said in found.items() if name not in _NO_FAULT]
+    if n > 1 and all(all(_unlearnt(entry) for entry in own) for own in settings.values()):
+        faults.insert(0, f"None of the {n} settings has learnt anything, so their order says nothing.")
+    return faults if n > 1 else [fault.partition(": ")[2] for fault in faults]
+
+
+def _setting(params: Iterable[tuple[str, str]]) -> str:
+    named = ", ".join(f"{key.rpartition('.')[2]} {write.parameter(value)}" for key, value in params)
+    return f", first {named}: " if named else ": "
+
+
+def _unlearnt(entry: Entry) -> bool:
+    return any(kind(said) in _UNLEARNT for said in entry.diagnoses)
