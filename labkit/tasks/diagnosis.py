@@ -78,7 +78,7 @@ def observed(ready: Plan, outcome: Outcome, pruned: bool = False) -> Seen:
         guess={name: largest_class(part) for name, part in known.items()},
         rate=max((row["lr"] for _, row in outcome.history if "lr" in row), default=0.0),
         moved=_moved(ready, outcome),
-        features=None if ready.parts.train.lengths is not None else _features(ready.parts.train.features),
+        features=None if ready.data.kind == "text" else _features(ready.parts.train.features),
         ended=outcome.stopped_at,
         diverged=outcome.diverged,
         pruned=pruned,
@@ -91,12 +91,9 @@ def largest_class(part: Part) -> float:
     return float(torch.bincount(part.labels).max()) / len(part.labels)
 
 
-def _features(features: Tensor) -> Features | None:
-    """The size of some training samples; None for what is no number, such as letters."""
-    some = features[:: max(1, len(features) // _SAMPLES)]
-    if not some.is_floating_point() or not some.numel():
-        return None
-    size = some.double().abs()
+def _features(features: Tensor) -> Features:
+    """The size of some training samples, spread over the part."""
+    size = features[:: max(1, len(features) // _SAMPLES)].double().abs()
     return Features(float(size.mean()), float(size.max()), float(size.square().mean().sqrt()))
 
 
