@@ -36,21 +36,19 @@ def by_setting(entries: Iterable[Entry]) -> list[str]:
     settings: dict[tuple[tuple[str, str], ...], list[Entry]] = {}
     for entry in entries:
         settings.setdefault(tuple(entry.params.items()), []).append(entry)
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[tuple[str, str]]] = {}  # kind -> (setting, sentence)
     for params, own in settings.items():
+        named = ", ".join(f"{key.rpartition('.')[2]} {write.parameter(value)}" for key, value in params)
         told = {kind(said): said for entry in reversed(own) for said in entry.diagnoses}
         for name, said in told.items():
-            found.setdefault(name, []).append(f"{_setting(params)}{said}")
-    n = len(settings)
-    faults = [f"{len(said)} of {n} settings{said[0]}." for name, said in found.items() if name not in _NO_FAULT]
-    if n > 1 and all(all(_unlearnt(entry) for entry in own) for own in settings.values()):
-        faults.insert(0, f"None of the {n} settings has learnt anything, so their order says nothing.")
-    return faults if n > 1 else [fault.partition(": ")[2] for fault in faults]
-
-
-def _setting(params: Iterable[tuple[str, str]]) -> str:
-    named = ", ".join(f"{key.rpartition('.')[2]} {write.parameter(value)}" for key, value in params)
-    return f", first {named}: " if named else ": "
+            found.setdefault(name, []).append((named, said))
+    faults = [own for name, own in found.items() if name not in _NO_FAULT]
+    if (n := len(settings)) < 2:
+        return [f"{said}." for ((_, said),) in faults]
+    counted = [f"{len(own)} of {n} settings, first {own[0][0]}: {own[0][1]}." for own in faults]
+    if all(all(_unlearnt(entry) for entry in own) for own in settings.values()):
+        counted.insert(0, f"None of the {n} settings has learnt anything, so their order says nothing.")
+    return counted
 
 
 def _unlearnt(entry: Entry) -> bool:

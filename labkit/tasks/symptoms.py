@@ -77,7 +77,7 @@ def divergence(seen: Seen) -> str:
     """A loss stopped being finite."""
     if not seen.diverged:
         return ""
-    action = large_features(seen) or "try a smaller learning rate"
+    action = large_features(seen) or f"try a smaller learning rate than {seen.rate:g}"
     return f"diverged: the loss of update {seen.ended} is not finite; {action}"
 
 

@@ -49,6 +49,13 @@ def test_seeds_of_a_setting_count_once_and_each_kind_by_itself() -> None:
     ]
 
 
+def test_a_setting_may_be_a_mapping() -> None:
+    rows = [row(3, IDLE), row(5)]
+    rows[0]["params"] = {"loss.l2": "{linear_1: 0.5}", "seed": "0"}
+    rows[1]["params"] = {"loss.l2": "0.0", "seed": "0"}
+    assert told(rows) == [f"1 of 2 settings, first l2 {{linear_1: 0.5}}: {IDLE}."]
+
+
 def test_one_setting_is_not_counted() -> None:
     assert told([row(3, IDLE), row(3, FAR, seed=1)]) == [f"{IDLE}.", f"{FAR}."]
 

@@ -45,10 +45,11 @@ def test_a_run_that_learns_has_no_symptom() -> None:
 
 def test_divergence_names_the_features_where_these_are_large() -> None:
     ill = replace(SEEN, diverged=True, ended=6)
-    assert symptoms.divergence(ill) == "diverged: the loss of update 6 is not finite; try a smaller learning rate"
+    assert (
+        symptoms.divergence(ill) == "diverged: the loss of update 6 is not finite; try a smaller learning rate than 0.1"
+    )
     assert symptoms.divergence(replace(ill, features=RAW)) == (
-        "diverged: the loss of update 6 is not finite; "
-        "the features are large (mean |x| 77.7, largest 255): standardise them first, preprocess=normalise"
+        f"{said}the features are large (mean |x| 77.7, largest 255): standardise them first, preprocess=normalise"
     )
 
 
@@ -137,7 +138,7 @@ ILL: dict[str, tuple[tuple[str, ...], str, str]] = {
     "raw pixels": (("preprocess=none",), "dead network: ", "standardise them first, preprocess=normalise"),
     "raw pixels, a large rate": (("preprocess=none", "optimizer.lr=10"), "not learnt: ", "standardise them first"),
     "deep sigmoids": ((DEEP, "model.activation=sigmoid"), "dead network: ", "the gradient fades on its way back"),
-    "a huge rate": (("optimizer.lr=30",), "diverged: ", "try a smaller learning rate"),
+    "a huge rate": (("optimizer.lr=30",), "diverged: ", "try a smaller learning rate than 30"),
     "a large rate": (("optimizer.lr=3",), "not learnt: validation accuracy 10.32%", "saturated or shut"),
     "few samples": (("data.train_size=60", "trainer.epochs=60"), "overfits: training accuracy 100.00%", "loss.l2"),
     "patience": (
