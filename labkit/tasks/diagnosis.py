@@ -45,7 +45,8 @@ def diagnosis(ready: Plan, outcome: Outcome, pruned: bool = False) -> Diagnosis:
         return Diagnosis((ended,))
     slow = symptoms.too_slow(seen)
     found = Diagnosis((slow,)) if slow else _idle(ready, outcome, seen)
-    notes = (ended, *found.notes, symptoms.overfitting(seen))
+    fast = "" if found.notes else symptoms.too_fast(seen)
+    notes = (ended, *found.notes, fast, symptoms.overfitting(seen))
     return Diagnosis(tuple(filter(None, notes)), found.details, found.metrics)
 
 
@@ -56,9 +57,15 @@ def _idle(ready: Plan, outcome: Outcome, seen: Seen) -> Diagnosis:
         return Diagnosis()
     if large := symptoms.large_features(seen):
         return Diagnosis((f"{found}; {large}",))
+    if rising := symptoms.rise(seen):
+        return Diagnosis((f"{found}; {rising}",))
     train, network = ready.parts.train, ready.recipe.network
-    if train.lengths is not None or not any(isinstance(stage.layer, Activation) for stage in network.stages):
-        return Diagnosis((found,))
+    if train.lengths is not None:  # texts: their networks have no activations to look at
+        return Diagnosis((f"{found}; try a larger learning rate than {seen.rate:g}",))
+    if not any(isinstance(stage.layer, Activation) for stage in network.stages):
+        return Diagnosis(
+            (f"{found}; without a hidden layer its classes are told apart by planes alone: try model=mlp",)
+        )
     heard = silence(network, outcome.parameters, train.features[:_SAMPLES], outcome.gradient_l1)
     details = [f"mean |gradient| of a weight in epoch 1: {_listed(heard.gradient, '.1e')}"]
     if heard.saturated:
@@ -109,8 +116,8 @@ def _moved(ready: Plan, outcome: Outcome) -> float | None:
         return None
     way = outcome.steps * sum(rates) / len(rates)
     momentum = rule.numbers.get("momentum", 0.0)
-    by_gradient = set(rule.slots) <= {"velocity"} and momentum < 1
-    if not by_gradient and not set(rule.slots) <= {"mean", "square"}:
+    by_gradient = set(rule.slots) <= {"velocity"}
+    if momentum >= 1 or not (by_gradient or set(rule.slots) <= {"mean", "square", "velocity"}):
         return None  # somebody's own rule
     layers: dict[str, list[Tensor]] = {}
     for name, parameter in network.parameters:
@@ -120,7 +127,7 @@ def _moved(ready: Plan, outcome: Outcome) -> float | None:
     for layer, tensors in layers.items():
         size = sum(float(tensor.double().abs().sum()) for tensor in tensors)
         count = sum(prod(tensor.shape) for tensor in tensors)
-        step = outcome.gradient_l1.get(layer, 0.0) / (1 - momentum) if by_gradient else count
+        step = (outcome.gradient_l1.get(layer, 0.0) if by_gradient else count) / (1 - momentum)
         moved.append(way * step / size if size else 0.0 if step == 0 else 1.0)
     return max(moved, default=None)
 

@@ -19,6 +19,7 @@ _GAP = 0.20  # training less validation accuracy
 _SURE = 3.0  # standard errors of the validation accuracy that the gap must exceed as well
 _GUESSING = 2.0  # standard errors above the share of the largest class within which an accuracy is that of guessing
 _RISEN = 1.1  # last over lowest validation loss
+_ROSE = 1.5  # last over first training loss
 
 _NAMES = {"train": "training", "val": "validation"}
 
@@ -95,8 +96,7 @@ def early_end(seen: Seen) -> str:
 
 def too_slow(seen: Seen) -> str:
     """The loss hardly fell because the weights hardly moved."""
-    part = "train" if any("train/loss" in row for _, row in seen.history) else "val"
-    losses = [row[f"{part}/loss"] for _, row in seen.history if f"{part}/loss" in row]
+    losses = _losses(seen, part := _trained(seen))
     if len(losses) < 2 or seen.moved is None or not losses[0] > 0:
         return ""
     fell = (losses[0] - losses[-1]) / losses[0]
@@ -109,6 +109,21 @@ def too_slow(seen: Seen) -> str:
         f"updates together moved no layer's weights by more than {seen.moved:.1g} of their size; "
         f"try a learning rate about {times:,} times as large as {seen.rate:g}"
     )
+
+
+def too_fast(seen: Seen) -> str:
+    """The loss ended far above where it began, though something may have been learnt."""
+    found = rise(seen)
+    return f"too fast: {found}" if found else ""
+
+
+def rise(seen: Seen) -> str:
+    """The training loss ended far above where it began, and what to do; a validation loss may rise by overfitting."""
+    losses = _losses(seen, "train")
+    if len(losses) < 2 or not losses[-1] > _ROSE * losses[0]:
+        return ""
+    action = large_features(seen) or f"try a smaller learning rate than {seen.rate:g}"
+    return f"the training loss rose from {losses[0]:.4g} to {losses[-1]:.4g}; {action}"
 
 
 def not_learnt(seen: Seen) -> str:
@@ -144,6 +159,15 @@ def overfitting(seen: Seen) -> str:
             "try trainer.patience=3, which stops there"
         )
     return f"{told}; try a larger loss.l2"
+
+
+def _trained(seen: Seen) -> str:
+    """The part whose loss tells how training goes: `train`, or `val` where that was not evaluated."""
+    return "train" if any("train/loss" in row for _, row in seen.history) else "val"
+
+
+def _losses(seen: Seen, part: str) -> list[float]:
+    return [row[f"{part}/loss"] for _, row in seen.history if f"{part}/loss" in row]
 
 
 def _last(seen: Seen) -> Mapping[str, float]:

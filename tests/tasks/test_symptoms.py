@@ -35,7 +35,8 @@ SEEN = Seen(
     moved=3.0,
     features=STANDARD,
 )
-RULES = (symptoms.divergence, symptoms.early_end, symptoms.too_slow, symptoms.not_learnt, symptoms.overfitting)
+RULES = (symptoms.divergence, symptoms.early_end, symptoms.too_slow, symptoms.too_fast, symptoms.not_learnt)
+RULES = (*RULES, symptoms.overfitting)
 
 
 def test_a_run_that_learns_has_no_symptom() -> None:
@@ -45,9 +46,8 @@ def test_a_run_that_learns_has_no_symptom() -> None:
 
 def test_divergence_names_the_features_where_these_are_large() -> None:
     ill = replace(SEEN, diverged=True, ended=6)
-    assert (
-        symptoms.divergence(ill) == "diverged: the loss of update 6 is not finite; try a smaller learning rate than 0.1"
-    )
+    said = "diverged: the loss of update 6 is not finite; "
+    assert symptoms.divergence(ill) == f"{said}try a smaller learning rate than 0.1"
     assert symptoms.divergence(replace(ill, features=RAW)) == (
         f"{said}the features are large (mean |x| 77.7, largest 255): standardise them first, preprocess=normalise"
     )
@@ -85,6 +85,16 @@ def test_a_rate_is_too_small_where_neither_loss_nor_weights_moved(
     assert bool(said) is slow
     if slow:
         assert said.endswith("try a learning rate about 1,000 times as large as 1e-05")
+
+
+def test_a_loss_that_rose_is_the_rates_or_the_features_fault() -> None:
+    risen = replace(SEEN, history=rows(1.8, 0.9, 18.7))
+    said = "too fast: the training loss rose from 1.8 to 18.7; "
+    assert symptoms.too_fast(risen) == f"{said}try a smaller learning rate than 0.1"
+    assert symptoms.too_fast(replace(risen, features=RAW)).startswith(f"{said}the features are large")
+    assert symptoms.too_fast(replace(SEEN, history=rows(1.8, 18.7, 2.6))) == "", "it came down again"
+    only_validation = [(step, {"val/loss": row["val/loss"]}) for step, row in risen.history]
+    assert symptoms.too_fast(replace(risen, history=only_validation)) == "", "it may have been learnt by heart"
 
 
 @pytest.mark.parametrize(
@@ -138,6 +148,13 @@ ILL: dict[str, tuple[tuple[str, ...], str, str]] = {
     "raw pixels": (("preprocess=none",), "dead network: ", "standardise them first, preprocess=normalise"),
     "raw pixels, a large rate": (("preprocess=none", "optimizer.lr=10"), "not learnt: ", "standardise them first"),
     "deep sigmoids": ((DEEP, "model.activation=sigmoid"), "dead network: ", "the gradient fades on its way back"),
+    "a tiny rate of rmsprop": (("optimizer=rmsprop", "optimizer.lr=1e-8"), "too slow: ", "try a learning rate about"),
+    "a large rate of a plane": (
+        ("model=softmax", "data=spirals", "optimizer.lr=1000"),
+        "not learnt: ",
+        "try a smaller learning rate than 1000",
+    ),
+    "planes around a circle": (("model=softmax", "data=circle"), "dead network: ", "try model=mlp"),
     "a huge rate": (("optimizer.lr=30",), "diverged: ", "try a smaller learning rate than 30"),
     "a large rate": (("optimizer.lr=3",), "not learnt: validation accuracy 10.32%", "saturated or shut"),
     "few samples": (("data.train_size=60", "trainer.epochs=60"), "overfits: training accuracy 100.00%", "loss.l2"),
