@@ -33,9 +33,7 @@ def by_setting(entries: Iterable[Entry]) -> list[str]:
     Args:
         entries: Those of one table; a setting whose seeds ended differently has several.
     """
-    settings: dict[tuple[tuple[str, str], ...], list[Entry]] = {}
-    for entry in entries:
-        settings.setdefault(tuple(entry.params.items()), []).append(entry)
+    settings = _settings(entries)
     found: dict[str, list[tuple[str, str]]] = {}  # kind -> (setting, sentence)
     for params, own in settings.items():
         named = ", ".join(f"{key.rpartition('.')[2]} {write.parameter(value)}" for key, value in params)
@@ -46,10 +44,22 @@ def by_setting(entries: Iterable[Entry]) -> list[str]:
     if (n := len(settings)) < 2:
         return [f"{said}." for ((_, said),) in faults]
     counted = [f"{len(own)} of {n} settings, first {own[0][0]}: {own[0][1]}." for own in faults]
-    if all(all(_unlearnt(entry) for entry in own) for own in settings.values()):
-        counted.insert(0, f"None of the {n} settings has learnt anything, so their order says nothing.")
-    return counted
+    none = none_learnt(entry for own in settings.values() for entry in own)
+    return [none, *counted] if none else counted
 
 
-def _unlearnt(entry: Entry) -> bool:
-    return any(kind(said) in _UNLEARNT for said in entry.diagnoses)
+def none_learnt(entries: Iterable[Entry]) -> str:
+    """A sentence where several settings were tried and none with a result has learnt anything; else ""."""
+    settings = _settings(entries)
+    every = [entry for own in settings.values() for entry in own]
+    idle = {entry.run_ids: any(kind(said) in _UNLEARNT for said in entry.diagnoses) for entry in every}
+    if len(settings) < 2 or not any(idle.values()) or not all(idle[entry.run_ids] for entry in every if entry.rank):
+        return ""
+    return f"None of the {len(settings)} settings has learnt anything, so their order says nothing."
+
+
+def _settings(entries: Iterable[Entry]) -> dict[tuple[tuple[str, str], ...], list[Entry]]:
+    found: dict[tuple[tuple[str, str], ...], list[Entry]] = {}
+    for entry in entries:
+        found.setdefault(tuple(entry.params.items()), []).append(entry)
+    return found

@@ -49,6 +49,16 @@ def test_seeds_of_a_setting_count_once_and_each_kind_by_itself() -> None:
     ]
 
 
+def test_what_was_pruned_or_failed_is_no_proof_of_learning() -> None:
+    pruned = row(9, "pruned: its search gave it up after 60 updates", status="KILLED")
+    pruned["tags"]["labkit.pruned_at"] = "60"
+    gone = row(7, "diverged: the loss of update 6 is not finite", value=float("nan"))
+    lost = [row(3, IDLE), pruned, gone, row(5, status="FAILED")]
+    assert told(lost)[0].startswith("None of the 4 settings has learnt")
+    assert "None of" not in " ".join(told([pruned, row(5, status="FAILED")]))
+    assert "None of" not in " ".join(told([row(3, IDLE), row(5, value=0.9), gone]))
+
+
 def test_a_setting_may_be_a_mapping() -> None:
     rows = [row(3, IDLE), row(5)]
     rows[0]["params"] = {"loss.l2": "{linear_1: 0.5}", "seed": "0"}
