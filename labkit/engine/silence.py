@@ -48,7 +48,7 @@ class Silence:
             return f"the gradient fades on its way back, {sizes}: {mend}"
         if self.spread < _FADED:
             return f"scores differ by {self.spread:.1e} between samples: what tells them apart fades on its way up"
-        return "neither saturation nor a fading gradient: the rate may be too small, or so large that nothing settles"
+        return "neither saturation nor a fading gradient: the rate may be so large that nothing settles"
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ from typing import Any
 
 from labkit.config import ConfigError
 from labkit.labs.part import Reference
+from labkit.report.diagnoses import kind, sentences
 from labkit.report.leaderboard import rank
 
 Rows = Sequence[Mapping[str, Any]]
@@ -53,9 +54,9 @@ def diagnoses(rows: Rows) -> list[str]:
     """What runs said at their ends, kind by kind: how many diverged or stayed at ln K, and why the first of them."""
     kinds: dict[str, list[tuple[str, str]]] = {}
     for row in rows:
-        if sentence := (row.get("tags") or {}).get("labkit.diagnosis"):
-            kinds.setdefault(sentence.partition(":")[0], []).append((row["run_id"][:8], sentence))
-    return [f"{len(kind)} of {len(rows)} runs, first {kind[0][0]}: {kind[0][1]}" for kind in kinds.values()]
+        for sentence in sentences(row.get("tags")):
+            kinds.setdefault(kind(sentence), []).append((row["run_id"][:8], sentence))
+    return [f"{len(own)} of {len(rows)} runs, first {own[0][0]}: {own[0][1]}" for own in kinds.values()]
 
 
 def winner(reference: Reference, rows: Rows) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labkit.report import cells as write
+from labkit.report.diagnoses import by_setting
 from labkit.report.leaderboard import Entry, Leaderboard, Section
 from labkit.report.quantities import scale
 from labkit.report.statistics import FEWEST
@@ -69,7 +70,7 @@ def reading(board: Leaderboard, section: Section) -> list[str]:
             "p-value of the paired t test (each row by itself, not corrected for the number of rows), where at least "
             "three seeds have one and it varies by more than one sample."
         )
-    return [*notes, *(f"Data: {remark}." for remark in section.remarks)]
+    return [*by_setting(section.entries), *notes, *(f"Data: {remark}." for remark in section.remarks)]
 
 
 def of_seeds(metric: str, entries: Sequence[Entry]) -> list[str]:
@@ -79,12 +80,13 @@ def of_seeds(metric: str, entries: Sequence[Entry]) -> list[str]:
     shape = {"share": " on the logit scale", "positive": " on the log scale", "real": ""}[scale(metric)]
     told = f"Mean ± sample standard deviation over n seeds; 95% interval of the mean by Student's t{shape}, "
     told += f"from {FEWEST} seeds on"
-    step = max(entry.resolution for entry in entries)
-    if not step:
+    steps = sorted({entry.resolution for entry in entries if entry.resolution}, reverse=True)
+    if not steps:
         return [f"{told}, and none where the seeds do not differ."]
     part = {"val": "validation", "train": "training"}.get(name := metric.partition("/")[0], name)
-    sample = f"1 of {round(1 / step):,} {part} samples, {write.number(metric, step)} points"
-    return [f"{told}, and none where the seeds lie within the resolution ({sample})."]
+    sizes = " or ".join(f"{round(1 / step):,}" for step in steps)
+    points = " or ".join(write.number(metric, step) for step in steps)
+    return [f"{told}, and none where they differ by one sample at most (of {sizes} {part} samples: {points} points)."]
 
 
 def apart(board: Leaderboard) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from labkit.report.diagnoses import sentences
 from labkit.report.quantities import resolution, scale
 from labkit.report.statistics import Interval, Paired, Summary, summarise
 
@@ -46,6 +47,7 @@ class Entry:
         values: seed -> objective; empty without a result.
         difference: to the baseline, paired by seed; None without a baseline or a result.
         is_baseline: whether this is the entry that the others are compared with.
+        diagnoses: what its runs said at their ends, each sentence once.
     """
 
     rank: int | None
@@ -63,6 +65,7 @@ class Entry:
     values: Mapping[str, float] = field(default_factory=dict)
     difference: Paired | None = None
     is_baseline: bool = False
+    diagnoses: tuple[str, ...] = ()
 
 
 def is_maximised(objective: str) -> bool:
@@ -184,6 +187,7 @@ def _entry(
         extra={name: summary_of(rows, name) for name in extra},
         run_ids=tuple(row["run_id"] for row in rows),
         name=rows[0]["name"],
+        diagnoses=tuple(dict.fromkeys(said for row in rows for said in sentences(row.get("tags")))),
     )
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from labkit.report.board_cells import DIFFERENCE, INTERVAL, apart, cells, reading
 from labkit.report.cells import unit
+from labkit.report.diagnoses import by_setting
 from labkit.report.leaderboard import Leaderboard, Section
 
 KEYS = 5  # parameters that a screen is given at most
@@ -55,8 +56,9 @@ class _Screen:
         notes += [f"{len(hidden)} more parameters differ: {', '.join(hidden)}"] * bool(hidden)
         narrow = [head for i, head in enumerate(heads) if i not in kept]
         notes += [f"too narrow for: {', '.join(narrow)}"] * bool(narrow)
+        faults = by_setting(self.section.entries)
         for note in [*reading(self.board, self.section), *(["; ".join(notes)] if notes else [])]:
-            yield Text(note, style="dim")
+            yield Text(note, style="yellow" if note in faults else "dim")
 
     def _table(self, heads: Sequence[str], lines: Sequence[Sequence[str]]) -> Table:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

@@ -8,6 +8,7 @@ from collections import Counter
 
 from labkit.report import cells as write
 from labkit.report.board_cells import INTERVAL, count, of_seeds
+from labkit.report.diagnoses import by_setting
 from labkit.report.layouts import extra_values, known, spread_values
 from labkit.report.search_table import COMPLETE, Part, SearchTable, recorded
 
@@ -121,7 +122,8 @@ def reading(table: SearchTable) -> list[str]:
     notes = notes if len(table.parts) > 1 else []
     if table.several:
         notes.append(f"Ranks are by {table.objective} alone; a search with several objectives has no single winner.")
-    return notes + of_seeds(table.objective, [entry for part in table.parts for entry in part.entries])
+    every = [entry for part in table.parts for entry in part.entries]
+    return [*by_setting(every), *notes, *of_seeds(table.objective, every)]
 
 
 def search_csv(table: SearchTable) -> str:

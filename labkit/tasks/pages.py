@@ -15,6 +15,7 @@ from labkit import report
 from labkit.config import ConfigError
 from labkit.report import Leaderboard, Member, PageFigure, SearchTable, StudyPage, seed_bands
 from labkit.report.cells import brief
+from labkit.report.diagnoses import none_learnt
 from labkit.report.page import page
 from labkit.report.published import Published, published
 from labkit.tasks import commands, provenance
@@ -36,17 +37,16 @@ def search_page(config: DictConfig, study: str, table: SearchTable, rows: Sequen
     named = [(part.stage.name, entry) for part in table.parts for entry in part.entries if entry.rank]
     members = [(entry.run_ids, f"{stage} {entry.rank}: {_label(entry)}") for stage, entry in named]
     figures += _curves(config, members, tracker)
-    facts = {
-        "answer": f"{report.headline(table)} {report.accounting(table)}",
-        "stages": report.search_page_stages(table),
-    }
+    answer = [none_learnt(entry for _, entry in named), report.headline(table), report.accounting(table)]
+    facts = {"answer": " ".join(filter(None, answer)), "stages": report.search_page_stages(table)}
     return _page(config, study, report.search_page_table(table), rows, figures, facts)
 
 
 def board_page(config: DictConfig, study: str, board: Leaderboard, rows: Sequence[Any], tracker: Any) -> str:
     """The page of a grid."""
     members = [(entry.run_ids, _label(entry)) for entry in board.entries if entry.run_ids and entry.rank]
-    return _page(config, study, report.board_page_table(board), rows, _curves(config, members, tracker), {})
+    curves = _curves(config, members, tracker)
+    return _page(config, study, report.board_page_table(board), rows, curves, {"answer": none_learnt(board.entries)})
 
 
 def question(config: DictConfig) -> str:

@@ -16,6 +16,7 @@ from labkit.config import ConfigError
 from labkit.engine.loop import Outcome
 from labkit.preprocess.prepare import Parts
 from labkit.report import figures
+from labkit.report.diagnoses import DIAGNOSIS
 from labkit.report.quantities import SAMPLES, samples_text
 from labkit.tasks import earlier, provenance, regions, session
 from labkit.tasks.diagnosis import Diagnosis
@@ -135,7 +136,7 @@ def end(
     ready = job.plan
     run.log(outcome.steps, {**outcome.metrics, **found.metrics})
     if found.notes:
-        run.set_tag("labkit.diagnosis", "; ".join(found.notes))
+        run.set_tag(DIAGNOSIS, "\n".join(found.notes))
     run.set_tag("labkit.group", _group(ready, outcome, place))
     if outcome.diverged:
         run.set_tag("labkit.diverged_at", str(outcome.stopped_at))

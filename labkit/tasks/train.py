@@ -91,7 +91,7 @@ def recorded(
 ) -> Result | Exception:
     """Record how a job ended and show it, unless it is one of many; a failure to record is its own job's alone."""
     try:
-        found = diagnosis(job.plan, outcome)
+        found = diagnosis(job.plan, outcome, pruned)
         if run is not None:
             recording.end(job, run, outcome, place, pruned, found, frames)
         status = "PRUNED" if pruned else "DIVERGED" if outcome.diverged else "FINISHED"

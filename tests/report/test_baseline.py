@@ -125,7 +125,7 @@ def test_two_seeds_that_gain_one_sample_each_show_no_certainty():
     assert "| +1.43 |" in text
     assert "p<" not in text
     assert "interval of the mean" in text
-    assert "1 of 70 validation samples, 1.43 points" in text
+    assert "none where they differ by one sample at most (of 70 validation samples: 1.43 points)" in text
     assert "95% interval |" not in text
 
 
