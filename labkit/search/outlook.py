@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +56,9 @@ def outlook(
     for stage in definition.stages:
         known = _known(store, definition, stage) if stage.name in existing else None
         trials, space = known or ({}, definition.space)
-        wanted = [one.key for one in trials_of(definition, stage, space)]
-        rows.append(_outlook(stage, len(wanted), stage.seeds, {k: t for k, t in trials.items() if k in wanted}, lost))
+        seeds = {one.key: one.seeds for one in trials_of(definition, stage, space)}
+        own = {key: replace(trial, seeds=seeds[key]) for key, trial in trials.items() if key in seeds}
+        rows.append(_outlook(stage, len(seeds), stage.seeds, own, lost))
     confirm, final = definition.confirm, definition.final
     for name, count in (
         (CONFIRM, confirm.top * confirm.seeds if confirm is not None else 0),

@@ -186,13 +186,14 @@ class _Run:
 
     def with_lost(self, opened: StageStudy, plan: Plan) -> Plan:
         """The plan with the trials that ended and count no longer, of a former larger budget too."""
-        ended = [trial for trial in _counting(opened, plan) if trial.ended]
+        seeds = {one.key: one.seeds for one in plan.wanted}
+        known = [replace(one, seeds=seeds.get(one.key, one.seeds)) for one in _counting(opened, plan)]
+        ended = [trial for trial in known if trial.ended]
         why = self.lost(plan.name, plan.overrides, ended, plan.purpose) if ended else {}
         opened.lost = set(why)
         if why:
             self.report(losses.sentence(plan.name, ended, why))
-        wanted = {one.key for one in plan.wanted}
-        beyond = [one for one in ended if one.key in opened.lost - wanted]
+        beyond = [one for one in ended if one.key in opened.lost - seeds.keys()]
         return replace(plan, wanted=(*plan.wanted, *(Wanted(t.key, t.index, t.seeds, t.params) for t in beyond)))
 
     def fill(self, opened: StageStudy, plan: Plan) -> None:

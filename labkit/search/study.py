@@ -17,6 +17,7 @@ from labkit.search.trials import ANSWER, PLACE, Answer, Proposal, Trial, Wanted,
 
 _DEFINITION, _RANGE = "definition", "range"  # user attributes of a study
 FIXED = "fixed settings"  # part of a definition
+_UNKNOWN = ("objectives", "seeds", FIXED)  # what a version that kept no fixed settings did not write down truly
 _SHOWN = 3  # settings that a sentence names
 
 
@@ -176,8 +177,9 @@ def refuse_changes(study: str, stage: str, was: Mapping[str, Any], now: Mapping[
         was, now: definitions as JSON.
     """
     now = json.loads(json.dumps(now))
+    unknown = () if FIXED in was or FIXED not in now else _UNKNOWN
     for key, value in now.items():
-        if was.get(key) == value:
+        if was.get(key) == value or key in unknown:
             continue
         change = f"{key} was {shown(was.get(key))}, is {shown(value)}"
         if key == "space":
@@ -185,7 +187,7 @@ def refuse_changes(study: str, stage: str, was: Mapping[str, Any], now: Mapping[
         elif key == "code":
             change = f"it was trained with an earlier version of {', '.join(changed(was.get(key, {}), value))}"
         elif key == FIXED:
-            change = _settings_that_changed(was.get(key, {}), value)
+            change = _settings_that_changed(was[key], value)
         if change:
             raise ConfigError(
                 f"study {study!r}: its stage {stage!r} exists with another definition ({change}); take the change "

@@ -156,7 +156,8 @@ class LabSearch:
         if self.tracker is None:
             return {}
         place = store.shown(store.default_store(Path(self.config.paths.root))[0])
-        return search_runs.lost(self.tracker, place, trials, self._jobs(overrides, trials, purpose))
+        jobs = self._jobs(overrides, trials, purpose)
+        return search_runs.lost(self.tracker, place, self.objectives, trials, jobs)
 
     def _jobs(self, overrides: Sequence[str], trials: Sequence[Proposal | Trial], purpose: str) -> list[list[Checked]]:
         """The jobs of each trial, one for each of its seeds."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -55,7 +57,9 @@ def _mark(row: Mapping[str, Any]) -> tuple[str, str]:
     return row["tags"].get("labkit.stage", ""), row["tags"].get("labkit.trial", "")
 
 
-def lost(tracker: Any, place: str, trials: Sequence[Trial], jobs: Sequence[Sequence[Checked]]) -> dict[str, str]:
+def lost(
+    tracker: Any, place: str, objectives: Sequence[str], trials: Sequence[Trial], jobs: Sequence[Sequence[Checked]]
+) -> dict[str, str]:
     """Why trials that ended count no longer, by key: the store lacks a result that the study remembers.
 
     A run that a search was told of may be missing from the store, or never have come to its end there: it was deleted,
@@ -64,6 +68,7 @@ def lost(tracker: Any, place: str, trials: Sequence[Trial], jobs: Sequence[Seque
     Args:
         tracker: Of the store.
         place: Where the store is, for the reader.
+        objectives: Metrics whose values the study remembers.
         trials: That ended.
         jobs: Of each trial, as it would be run today.
     """
@@ -76,12 +81,12 @@ def lost(tracker: Any, place: str, trials: Sequence[Trial], jobs: Sequence[Seque
         missing = gone.intersection(trial.run_ids)
         if missing:
             found[trial.key] = "its run was deleted" if missing & deleted else f"its run is not in the store {place}"
-        elif reason := _reason(trial, own, runs):
+        elif reason := _reason(trial, own, objectives, runs):
             found[trial.key] = reason
     return found
 
 
-def _reason(trial: Trial, jobs: Sequence[Checked], runs: Runs) -> str:
+def _reason(trial: Trial, jobs: Sequence[Checked], objectives: Sequence[str], runs: Runs) -> str:
     """Why a trial counts no longer although the store knows its runs; "" if it does."""
     if not trial.run_ids:
         return "trained without being recorded"
@@ -90,9 +95,19 @@ def _reason(trial: Trial, jobs: Sequence[Checked], runs: Runs) -> str:
     if broken is not None:
         return f"its run did not finish: {broken['status']} in the store"
     known = [row["tags"].get("labkit.config_hash") for row in rows]
-    if None not in known and not {job.config_hash for job in jobs} <= {*known}:
+    if None not in known and {job.config_hash for job in jobs} != {*known}:
         return "its settings, code or data changed"
+    if trial.values is not None and not _agree(trial.values, rows, objectives):
+        return f"its value is not that of {' and '.join(objectives)} in the store"
     return ""
+
+
+def _agree(values: Sequence[float], rows: Sequence[Any], objectives: Sequence[str]) -> bool:
+    """Whether the values of a trial are the means of these metrics over its runs."""
+    if len(values) != len(objectives):
+        return False
+    means = (statistics.fmean(row["metrics"].get(name, math.nan) for row in rows) for name in objectives)
+    return all(math.isclose(value, mean, rel_tol=1e-6) for value, mean in zip(values, means, strict=True))
 
 
 def _ended(row: Mapping[str, Any]) -> bool:

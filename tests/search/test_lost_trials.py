@@ -79,6 +79,25 @@ def test_the_best_trial_is_no_longer_the_winner_where_it_fails_now(tmp_path: Pat
     assert [trial.state for trial in second.stages[0].trials].count("failed") == 1
 
 
+def test_trials_are_judged_on_the_seeds_that_are_wanted_now(tmp_path: Path) -> None:
+    """A study of a version that kept no number of seeds with its definition may have been run on others."""
+    asked: list[tuple[int, ...]] = []
+
+    def lost(stage: str, words: Any, trials: Sequence[Trial], purpose: str) -> dict[str, str]:
+        asked.extend(trial.seeds for trial in trials)
+        return {trial.key: "on other seeds" for trial in trials}
+
+    node: dict[str, Any] = {"only": {"sampler": "random", "n_trials": 2}}
+    search(definition(node), Evaluator(), "journal", tmp_path)
+    node["only"]["seeds"] = 2
+    now = definition(node, fixed={"optimizer.lr": 0.1})
+    outlook(now, "journal", tmp_path, lost)
+    again = Evaluator()
+    search(now, again, "journal", tmp_path, lost=lost)
+    assert asked == [(0, 1)] * 4
+    assert [seeds for *_, seeds in again.asked] == [(0, 1)] * 2
+
+
 def test_trials_of_a_former_larger_budget_are_run_again_too(tmp_path: Path) -> None:
     keys = {"confirm": None, "final": None}
     store = Store()

@@ -30,14 +30,18 @@ class Store:
         return [row for row in kept if row["tags"].get("labkit.study") == study and row["status"] == "FAILED"]
 
 
+METRICS = {"val/accuracy": 0.5, "val/loss": 1.25}
+
+
 def row(run_id: str, status: str = "FINISHED", config_hash: str = "h", deleted: bool = False, **tags: str) -> Any:
     marks = {f"labkit.{name}": value for name, value in tags.items()} | {"labkit.config_hash": config_hash}
     params = {"loss.l2": "0.1", "seed": "0"}
-    return {"run_id": run_id, "status": status, "tags": marks, "deleted": deleted, "params": params, "metrics": {}}
+    return {"run_id": run_id, "status": status, "tags": marks, "deleted": deleted, "params": params, "metrics": METRICS}
 
 
 def trial(*run_ids: str, state: str = "complete", number: int = 0) -> Trial:
-    return Trial(number, number, str(number), {"loss.l2": 0.1}, (0.5,), state, None, (), run_ids, "")
+    values = (0.5,) if state == "complete" else None
+    return Trial(number, number, str(number), {"loss.l2": 0.1}, values, state, None, (), run_ids, "")
 
 
 def jobs(*hashes: str) -> list[Checked]:
@@ -62,19 +66,27 @@ REASONS: list[tuple[Trial, Sequence[Any], str]] = [
     (trial("a", state="pruned"), [row("a", "RUNNING", **PRUNED)], "its run did not finish: RUNNING in the store"),
     (trial(), [], "trained without being recorded"),
     (trial("a"), [row("a", config_hash="old")], "its settings, code or data changed"),
+    (trial("a", "b"), [row("a"), row("b")], "its settings, code or data changed"),  # one seed more is wanted
 ]
 
 
 @pytest.mark.parametrize(("one", "stored", "why"), REASONS)
 def test_why_a_trial_counts_no_longer(one: Trial, stored: Sequence[Any], why: str) -> None:
     asked = jobs("h", "i") if len(one.run_ids) > 1 else jobs("h")
-    assert search_runs.lost(Store(*stored), "here", [one], [asked]) == ({one.key: why} if why else {})
+    assert search_runs.lost(Store(*stored), "here", ["val/accuracy"], [one], [asked]) == ({one.key: why} if why else {})
+
+
+def test_a_value_of_another_objective_counts_no_longer() -> None:
+    store, why = Store(row("a")), "its value is not that of val/loss in the store"
+    assert search_runs.lost(store, "here", ["val/loss"], [trial("a")], [jobs("h")]) == {"0": why}
+    both = search_runs.lost(store, "here", ["val/accuracy", "val/loss"], [trial("a")], [jobs("h")])
+    assert both == {"0": "its value is not that of val/accuracy and val/loss in the store"}
 
 
 def test_a_thousand_runs_are_asked_for_in_portions() -> None:
     store = Store(*(row(f"r{i}") for i in range(1000)))
     trials = [trial(f"r{i}", number=i) for i in range(1000)]
-    assert search_runs.lost(store, "here", trials, [jobs("h")] * 1000) == {}
+    assert search_runs.lost(store, "here", ["val/accuracy"], trials, [jobs("h")] * 1000) == {}
     assert store.asked == 3
 
 
