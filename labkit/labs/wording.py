@@ -41,7 +41,7 @@ def facts(words: tuple[str, ...]) -> Mapping[str, Any]:
     swept = {one.get_key_element(): list(one.sweep_string_iterator()) for one in overrides if one.is_sweep_override()}
     seeds = config.seeds or len(swept.get("seed", [""]))
     named = {"data_set": config.hydra.runtime.choices["data"], "seeds": "1 seed" if seeds == 1 else f"{seeds} seeds"}
-    return {**config, **named}
+    return {**{str(key): value for key, value in config.items()}, **named}
 
 
 def ends(claim: Claim, band: Band | None) -> dict[str, str]:

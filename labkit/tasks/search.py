@@ -88,10 +88,10 @@ class LabSearch:
         directions = ["maximize" if is_maximised(name) else "minimize" for name in self.objectives]
         code = {file: version for corner in self.corners for file, version in corner.code.items()}
         study = f"{name}-{fingerprint(self.corners[0], space, self._asked(), code)}"
-        fixed = {k: v for k, v in flat(shared(self.corners[0], space)).items() if not k.startswith(IGNORED)}
+        common = {k: v for k, v in flat(shared(self.corners[0], space)).items() if not k.startswith(IGNORED)}
         known = {**settings, "seeds": self.config.seeds}
         self.definition = defined(
-            study, space, known, directions, self.config.seed, objectives=self.objectives, fixed=fixed, code=code
+            study, space, known, directions, self.config.seed, objectives=self.objectives, fixed=common, code=code
         )
         self.folder = Path(self.config.paths.root) / "mlruns" / "studies"
         self.tracker = multirun.store(self.config)
