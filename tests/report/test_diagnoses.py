@@ -10,7 +10,7 @@ from labkit.labs.rows import diagnoses
 from labkit.report.layouts import to_markdown
 from labkit.report.leaderboard import rank
 from labkit.report.search_layouts import search_markdown
-from labkit.report.search_table import search_table
+from labkit.report.search_table import Tried, search_table
 
 IDLE = "not learnt: validation accuracy 10.32% is that of guessing"
 FAR = "overfits: training accuracy 99.00%, validation accuracy 71.00%"
@@ -77,7 +77,8 @@ def test_what_somebody_asked_for_is_no_fault(said: str) -> None:
 
 def test_a_search_says_it_of_all_its_stages() -> None:
     rows = [row(lr, IDLE) for lr in (3, 5)] + [row(0.1, value=0.9)]
-    assert f"2 of 3 settings, first lr 3: {IDLE}." in search_markdown(search_table(rows))
+    trials = [Tried("search", "complete", [one]) for one in rows]
+    assert f"2 of 3 settings, first lr 3: {IDLE}." in search_markdown(search_table(trials))
 
 
 def test_a_lab_counts_runs_and_reads_what_earlier_versions_kept() -> None:
