@@ -77,7 +77,7 @@ def test_what_somebody_asked_for_is_no_fault(said: str) -> None:
 
 def test_a_search_says_it_of_all_its_stages() -> None:
     rows = [row(lr, IDLE) for lr in (3, 5)] + [row(0.1, value=0.9)]
-    trials = [Tried("search", "complete", [one]) for one in rows]
+    trials = [Tried("search", "complete", [one], {"optimizer.lr": one["params"]["optimizer.lr"]}) for one in rows]
     assert f"2 of 3 settings, first lr 3: {IDLE}." in search_markdown(search_table(trials))
 
 
