@@ -66,10 +66,10 @@ def execute_all(
         runs: of the jobs in the store, where they have begun already.
     """
     runs = [recording.start(job) for job in jobs] if runs is None else runs
-    recording.await_store(runs)
     line = Progress(quiet=quiet)
     watch = Watch(jobs, runs, line)
     try:
+        recording.await_store(runs)
         outcomes = train_population([job.plan.recipe for job in jobs], jobs[0].plan.parts, watch)
     except BaseException as error:
         for run in filter(None, runs):
