@@ -18,6 +18,7 @@ from labkit.labs.verdict import Verdict, of_record
 from labkit.report.entries import speaks_for_others
 from labkit.tasks import commands, provenance, session
 from labkit.tasks.plan import resolved
+from labkit.tasks.search_runs import by_id
 from labkit.tracking.reading import artifact
 from labkit.tracking.store import default_store
 
@@ -35,8 +36,9 @@ class Record:
         row: its run.
         verdicts: its claims.
         steps: by name: `command`, `code`, `seconds` of wall time (of the call, or of its runs where earlier calls
-            trained them), seconds of `training`, `run_ids`, those of them that opened the test set (`tested`), and
-            what is known of the winners taken and what the runs said at their ends (`diagnoses`).
+            trained them), seconds of `training`, `run_ids` and the `stages` that these were of in the step (a search
+            may use a run in several), the runs that opened the test set (`tested`), and what is known of the winners
+            taken and what the runs said at their ends (`diagnoses`).
     """
 
     row: Mapping[str, Any]
@@ -111,11 +113,26 @@ def earlier(tracker: Any, root: Path, definition: str) -> dict[str, Rows] | None
     if not found:
         return None
     steps = found[-1].steps
-    ids = [run_id for step in steps.values() for run_id in step["run_ids"]]
-    rows = {row["run_id"]: row for row in _by_id(tracker, ids)}
-    if set(ids) - rows.keys():  # runs were deleted since
+    ids = {run_id for step in steps.values() for run_id in step["run_ids"]}
+    runs = by_id(tracker, ids)
+    if ids - runs.keys():  # runs were deleted since
         return None
-    return {name: [rows[run_id] for run_id in step["run_ids"]] for name, step in steps.items()}
+    return {name: rows_of(step, runs) for name, step in steps.items()}
+
+
+def rows_of(step: Mapping[str, Any], runs: Mapping[str, Any]) -> list[Any]:
+    """The rows of a step as it had them, each with its stage there: its own tags name the search that trained it first.
+
+    Args:
+        step: One of `Record.steps`; those of earlier versions know no stages.
+        runs: Rows of the store by id; a run that is not among them is left out.
+    """
+    stages = step.get("stages") or [None] * len(step["run_ids"])
+    return [
+        runs[run_id] if stage is None else {**runs[run_id], "tags": {**runs[run_id]["tags"], "labkit.stage": stage}}
+        for run_id, stage in zip(step["run_ids"], stages, strict=True)
+        if run_id in runs
+    ]
 
 
 def read(rows: Iterable[Mapping[str, Any]], root: Path) -> Iterator[Record]:
@@ -133,22 +150,17 @@ def read(rows: Iterable[Mapping[str, Any]], root: Path) -> Iterator[Record]:
             yield Record(row, verdicts, steps)
 
 
-def _by_id(tracker: Any, ids: Sequence[str], portion: int = 200) -> list[Any]:
-    found = []
-    for start in range(0, len(ids), portion):
-        listed = ", ".join(f"'{run_id}'" for run_id in ids[start : start + portion])
-        found += tracker.find(f"attributes.run_id IN ({listed})")
-    return found
-
-
 def _step(step: Ran) -> dict[str, Any]:
+    runs = {row["run_id"]: row for row in step.rows}.values()
+    tested = [row["run_id"] for row in runs if any(name.startswith("test/") for name in row["metrics"])]
     return {
         "command": written(step.words),
         "code": step.code,
         "seconds": max(step.seconds, wall_seconds(step.rows)),
-        "training": sum(row["metrics"].get("time/seconds", 0.0) for row in step.rows if not speaks_for_others(row)),
+        "training": sum(row["metrics"].get("time/seconds", 0.0) for row in runs if not speaks_for_others(row)),
         "run_ids": [row["run_id"] for row in step.rows],
-        "tested": [row["run_id"] for row in step.rows if any(name.startswith("test/") for name in row["metrics"])],
+        "stages": [row["tags"].get("labkit.stage") for row in step.rows],
+        "tested": tested,
         "diagnoses": [*step.notes, *diagnoses(step.rows)],
     }
 

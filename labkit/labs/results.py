@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from labkit.labs.part import PROFILES, Claim, Part
-from labkit.labs.record import DEFINITION, Record
+from labkit.labs.record import DEFINITION, Record, rows_of
 from labkit.labs.rows import Rows
 from labkit.labs.setting_lines import heads as setting_heads
 from labkit.labs.setting_lines import lines as settings_of
@@ -86,7 +86,7 @@ def shown(
     for own in (by_given[given] for given in sorted(by_given)):
         best = max(own, key=lambda record: (PROFILES.index(record.profile), record.row["start_time"]))
         tested = frozenset().union(*(one.tested for one in own))
-        rows = {key: [runs[i] for i in step["run_ids"] if i in runs] for key, step in best.steps.items()}
+        rows = {key: rows_of(step, runs) for key, step in best.steps.items()}
         definition, claims = today(best)
         changed = best.row["tags"][DEFINITION] != definition
         rejudged = [verdict.claim.asks for verdict in best.verdicts] != [claim.asks for claim in claims]
@@ -238,6 +238,6 @@ def _beside(claim: Claim, value: float | None, words: str) -> str:
 
 def _step(name: str, step: Mapping[str, Any]) -> list[str]:
     failed = f" (exit code {step['code']})" if step["code"] else ""
-    runs, tested = (str(len(step[key])) for key in ("run_ids", "tested"))
+    runs, tested = (str(len({*step[key]})) for key in ("run_ids", "tested"))
     training, wall = (duration(step[kind]) for kind in ("training", "seconds"))
     return [name + failed, f"`{step['command']}`", runs, training, wall, tested]
