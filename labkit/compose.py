@@ -99,6 +99,8 @@ def explain(error: Exception, words: Sequence[str] = ()) -> str:
         word = getattr(error, "override", None) or next(iter(words), "")
         if found := re.search(r"\w+ while evaluating '(.+)': (.+)", text):
             return f"{word!r} cannot be read: {_function_complaint(str(word), found[1], found[2])}"
+        if found := re.match(r"([^=]+)=([^='\"][^'\"]*=[^'\"]*)$", str(word)):
+            return f"{word!r} cannot be read: a value with '=' in it needs quotes, \"{found[1]}='{found[2]}'\"."
         return f"{word!r} cannot be read, expected key=value, with a value such as 0.1, relu, '[1,2]' or '{{a: 1}}'."
     if found := re.search(r"Cannot find primary config '([^']+)'", text):
         return f"--config-name: there is no config {found[1]!r}, expected config."

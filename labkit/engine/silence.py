@@ -26,7 +26,7 @@ class Silence:
         saturated: by layer, the share of its units' activations, over samples, with a slope below 0.01.
         gradient: by layer with weights, first to last, the mean absolute gradient of one parameter over epoch 1.
         spread: the standard deviation of a score over samples, averaged over classes.
-        why: what these say, in one sentence.
+        why: what these say, in one sentence; empty where they are as they should be.
     """
 
     saturated: Mapping[str, float]
@@ -48,7 +48,7 @@ class Silence:
             return f"the gradient fades on its way back, {sizes}: {mend}"
         if self.spread < _FADED:
             return f"scores differ by {self.spread:.1e} between samples: what tells them apart fades on its way up"
-        return "neither saturation nor a fading gradient: the rate may be so large that nothing settles"
+        return ""
 
 
 @torch.no_grad()

@@ -54,17 +54,19 @@ class RunSummary:
 
 
 def dead(history: Sequence[tuple[int, Mapping[str, float]]], n_classes: int) -> str:
-    """One sentence where the loss stayed within 1% of ln K, that of guessing, at the end of a run; else nothing.
+    """One sentence where the loss stayed within 1% of ln K, that of guessing, over the last half; else nothing.
 
     Args:
         history: (updates done, metrics) rows.
         n_classes: K.
     """
-    rows = [metrics for step, metrics in history if step > 0]
-    part = "train" if any("train/loss" in row for row in rows) else "val"
-    losses = [row[f"{part}/loss"] for row in rows if f"{part}/loss" in row]
+    part = "train" if any("train/loss" in row for step, row in history if step > 0) else "val"
+    losses = [row[f"{part}/loss"] for _, row in history if f"{part}/loss" in row]
+    trained = sum(step > 0 for step, row in history if f"{part}/loss" in row)
+    # At least two: a loss on its way down passes ln K, and one that stays there has been there before.
+    last = losses[-max(2, trained - trained // 2) :]
     chance = math.log(n_classes)
-    if losses and all(abs(loss - chance) < 0.01 * chance for loss in losses[len(losses) // 2 :]):
+    if trained and len(last) > 1 and all(abs(loss - chance) < 0.01 * chance for loss in last):
         name = {"train": "training", "val": "validation"}[part]
         return f"dead network: the {name} loss stays at ln {n_classes} = {chance:.4f}, that of guessing"
     return ""

@@ -71,7 +71,7 @@ def _idle(ready: Plan, outcome: Outcome, seen: Seen) -> Diagnosis:
     if heard.saturated:
         details.append(f"saturated share of units: {_listed(heard.saturated, '.0%')}")
     metrics = {f"saturated/{layer}": share for layer, share in heard.saturated.items()}
-    return Diagnosis((f"{found}; {heard.why}",), tuple(details), metrics)
+    return Diagnosis((f"{found}; {heard.why or symptoms.movement(seen)}",), tuple(details), metrics)
 
 
 def observed(ready: Plan, outcome: Outcome, pruned: bool = False) -> Seen:

@@ -15,6 +15,7 @@ from labkit.report.tables import dead
 # large enough to saturate its units or to drive the loss up, at initial weights meant for 1.
 _LARGE = 3.0
 _HARDLY = 0.05  # relative fall of a loss that hardly fell, and relative movement of weights that hardly moved
+_FAR = 1.0  # relative movement of weights below which a rate was not so large that nothing settles
 _GAP = 0.20  # training less validation accuracy
 _SURE = 3.0  # standard errors of the validation accuracy that the gap must exceed as well
 _GUESSING = 2.0  # standard errors above the share of the largest class within which an accuracy is that of guessing
@@ -140,6 +141,16 @@ def not_learnt(seen: Seen) -> str:
         f"not learnt: {_NAMES[parts[-1]]} accuracy {accuracy:.2%} is that of guessing, always the largest class gives "
         f"{share:.2%}"
     )
+
+
+def movement(seen: Seen) -> str:
+    """What to do where nothing has been learnt although units and gradients are well: it depends on the way covered."""
+    if seen.moved is not None and seen.moved < _FAR:
+        return (
+            f"all updates together moved no layer's weights by more than {seen.moved:.1g} of their size: train longer, "
+            f"or with a larger learning rate than {seen.rate:g}"
+        )
+    return f"neither saturation nor a fading gradient: try a smaller learning rate than {seen.rate:g}"
 
 
 def overfitting(seen: Seen) -> str:

@@ -17,6 +17,7 @@ _READ = {
     "check": ("task", "paths", "tracker", "targets"),
     "principles": ("task", "paths", "tracker", "targets"),
     "report": ("task", "paths", "lab", "part"),
+    "ui": ("task", "paths"),
 }
 _OF_MULTIRUNS = re.compile(r"hydra[./](launcher|sweeper|sweep)\b")
 _OF_A_STAGE = ("sampler", "n_trials", "n_jobs", "pruner")  # keys of the sweeper that a stage may have for itself

@@ -22,6 +22,7 @@ BAD = {
     "seed=0,1 objective=val/acc": ["objective", "'val/acc'", "did you mean 'val/accuracy'?"],
     "seed=0,1 objective=test/accuracy": ["objective", "'test/accuracy'"],
     "seed=0,1 hydra.launcher.most_members=0": ["hydra.launcher", "most_members", "at least 1"],
+    "seed=0,1 hydra.sweeper.baseline=optimizer.lr=0.1": ["needs quotes", "hydra.sweeper.baseline='optimizer.lr=0.1'"],
     # spaces
     "hydra/sweeper=optuna": ["hydra.sweeper.params", "the space is empty", "interval"],
     "hydra/sweeper=optuna 'optimizer.lr=tag(log,interval(0,1))'": ["optimizer.lr", "above 0", "0..1"],

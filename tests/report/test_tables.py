@@ -78,12 +78,15 @@ def history(*losses: float, key: str = "train/loss") -> list[tuple[int, dict[str
     return [(100 * i, {key: loss}) for i, loss in enumerate(losses)]
 
 
-def test_a_loss_that_stays_at_ln_k_is_a_dead_network():
-    note = dead(history(2.5, 2.303, 2.302, 2.3031), 10)
+@pytest.mark.parametrize("losses", [(2.5, 2.303, 2.302, 2.3031), (2.303, 2.302), (2.5, 2.303, 2.302)])
+def test_a_loss_that_stays_at_ln_k_is_a_dead_network(losses):
+    note = dead(history(*losses), 10)
     assert note == "dead network: the training loss stays at ln 10 = 2.3026, that of guessing"
 
 
-@pytest.mark.parametrize("losses", [(2.3026,), (2.3026, 2.1, 1.9), (2.5, 2.3, 2.3, 2.2), ()])
+@pytest.mark.parametrize(
+    "losses", [(2.3026,), (2.3026, 2.1, 1.9), (2.5, 2.3, 2.3, 2.2), (2.56, 2.31), (2.5, 2.4, 2.31), ()]
+)
 def test_a_network_that_learns_or_has_not_begun_is_not_dead(losses):
     assert dead(history(*losses), 10) == ""
 

@@ -53,6 +53,14 @@ def test_divergence_names_the_features_where_these_are_large() -> None:
     )
 
 
+def test_a_rate_is_not_called_large_where_the_weights_hardly_moved() -> None:
+    near, far = symptoms.movement(replace(SEEN, moved=0.3)), symptoms.movement(replace(SEEN, moved=30.0))
+    assert near.endswith("moved no layer's weights by more than 0.3 of their size: train longer, or with a larger "
+                         "learning rate than 0.1")  # fmt: skip
+    assert far.endswith("try a smaller learning rate than 0.1")
+    assert symptoms.movement(replace(SEEN, moved=None)) == far
+
+
 @pytest.mark.parametrize(("size", "large"), [(0.5, False), (1.0, False), (2.9, False), (3.1, True), (math.nan, False)])
 def test_features_are_large_from_three_times_the_standard_on(size: float, large: bool) -> None:
     assert bool(symptoms.large_features(replace(SEEN, features=Features(size, size, size)))) is large

@@ -32,6 +32,7 @@ UNREAD = {
     "task=compare experiment=kth/ex3": ["experiment=kth/ex3", "task=compare"],
     "task=compare +model.width=3": ["+model.width=3", "task=compare"],
     "-m task=compare optimizer.lr=0.1,0.2": ["optimizer.lr=0.1,0.2", "task=compare"],
+    "ui optimizer.lr=3": ["optimizer.lr=3: task=ui", "valid: paths.data"],
     "task=check model=mlp": ["model=mlp", "task=check", "task.only"],
     "task=principles seed=3": ["seed=3", "task=principles"],
     "task=report optimizer=adam": ["optimizer=adam", "task=report", "task.file"],
