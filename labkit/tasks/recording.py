@@ -55,6 +55,11 @@ class Job:
         """A run of its own, or what a search ends in: its figures and weights are worth their time."""
         return self.parent is None or self.environment.get(session.STAGE) == session.FINAL
 
+    @property
+    def keeps_figures(self) -> bool:
+        """Whether its figures are drawn."""
+        return {"auto": self.stands_out, True: True, False: False}[self.plan.tracking.figures]
+
 
 @dataclass(frozen=True)
 class Place:
@@ -119,14 +124,18 @@ def _samples(parts: Parts) -> str:
     return samples_text(**{name: len(part.features) for name, part in sizes.items()})
 
 
-def await_store(runs: Sequence[Run | None]) -> None:
+def await_store(jobs: Sequence[Job], runs: Sequence[Run | None]) -> None:
     """Wait until the first run is in the store: what is wrong with that is said before the training, not after it.
 
-    The writer was started long before and is needed to its end anyway. Raises TrackingError.
+    The writer was started long before and is needed to its end anyway. What drawing will need is imported meanwhile,
+    half a second. Raises TrackingError.
     """
     first = next(filter(None, runs), None)
-    if first is not None:
-        _ = first.id
+    if first is None:
+        return
+    if any(job.keeps_figures for job in jobs):
+        import matplotlib.backends.backend_agg  # noqa: F401
+    _ = first.id
 
 
 def end(
@@ -144,13 +153,12 @@ def end(
         run.set_tag("labkit.suggested_range", "{:.3g} {:.3g}".format(*outcome.suggested_range))
     run.artifact_text("config.yaml", config_text(ready.config))
     run.artifact_text(f"confusion_{outcome.confusion_part}.csv", _csv(ready.parts.class_names, outcome.confusion))
-    keep = {"auto": job.stands_out, True: True, False: False}
-    if keep[ready.tracking.figures]:
+    if job.keeps_figures:
         for name, content in _drawn(ready, outcome).items():
             run.artifact_bytes(f"figures/{name}.png", content)
     if frames:
         run.artifact_bytes("figures/decision_regions.gif", regions.animated(ready, outcome, frames))
-    if keep[ready.tracking.weights]:
+    if {"auto": job.stands_out, True: True, False: False}[ready.tracking.weights]:
         run.artifact_bytes("weights.npz", _npz(outcome.parameters))
     if pruned:
         run.set_tag("labkit.pruned_at", str(outcome.stopped_at))

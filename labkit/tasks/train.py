@@ -69,7 +69,7 @@ def execute_all(
     line = Progress(quiet=quiet)
     watch = Watch(jobs, runs, line)
     try:
-        recording.await_store(runs)
+        recording.await_store(jobs, runs)
         outcomes = train_population([job.plan.recipe for job in jobs], jobs[0].plan.parts, watch)
     except BaseException as error:
         for run in filter(None, runs):
