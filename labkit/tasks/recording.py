@@ -21,7 +21,9 @@ from labkit.report.quantities import SAMPLES, samples_text
 from labkit.tasks import earlier, provenance, regions, session
 from labkit.tasks.diagnosis import Diagnosis
 from labkit.tasks.plan import Plan
+from labkit.tracking.glance import in_order
 from labkit.tracking.run import Run
+from labkit.tracking.store import default_store
 
 
 @dataclass(frozen=True)
@@ -125,13 +127,13 @@ def _samples(parts: Parts) -> str:
 
 
 def await_store(jobs: Sequence[Job], runs: Sequence[Run | None]) -> None:
-    """Wait until the first run is in the store: what is wrong with that is said before the training, not after it.
+    """Wait until the first run is in the store, unless a glance shows that nothing speaks against it.
 
-    The writer was started long before and is needed to its end anyway. What drawing will need is imported meanwhile,
-    half a second. Raises TrackingError.
+    So what is wrong with a store is said before the training and not after it. What drawing will need is imported
+    meanwhile, half a second. Raises TrackingError.
     """
-    first = next(filter(None, runs), None)
-    if first is None:
+    first, about = next(filter(None, runs), None), jobs[0].plan
+    if first is None or in_order(*default_store(about.paths.root), about.config["lab"]):
         return
     if any(job.keeps_figures for job in jobs):
         import matplotlib.backends.backend_agg  # noqa: F401
