@@ -109,7 +109,7 @@ def flattened(picture: Image, bits: int, ground: tuple[int, int, int]) -> tuple[
     """
     eight_bits = _upper_bits(picture, bits) if bits else picture
     if eight_bits.has_transparency_data:
-        return _laid_on(eight_bits, ground), True
+        return _laid_on(eight_bits, ground)
     return eight_bits if eight_bits.mode == "L" else eight_bits.convert("RGB"), False
 
 
@@ -143,9 +143,11 @@ def _upper_bits(picture: Image, bits: int) -> Image:
     return grey
 
 
-def _laid_on(picture: Image, ground: tuple[int, int, int]) -> Image:
+def _laid_on(picture: Image, ground: tuple[int, int, int]) -> tuple[Image, bool]:
+    """The picture on its ground, and whether that shows anywhere: an alpha channel may be opaque all over."""
     from PIL import Image
 
     straight = picture.convert("LA") if picture.mode == "La" else picture  # Pillow goes no other way from La
+    above = straight.convert("RGBA")
     below = Image.new("RGBA", picture.size, (*ground, 255))
-    return Image.alpha_composite(below, straight.convert("RGBA")).convert("RGB")
+    return Image.alpha_composite(below, above).convert("RGB"), above.getchannel("A").getextrema()[0] < 255

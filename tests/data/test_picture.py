@@ -73,7 +73,7 @@ def test_every_mode(mode: str) -> None:
     found = np.asarray(flat.convert("RGB"), dtype=int)
     rounding = 2 if MODES[mode] == "transparent" else mode == "LAB"  # of two mixtures, and of a colour profile
     assert np.abs(found - expected).max() <= rounding, found[0, 0]
-    assert transparent == (MODES[mode] == "transparent")
+    assert transparent == (MODES[mode] == "transparent" and mode != "PA")  # whose alpha is opaque here
 
 
 @pytest.mark.parametrize(
@@ -133,6 +133,14 @@ def test_a_black_square_on_a_transparent_ground(kind: str, channels: int) -> Non
     np.testing.assert_array_equal(found.pixels, expected)
     assert found.transparent
     assert read(content, name, 4, channels, (0, 0, 0)).pixels.max() == 0
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_an_alpha_channel_that_is_opaque_all_over_shows_no_ground(mode: str) -> None:
+    grey = Image.fromarray(np.full((2, 2), 77, np.uint8))
+    found = read(saved(grey.convert(mode), "PNG"))
+    assert not found.transparent
+    assert np.unique(found.pixels).tolist() == [77]
 
 
 def test_a_turned_picture_is_turned_with_its_transparency() -> None:
