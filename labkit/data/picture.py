@@ -150,4 +150,4 @@ def _laid_on(picture: Image, ground: tuple[int, int, int]) -> tuple[Image, bool]
     straight = picture.convert("LA") if picture.mode == "La" else picture  # Pillow goes no other way from La
     above = straight.convert("RGBA")
     below = Image.new("RGBA", picture.size, (*ground, 255))
-    return Image.alpha_composite(below, above).convert("RGB"), above.getchannel("A").getextrema()[0] < 255
+    return Image.alpha_composite(below, above).convert("RGB"), bool(np.asarray(above)[..., 3].min() < 255)
