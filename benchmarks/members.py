@@ -49,7 +49,7 @@ def grown(name: str, counts: Sequence[int]) -> list[tuple[int, float]]:
     """Microseconds per member and step of one network, by number of members."""
     from labkit.compose import compose
     from labkit.engine.population import Population, Stepper
-    from labkit.tasks.plan import plan
+    from labkit.runs.plan import plan
 
     ready = plan(compose([*NETWORKS[name], "schedule=constant", "trainer.steps=100000", "trainer.epochs=null"]))
     found = []

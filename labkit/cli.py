@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import chdir
 from typing import Any
 
@@ -23,8 +24,8 @@ def entry(config: DictConfig) -> Any:
     """
     from hydra.core.hydra_config import HydraConfig
 
-    from labkit.tasks import launchers, session
-    from labkit.tasks.dispatch import dispatch
+    from labkit.multirun import launchers
+    from labkit.tracking import session
 
     if os.getpid() != _home:
         launchers.begin_worker()
@@ -40,6 +41,16 @@ def entry(config: DictConfig) -> Any:
         elif not _wants_traces:
             _refuse(error)  # here, before Hydra says in a line of its own that a job failed
         raise
+
+
+def dispatch(config: DictConfig, overrides: Sequence[str]) -> Any:
+    """Do what `task` says; for a run, returns the objective of a search: `val/accuracy` at the last evaluation."""
+    from labkit.config import build
+    from labkit.runs.plan import resolved
+
+    plain = resolved(config)
+    task = build("task", plain["task"], plain["targets"])
+    return task(config, overrides)
 
 
 entry.trains_populations = True  # type: ignore[attr-defined]  # hydra/launcher=population asks
@@ -101,7 +112,7 @@ def _postponed() -> list[str] | None:
     """The command line with the words postponed that only the jobs of a multirun can judge, if it has such words."""
     from hydra._internal.utils import get_args_parser
 
-    from labkit.tasks.later import postponed
+    from labkit.multirun.postponed_words import postponed
 
     given = get_args_parser().parse_args(sys.argv[1:])
     folder = None if given.config_dir is None else os.path.abspath(given.config_dir)
@@ -115,7 +126,7 @@ def _postponed() -> list[str] | None:
 
 
 def _abandon(error: Exception) -> None:
-    from labkit.tasks import session
+    from labkit.tracking import session
 
     session.abandon(error)
 
@@ -123,8 +134,8 @@ def _abandon(error: Exception) -> None:
 def _refuse(error: Exception) -> None:
     """End with one sentence where the error is the user's, the store's or a sweep's; return where it is ours."""
     from labkit.config import ConfigError
+    from labkit.multirun.grid_sweep import JobsFailed
     from labkit.search.results import SearchFailed
-    from labkit.tasks.grid import JobsFailed
     from labkit.tracking.store import TrackingError
 
     if isinstance(error, ConfigError | TrackingError | JobsFailed | SearchFailed):

@@ -62,8 +62,8 @@ CONSTRUCTORS: dict[str, dict[str, tuple[str, ...]]] = {
         "labkit.tasks.check": ("check",),
         "labkit.tasks.principles": ("principles",),
         "labkit.tasks.ui": ("ui",),
-        "labkit.labs.task": ("lab",),
-        "labkit.labs.report": ("report",),
+        "labkit.tasks.lab": ("lab",),
+        "labkit.tasks.report": ("report",),
     },
 }
 

@@ -9,15 +9,15 @@ from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from labkit import cli, own_code
 from labkit.compose import CONF, compose, explain, is_complaint, register_resolvers
 from labkit.config import ConfigError
-from labkit.tasks import session
-from labkit.tasks.grid import JobsFailed
-from labkit.tasks.later import postponed
-from labkit.tasks.multirun import task_name
-from labkit.tasks.plan import forget_data, plan
-from labkit.tasks.recording import Job
-from labkit.tasks.result import Result, Table
-from labkit.tasks.train import execute
-from labkit.tasks.unread import check_run
+from labkit.multirun.grid_sweep import JobsFailed
+from labkit.multirun.parent_run import task_name
+from labkit.multirun.postponed_words import postponed
+from labkit.multirun.unread_words import check_run
+from labkit.runs.plan import forget_data, plan
+from labkit.runs.record import Job
+from labkit.runs.result import Result, Table
+from labkit.runs.train import execute
+from labkit.tracking import session
 
 
 def run(*overrides: str, quiet: bool = False) -> Result:

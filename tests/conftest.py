@@ -53,7 +53,7 @@ def labkit(
     from hydra.core.global_hydra import GlobalHydra
 
     from labkit import cli
-    from labkit.tasks import session
+    from labkit.tracking import session
 
     folder = tmp_path_factory.mktemp("empty")
     monkeypatch.chdir(folder)

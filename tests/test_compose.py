@@ -9,7 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from labkit.compose import CONF, compose, explain, is_complaint, keys_of
 from labkit.config import ConfigError
-from labkit.tasks.plan import plan, resolved
+from labkit.runs.plan import plan, resolved
 
 
 def test_words_change_the_defaults() -> None:

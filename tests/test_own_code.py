@@ -13,8 +13,8 @@ from labkit import own_code
 from labkit.compose import compose
 from labkit.config import ConfigError
 from labkit.notebook import run, sweep
-from labkit.tasks import session
-from labkit.tasks.plan import plan
+from labkit.runs.plan import plan
+from labkit.tracking import session
 
 RULES = """
 from labkit.optim import rules
@@ -159,7 +159,7 @@ def test_data_of_ones_own_are_told_apart_whatever_they_say_of_themselves(folder:
     for scale in (1, 2):
         numpy = pytest.importorskip("numpy")
         numpy.save(folder / "x.npy", scale * numpy.arange(80).reshape(40, 2))
-        from labkit.tasks.plan import forget_data
+        from labkit.runs.plan import forget_data
 
         forget_data()
         hashes.append(plan(compose(words), words).config_hash)

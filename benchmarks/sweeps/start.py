@@ -50,7 +50,7 @@ def write(work: Work, folder: Path) -> Start:
     from labkit.engine.batches import draw_order
     from labkit.engine.population import Population
     from labkit.preprocess.split import split
-    from labkit.tasks.plan import SPLIT_KEYS, plan, resolved
+    from labkit.runs.plan import SPLIT_KEYS, plan, resolved
 
     ready = plan(compose(work.single()))
     data = resolved(compose(work.single()))["data"]

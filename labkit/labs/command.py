@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from labkit.cli import dispatch
 from labkit.compose import compose
 from labkit.config import ConfigError
 from labkit.labs.rows import Rows
 from labkit.notebook import sweep
 from labkit.report.entries import is_untrained
-from labkit.tasks import provenance, session
-from labkit.tasks.dispatch import dispatch
-from labkit.tasks.plan import divided, forget_data, resolved
+from labkit.runs import provenance
+from labkit.runs.plan import divided, forget_data, resolved
+from labkit.tracking import session
 from labkit.tracking.store import TrackingError
 
 MULTIRUN = "-m"

@@ -14,10 +14,10 @@ from omegaconf import OmegaConf
 from labkit.compose import compose
 from labkit.config import NUMERICS_VERSION
 from labkit.labs.command import MULTIRUN
-from labkit.labs.part import Lab
-from labkit.tasks.identity import without_places
-from labkit.tasks.jobs import merged
-from labkit.tasks.plan import resolved
+from labkit.labs.schema import Lab
+from labkit.runs.identity import without_places
+from labkit.runs.plan import resolved
+from labkit.words import merged
 
 
 def definition(lab: Lab, part: str, profile: str, given: Sequence[str] = (), given_sha256: str = "") -> str:

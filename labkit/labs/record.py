@@ -11,14 +11,15 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from labkit.labs.claim_table import to_csv, to_markdown
 from labkit.labs.command import Ran, written
 from labkit.labs.rows import Rows, diagnoses, wall_seconds
-from labkit.labs.table import to_csv, to_markdown
 from labkit.labs.verdict import Verdict, of_record
+from labkit.multirun.search_runs import by_id
 from labkit.report.entries import speaks_for_others
-from labkit.tasks import commands, provenance, session
-from labkit.tasks.plan import resolved
-from labkit.tasks.search_runs import by_id
+from labkit.runs import commands, provenance
+from labkit.runs.plan import resolved
+from labkit.tracking import session
 from labkit.tracking.reading import artifact
 from labkit.tracking.store import default_store
 

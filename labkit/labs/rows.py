@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labkit.config import ConfigError
-from labkit.labs.part import Reference
+from labkit.labs.schema import Reference
 from labkit.report.diagnoses import kind, sentences
 from labkit.report.leaderboard import rank
 

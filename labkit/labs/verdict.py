@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from labkit.labs.part import Band, Claim
 from labkit.labs.rows import Rows, best, matching
+from labkit.labs.schema import Band, Claim
 from labkit.report.baseline import difference
 from labkit.report.entries import Entry, is_untrained
 from labkit.report.entries import entries as entries_of

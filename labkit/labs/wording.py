@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from labkit.compose import compose
 from labkit.labs.command import MULTIRUN
-from labkit.labs.part import Band, Claim
+from labkit.labs.schema import Band, Claim
 from labkit.report.cells import is_percent
 
 

@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 _NO_ENDS = (None, None)
+_ROWS = 50  # on a screen; the files have all
+
+
+def show(board: Leaderboard) -> None:
+    """Print a leaderboard."""
+    from rich.console import Console
+
+    Console().print(to_rich(board, _ROWS))
 
 
 def to_rich(board: Leaderboard, limit: int | None = None) -> Group:

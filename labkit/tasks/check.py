@@ -10,18 +10,19 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from labkit.checks import figures as draw
 from labkit.checks.sanity import OVERFIT_LOSS
 from labkit.checks.suite import TESTS, Findings, run
+from labkit.checks.table import full, overview, summary, to_csv, to_markdown
 from labkit.compose import CONF
 from labkit.config import Flag, build
 from labkit.models.network import Model
-from labkit.report import check_figures
 from labkit.report.canvas import render
-from labkit.report.check_table import full, overview, summary, to_csv, to_markdown
 from labkit.report.entries import FOUND
-from labkit.tasks import commands, provenance, session
-from labkit.tasks.chosen import chosen
-from labkit.tasks.plan import resolved, writable
+from labkit.runs import commands, provenance
+from labkit.runs.plan import resolved, writable
+from labkit.tasks.only import chosen
+from labkit.tracking import session
 
 EXPERIMENT = "checks"
 _WIDTH = 180  # of a table that goes to a file
@@ -122,8 +123,8 @@ def figures(found: Findings) -> Iterator[tuple[str, Any]]:
     """What there is to draw, by file name."""
     for subject, curves in found.remainders.items():
         name = f"taylor_{'_'.join(subject.replace(',', '').split())}"
-        yield name, check_figures.taylor_remainders(curves, f"Taylor remainders of the {subject}")
+        yield name, draw.taylor_remainders(curves, f"Taylor remainders of the {subject}")
     if found.differences:
-        yield "finite_differences", check_figures.finite_differences(found.differences)
+        yield "finite_differences", draw.finite_differences(found.differences)
     if found.losses:
-        yield "memorised_losses", check_figures.memorised_losses(found.losses, OVERFIT_LOSS)
+        yield "memorised_losses", draw.memorised_losses(found.losses, OVERFIT_LOSS)

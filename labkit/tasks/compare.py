@@ -9,12 +9,11 @@ from omegaconf import DictConfig
 
 from labkit.config import ConfigError, Flag, nearest
 from labkit.report.entries import speaks_for_others
-from labkit.report.layouts import to_rich
-from labkit.report.leaderboard import Leaderboard, rank
+from labkit.report.layouts import show
+from labkit.report.leaderboard import rank
 from labkit.tracking.reading import RunRow, runs
 from labkit.tracking.store import default_store
 
-_ROWS = 50  # on a screen; the files have all
 _EXTRA = ("test/accuracy", "time/seconds")
 
 
@@ -50,10 +49,3 @@ def _rows(rows: Sequence[RunRow], uri: str, lab: str | None, metric: str) -> lis
     if metric not in metrics:
         raise ConfigError(f"task.metric: no run has {metric!r}, {nearest(metric, metrics)}")
     return found
-
-
-def show(board: Leaderboard) -> None:
-    """Print a leaderboard."""
-    from rich.console import Console
-
-    Console().print(to_rich(board, _ROWS))

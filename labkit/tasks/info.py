@@ -14,8 +14,8 @@ from labkit.data.dataset import Dataset
 from labkit.engine.population import Population
 from labkit.engine.streams import generator
 from labkit.preprocess.augment import augment
-from labkit.tasks import provenance
-from labkit.tasks.plan import Plan, dataset, plan, resolved
+from labkit.runs import provenance
+from labkit.runs.plan import Plan, dataset, plan, resolved
 
 
 def info(*, samples: Count = 8, picture: str = "mlruns/samples.png") -> Callable[[DictConfig, Sequence[str]], None]:

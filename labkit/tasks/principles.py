@@ -14,14 +14,15 @@ from omegaconf import DictConfig
 
 from labkit.config import build
 from labkit.principles import convolution, dying_relu, initialisation, or_xor, pooling, pooling_robustness
+from labkit.principles import figures as draw
 from labkit.principles.finding import Finding
-from labkit.report import principle_figures as draw
+from labkit.principles.tables import show, to_csv, to_markdown
 from labkit.report.canvas import render
 from labkit.report.entries import FOUND
-from labkit.report.principle_tables import show, to_csv, to_markdown
-from labkit.tasks import commands, provenance, session
-from labkit.tasks.chosen import chosen
-from labkit.tasks.plan import resolved, writable
+from labkit.runs import commands, provenance
+from labkit.runs.plan import resolved, writable
+from labkit.tasks.only import chosen
+from labkit.tracking import session
 
 LAB, PART = "caltech", "principles"
 

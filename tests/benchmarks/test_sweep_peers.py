@@ -224,7 +224,7 @@ def test_every_work_composes_into_what_the_peers_build() -> None:
     """The network, the batch size and the rates of labkit's own configuration, for the embedded stand-in of no data."""
     from labkit.compose import compose
     from labkit.config import build
-    from labkit.tasks.plan import resolved
+    from labkit.runs.plan import resolved
 
     for work in WORKS.values():
         config = resolved(compose(work.single()))

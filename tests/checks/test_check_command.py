@@ -12,9 +12,9 @@ import pytest
 
 from labkit.checks import suite
 from labkit.checks.suite import TESTS
+from labkit.checks.table import FAILED, summary, to_csv, to_markdown
 from labkit.checks.verdict import Verdict
 from labkit.nn.linear import Linear
-from labkit.report.check_table import FAILED, summary, to_csv, to_markdown
 from labkit.report.entries import contestants
 from labkit.tracking.reading import artifact, runs
 from labkit.tracking.store import default_store
@@ -76,7 +76,7 @@ class Notebook:
 
 
 def test_what_a_run_keeps(labkit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from labkit.tasks import session
+    from labkit.tracking import session
 
     notebook = Notebook()
     monkeypatch.setattr(session, "tracker", lambda root: notebook)

@@ -20,8 +20,8 @@ from labkit.models.network import Model
 from labkit.nn.activation import ACTIVATIONS, Activation
 from labkit.nn.layer import Layer
 from labkit.nn.normalisation import BatchNorm
+from labkit.runs.plan import resolved
 from labkit.tasks.check import shipped_models
-from labkit.tasks.plan import resolved
 
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from labkit.checks.differences import COUNTS, Differences
+from labkit.checks.figures import finite_differences, memorised_losses, taylor_remainders
 from labkit.checks.taylor import Remainders
 from labkit.report.canvas import render
-from labkit.report.check_figures import finite_differences, memorised_losses, taylor_remainders
 
 STEPS = 0.1 * 0.5 ** np.arange(19)
 

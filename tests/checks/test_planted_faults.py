@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from planted_faults import FAULTS, Planted, not_applicable
 from torch import Tensor
 
 from labkit.checks.layers import LAYERS, layer_map
@@ -19,6 +18,7 @@ from labkit.checks.taylor import taylor_test
 from labkit.checks.transpose import transpose_test
 from labkit.engine import population
 from labkit.models.network import Network
+from tests.checks.planted_faults import FAULTS, Planted, not_applicable
 
 SUBJECTS = {subject.name: subject for subject in [*layer_subjects(), *lab_subjects()]}
 LETTERS = {"gradient": "G", "jacobian": "J", "transpose": "T", "relative_error": "R"}

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from labkit.compose import CONF, compose
 from labkit.config import CONSTRUCTORS, MEMBERWISE, checked
-from labkit.tasks.plan import SPLIT_KEYS, plan, resolved
+from labkit.runs.plan import SPLIT_KEYS, plan, resolved
 
 FILES = sorted({*CONF.rglob("*.yaml"), *(CONF / "sweeps").glob("**/*.yaml")})  # sweeps/ is a link in a checkout
 OPTIONS = {group: sorted(path.stem for path in (CONF / group).glob("*.yaml")) for group in CONSTRUCTORS}
@@ -123,9 +123,9 @@ def test_an_experiment_composes(experiment: str) -> None:
 def test_a_sweep_composes_as_a_multirun(sweep: str) -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    from labkit.tasks import spaces
-    from labkit.tasks.jobs import grid
-    from labkit.tasks.multirun import sweep_params
+    from labkit.multirun import space_grammar
+    from labkit.multirun.composer import grid
+    from labkit.multirun.parent_run import sweep_params
 
     config = compose([f"sweeps={sweep}"])
     assert str(config.hydra.mode).endswith("MULTIRUN"), "no -m needed"
@@ -133,7 +133,7 @@ def test_a_sweep_composes_as_a_multirun(sweep: str) -> None:
     params = sweep_params(config)
     overrides = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in params.items()])
     stages = config.hydra.sweeper.get("stages")
-    rows = spaces.corners(spaces.space(overrides, {})) if stages is not None else grid(overrides)
+    rows = space_grammar.corners(space_grammar.space(overrides, {})) if stages is not None else grid(overrides)
     assert len(rows) > 1
     endings = [stage.get("overrides") or [] for stage in (stages or {"": {}}).values()]
     for index in range(max(2, len(endings))):  # the first and the last row in turn, each with an ending

@@ -15,8 +15,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from labkit.compose import CONF, compose
 from labkit.config import build
-from labkit.tasks.multirun import task_name
-from labkit.tasks.plan import plan, resolved
+from labkit.multirun.parent_run import task_name
+from labkit.runs.plan import plan, resolved
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -11,10 +11,10 @@ import pytest
 
 from labkit.compose import CONF
 from labkit.labs.command import Ran
-from labkit.labs.part import Claim, names, read
-from labkit.labs.running import Done
-from labkit.labs.task import finish, show
+from labkit.labs.course import Done
+from labkit.labs.schema import Claim, names, read
 from labkit.labs.verdict import Verdict
+from labkit.tasks.lab import finish, show
 from labkit.tracking.reading import runs
 from labkit.tracking.store import default_store
 

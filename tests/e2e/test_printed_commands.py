@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from labkit.tasks import session
+from labkit.tracking import session
 from labkit.tracking.reading import RunRow, runs
 from labkit.tracking.store import default_store, open_store, sentence
 

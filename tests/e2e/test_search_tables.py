@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from labkit.tasks import search_board, session
+from labkit.multirun import search_outcome
+from labkit.tracking import session
 from labkit.tracking.reading import RunRow, runs
 from labkit.tracking.store import default_store
 
@@ -23,7 +24,7 @@ TWO = ("model.hidden=choice([4],[8])", "hydra.sweeper.n_trials=2")
 def search(labkit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A search in a folder of its own, without its page; what it said on both streams."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(search_board, "search_page", lambda *_: "")  # half a second of figures
+    monkeypatch.setattr(search_outcome, "search_page", lambda *_: "")  # half a second of figures
 
     def command(*words: str) -> str:
         answer = labkit(*GRID, *words)

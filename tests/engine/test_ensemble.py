@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from engine_cases import FAMILIES, parts, recipe, schedule, trainer
 from torch.nn import functional
 
 from labkit.config import ConfigError
 from labkit.engine.evaluate import evaluate
 from labkit.engine.loop import train
+from tests.engine.engine_cases import FAMILIES, parts, recipe, schedule, trainer
 
 FAMILY = FAMILIES["linear"]
 DATA = parts(FAMILY)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from engine_cases import Family, parts, recipe, rule, schedule, trainer
 
 from labkit.engine.population import Population, Stepper
 from labkit.engine.recipe import Augmentation, Recipe
+from tests.engine.engine_cases import Family, parts, recipe, rule, schedule, trainer
 
 FOLDER = Path(__file__).resolve().parent.parent / "golden"
 STEPS = (1, 5, 10, 20, 30)

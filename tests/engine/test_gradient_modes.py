@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from engine_cases import FAMILIES, Family, assert_same_outcome, mixed, parts, trainer
 
 from labkit.engine.loop import train
+from tests.engine.engine_cases import FAMILIES, Family, assert_same_outcome, mixed, parts, trainer
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from engine_cases import BATCH, FAMILIES, SAMPLES, alone, assert_same_outcome, mixed, parts, recipe, rule, trainer
 from torch.nn import functional
 
 from labkit.engine.loop import train
@@ -16,6 +15,18 @@ from labkit.engine.recipe import Recipe, layers_moved
 from labkit.engine.streams import generator
 from labkit.optim.schedules import Length
 from labkit.optim.strategies import Strategy, alternating, layer_by_layer, weighted
+from tests.engine.engine_cases import (
+    BATCH,
+    FAMILIES,
+    SAMPLES,
+    alone,
+    assert_same_outcome,
+    mixed,
+    parts,
+    recipe,
+    rule,
+    trainer,
+)
 
 FAMILY = FAMILIES["skips"]  # lifting layer, two residual blocks, classifier
 STRATEGIES = [alternating(period=3), layer_by_layer(rounds=2), weighted(decay=0.7)]

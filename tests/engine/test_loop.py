@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 import torch
-from engine_cases import (
+
+from labkit.config import ConfigError
+from labkit.engine import evaluate as evaluation
+from labkit.engine import loop
+from labkit.engine.loop import Progress, train
+from labkit.engine.population import Population
+from labkit.preprocess.prepare import Part
+from tests.engine.engine_cases import (
     FAMILIES,
     Family,
     alone,
@@ -19,13 +26,6 @@ from engine_cases import (
     trainer,
     with_rate,
 )
-
-from labkit.config import ConfigError
-from labkit.engine import evaluate as evaluation
-from labkit.engine import loop
-from labkit.engine.loop import Progress, train
-from labkit.engine.population import Population
-from labkit.preprocess.prepare import Part
 
 LINEAR = FAMILIES["linear"]
 every_family = pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from engine_cases import BATCH, FAMILIES, SAMPLES, alone, parts, recipe, rule, schedule, trainer
 from torch import Tensor
 from torch.nn import functional
 
 from labkit.engine.population import Population
 from labkit.engine.streams import generator
+from tests.engine.engine_cases import BATCH, FAMILIES, SAMPLES, alone, parts, recipe, rule, schedule, trainer
 
 FAMILY = FAMILIES["linear"]
 LR, MOMENTUM, DECAY, L2, SEED = 0.1, 0.9, 0.01, {"linear_1": 0.02, "linear_2": 0.005}, 17

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from engine_cases import (
+
+from labkit.config import ConfigError
+from labkit.engine.loop import train
+from labkit.engine.population import Population, Stepper
+from labkit.engine.recipe import Recipe
+from labkit.engine.state import RunState
+from labkit.preprocess.prepare import Parts
+from tests.engine.engine_cases import (
     FAMILIES,
     TOLERANCE,
     Family,
@@ -22,13 +29,6 @@ from engine_cases import (
     trainer,
     with_rate,
 )
-
-from labkit.config import ConfigError
-from labkit.engine.loop import train
-from labkit.engine.population import Population, Stepper
-from labkit.engine.recipe import Recipe
-from labkit.engine.state import RunState
-from labkit.preprocess.prepare import Parts
 
 every_family = pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
 PRECISIONS = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])

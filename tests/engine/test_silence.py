@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from engine_cases import CLASSES, FAMILIES, OUT, Family, parts, recipe, rule, trainer
 
 from labkit.engine.loop import train
 from labkit.engine.silence import Silence, silence
 from labkit.models.entries import Sizing
 from labkit.models.network import layers
+from tests.engine.engine_cases import CLASSES, FAMILIES, OUT, Family, parts, recipe, rule, trainer
 
 DEEP = Family((6,), (*[{"linear": {"units": 16}}] * 6, OUT))
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from engine_cases import FAMILIES, Family, mixed, parts, trainer, with_rate
 
 from labkit.engine.population import Population, Stepper
 from labkit.engine.state import RunState
 from labkit.preprocess.prepare import Parts
+from tests.engine.engine_cases import FAMILIES, Family, mixed, parts, trainer, with_rate
 
 EVERYTHING = Family(
     (1, 6, 6),

@@ -12,11 +12,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from labkit.compose import CONF, compose
-from labkit.labs.part import PROFILES, Claim, names, read
-from labkit.labs.running import Course
+from labkit.labs.course import Course
+from labkit.labs.schema import PROFILES, Claim, names, read
 from labkit.labs.wording import worded
+from labkit.multirun.pages import question
 from labkit.report.cells import is_percent
-from labkit.tasks.pages import question
 
 KNOWN = {lab: read(CONF / "labs", lab) for lab in names(CONF / "labs")}
 CASES = [(lab, part, profile) for lab, found in KNOWN.items() for part in found.parts for profile in PROFILES]

@@ -15,7 +15,7 @@ from labkit.nn.initialise import glorot
 from labkit.nn.layer import Context, Draws, Shape
 from labkit.nn.loss import cross_entropy, cross_entropy_backward
 from labkit.preprocess.prepare import Kind
-from labkit.tasks.plan import resolved
+from labkit.runs.plan import resolved
 
 IMAGE: Shape = (3, 16, 16)
 TEXT = Sizing(classes=4, tokens=11)

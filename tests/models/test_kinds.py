@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, get_args
 
 import pytest
-from model_cases import KINDS, Sample, assert_backward_is_the_gradient, model, network
 
 from labkit.compose import compose
 from labkit.config import ConfigError
 from labkit.models.network import kind_of, layers
 from labkit.preprocess.prepare import Kind
-from labkit.tasks.plan import plan
+from labkit.runs.plan import plan
+from tests.models.model_cases import KINDS, Sample, assert_backward_is_the_gradient, model, network
 
 OUT = {"linear": {"units": "classes"}}
 EVERY_KIND = ("shallow", "baseline", "extended", "extended_skips_a", "extended_skips_b")

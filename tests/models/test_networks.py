@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from model_cases import Sample, assert_backward_is_the_gradient, network
 
 from labkit.compose import CONF
 from labkit.config import ConfigError
 from labkit.models.entries import Sizing
 from labkit.models.network import layers
+from tests.models.model_cases import Sample, assert_backward_is_the_gradient, network
 
 NAMES = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 # Beside every option as it stands: its variants that take another path through the code.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from model_cases import Sample, assert_backward_is_the_gradient, model, network
 from torch import Tensor
 from torch.nn import functional
 
 from labkit.models.entries import Sizing
 from labkit.models.network import layers
+from tests.models.model_cases import Sample, assert_backward_is_the_gradient, model, network
 
 NETWORKS = ["extended", "extended_skips_a", "extended_skips_b"]
 

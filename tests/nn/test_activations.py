@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from layer_cases import ACTIVATIONS as PEERS
 
 from labkit.nn.activation import ACTIVATIONS
+from tests.nn.layer_cases import ACTIVATIONS as PEERS
 
 EXTREMES = [-1e4, -710.0, -100.0, -89.0, -40.0, -1.0, -1e-8, 0.0, 1e-8, 1.0, 40.0, 89.0, 100.0, 710.0, 1e4]
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])

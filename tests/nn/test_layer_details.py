@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from layer_cases import CASES, call
 from torch import nn
 
 from labkit.nn.dropout import Dropout
 from labkit.nn.layer import Context, Draws
 from labkit.nn.normalisation import BatchNorm
+from tests.nn.layer_cases import CASES, call
 
 NORMS = [pytest.param((5,), nn.BatchNorm1d, id="1d"), pytest.param((4, 3, 2), nn.BatchNorm2d, id="2d")]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from layer_cases import CASES, Call, Case, call
+
+from tests.nn.layer_cases import CASES, Call, Case, call
 
 BATCHES = [
     pytest.param(1, True, id="one member"),

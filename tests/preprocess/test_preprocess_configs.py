@@ -9,7 +9,7 @@ import pytest
 
 from labkit.compose import CONF, compose
 from labkit.preprocess.prepare import Preprocess
-from labkit.tasks.plan import resolved
+from labkit.runs.plan import resolved
 
 OPTIONS = sorted(path.stem for path in (CONF / "preprocess").glob("*.yaml"))
 

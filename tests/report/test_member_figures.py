@@ -7,11 +7,11 @@ import math
 import pytest
 import scipy.stats
 from scipy.special import expit, logit
-from search_rows import lambda_search
-from test_search_figures import inside, one_grid, png
 
 from labkit.report.member_figures import Member, member_curves, seed_spread
 from labkit.report.search_table import search_table
+from tests.report.search_rows import lambda_search
+from tests.report.test_search_figures import inside, one_grid, png
 
 
 def member(number, label="", broken=False):

@@ -11,7 +11,6 @@ from html.parser import HTMLParser
 from importlib import resources
 
 import pytest
-from search_rows import lambda_rows, tried
 
 from labkit.report.canvas import render
 from labkit.report.leaderboard import rank
@@ -27,6 +26,7 @@ from labkit.report.page import (
 from labkit.report.search_figures import objective_by_parameter
 from labkit.report.search_layouts import headline
 from labkit.report.search_table import search_table
+from tests.report.search_rows import lambda_rows, tried
 
 ROWS, STAGES = lambda_rows()
 TABLE = search_table(tried(ROWS), STAGES)

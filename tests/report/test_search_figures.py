@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
-from search_rows import Search, dimension, facts, lambda_rows, lambda_search, tried
 
 from labkit.report.canvas import render
 from labkit.report.search_axes import STAGES, padded, scale
 from labkit.report.search_figures import objective_by_parameter
 from labkit.report.search_map import parameter_map
 from labkit.report.search_table import StageFacts, search_table
+from tests.report.search_rows import Search, dimension, facts, lambda_rows, lambda_search, tried
 
 PAGE = 1124  # pixels between the margins of the report page
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from search_rows import Search, facts, lambda_rows, lambda_search, tried
 
 from labkit.report.search_layouts import accounting, headline, search_csv, search_markdown, stage_cells
 from labkit.report.search_table import StageFacts, Tried, search_table
+from tests.report.search_rows import Search, facts, lambda_rows, lambda_search, tried
 
 
 @pytest.fixture(scope="module")

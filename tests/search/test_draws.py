@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from search_cases import LAMBDA
 
 from labkit.config import ConfigError
 from labkit.search import draws
 from labkit.search.space import Dimension, Space
+from tests.search.search_cases import LAMBDA
 
 PLANE = Space((Dimension("lr", 1e-4, 1, log=True), Dimension("l2", 1e-5, 1e-1, log=True)))
 RULE = Dimension("rule", choices=("sgd", "adam", "rmsprop"))

@@ -10,10 +10,10 @@ from typing import Any
 
 import optuna
 import pytest
-from search_cases import definition
 
 from labkit.search import live, samplers
 from labkit.search.search import Answer, search
+from tests.search.search_cases import definition
 
 HALVING = {"_target_": "optuna.pruners.SuccessiveHalvingPruner", "min_resource": 2, "reduction_factor": 2}
 HYPERBAND = {"_target_": "optuna.pruners.HyperbandPruner", "min_resource": 1, "max_resource": 9, "reduction_factor": 2}

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from search_cases import Evaluator, definition
 
 from labkit.config import ConfigError
 from labkit.search.search import SearchResult, search
+from tests.search.search_cases import Evaluator, definition
 
 STAGES = {
     "coarse": {"sampler": "grid", "n_trials": 8, "n_jobs": 2},
@@ -29,8 +29,8 @@ SCRIPT = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from search_cases import Evaluator
-from test_killed_search import KEYS, definition, search
+from tests.search.search_cases import Evaluator
+from tests.search.test_killed_search import KEYS, definition, search
 
 asked = Evaluator()
 def evaluate(*request):

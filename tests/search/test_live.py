@@ -8,11 +8,11 @@ from typing import Any
 
 import optuna
 import pytest
-from search_cases import definition
 
 from labkit.config import ConfigError
 from labkit.search import live
 from labkit.search.search import Answer, search
+from tests.search.search_cases import definition
 
 MEDIAN = {"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": 3, "n_warmup_steps": 1}
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from search_cases import LAMBDA, Evaluator, definition
 
 from labkit.search.search import Answer, SearchResult, Trial, outlook, search
+from tests.search.search_cases import LAMBDA, Evaluator, definition
 
 STAGES: dict[str, Any] = {
     "node": {

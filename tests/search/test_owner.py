@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from search_cases import Evaluator, definition
 
 from labkit.config import ConfigError
 from labkit.search import owner
 from labkit.search.search import outlook, search
+from tests.search.search_cases import Evaluator, definition
 
 MLFLOWS = ("experiments", "runs", "metrics", "params", "alembic_version")
 ONE = definition({"s": {"sampler": "random", "n_trials": 1}})

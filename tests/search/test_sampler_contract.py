@@ -10,13 +10,13 @@ from typing import Any
 
 import optuna
 import pytest
-from search_cases import Evaluator, definition
-from test_search_loop import Killed, killed_after
 
 from labkit.config import ConfigError
 from labkit.search import listed, samplers
 from labkit.search.search import Definition, SearchResult, search
 from labkit.search.space import Dimension, Space
+from tests.search.search_cases import Evaluator, definition
+from tests.search.test_search_loop import Killed, killed_after
 
 MIXED = Space(
     (

@@ -9,12 +9,12 @@ from typing import Any
 
 import optuna
 import pytest
-from search_cases import LAMBDA, OPTIMUM, Evaluator, definition, near_optimum
 
 from labkit.config import ConfigError
 from labkit.search import storage
 from labkit.search.search import Answer, Definition, SearchFailed, SearchResult, outlook, search
 from labkit.search.space import Dimension, Space
+from tests.search.search_cases import LAMBDA, OPTIMUM, Evaluator, definition, near_optimum
 
 COARSE = {"sampler": "grid", "n_trials": 8, "overrides": ["schedule.cycles=2"]}
 FINE = {"sampler": "random", "n_trials": 16, "zoom": {"around": 3}, "overrides": ["schedule.cycles=3"]}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from search_cases import LAMBDA, definition
 
 from labkit.config import ConfigError
 from labkit.search import stages
 from labkit.search.space import Dimension, Space
 from labkit.search.stages import Confirm, Final, Stage
 from labkit.search.zoom import Zoom
+from tests.search.search_cases import LAMBDA, definition
 
 COARSE = {"sampler": "grid", "n_trials": 8, "overrides": ["schedule.cycles=2"]}
 FINE = {"sampler": "random", "n_trials": 16, "zoom": {"around": 2, "limits": {"loss.l2": [0, 1]}}, "seeds": 2}

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from search_cases import Evaluator, definition
 
 from labkit.config import ConfigError
 from labkit.search.search import Answer, SearchResult, search
 from labkit.search.space import Dimension, Space
+from tests.search.search_cases import Evaluator, definition
 
 RATE = Dimension("optimizer.lr", 1e-3, 1.0, log=True)
 COARSE = {"sampler": "grid", "n_trials": 4}

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_search_space import dimensions
 
 from labkit.config import ConfigError
 from labkit.search.space import Dimension, Space
 from labkit.search.zoom import Zoom, check, zoom
+from tests.search.test_search_space import dimensions
 
 LAMBDA = Dimension("key", 1e-5, 1e-1, log=True)
 

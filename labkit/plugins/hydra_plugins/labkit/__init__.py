@@ -1,1 +1,1 @@
-"""Thin shells that Hydra finds by name; their bodies are in labkit.tasks."""
+"""Thin shells that Hydra finds by name; their bodies are in labkit.multirun."""

@@ -1,4 +1,4 @@
-"""hydra/sweeper=grid: every combination, or a random sample of them; finished jobs are skipped (labkit.tasks.grid)."""
+"""hydra/sweeper=grid: all combinations or a random sample; finished jobs are skipped (labkit.multirun.grid_sweep)."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,6 +57,6 @@ class GridSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """The returns of the jobs, one list per batch."""
-        from labkit.tasks.grid import sweep
+        from labkit.multirun.grid_sweep import sweep
 
         return sweep(self, arguments)

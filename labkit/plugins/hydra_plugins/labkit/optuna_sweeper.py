@@ -1,4 +1,4 @@
-"""hydra/sweeper=optuna: a search on Optuna, coarse to fine (labkit.tasks.search and labkit.search)."""
+"""hydra/sweeper=optuna: a search on Optuna, coarse to fine (labkit.multirun.optuna_sweep and labkit.search)."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,6 +91,6 @@ class OptunaSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """The result of the search."""
-        from labkit.tasks.search import sweep
+        from labkit.multirun.optuna_sweep import sweep
 
         return sweep(self, arguments)

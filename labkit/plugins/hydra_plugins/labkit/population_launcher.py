@@ -1,4 +1,4 @@
-"""hydra/launcher=population: jobs that differ in numbers only are trained as one program (labkit.tasks.population).
+"""hydra/launcher=population: jobs that differ in numbers train as one program (labkit.multirun.population_launch).
 
 Hydra executes this file in every program of its environment: nothing but Hydra is imported, and no postponed
 annotations (Hydra runs it before it is a module).
@@ -52,6 +52,6 @@ class PopulationLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """One return per job, in order."""
-        from labkit.tasks.population import launch
+        from labkit.multirun.population_launch import launch
 
         return launch(self, job_overrides, initial_job_idx)

@@ -1,0 +1,183 @@
+"""A part of a lab on its way: the winners it takes, its steps one after another, its claims, its record."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from labkit.config import ConfigError
+from labkit.labs.command import MULTIRUN, Ran, carried_out, check_data, written
+from labkit.labs.definition import definition
+from labkit.labs.record import earlier
+from labkit.labs.rows import Rows, at_the_edge, winner
+from labkit.labs.schema import Claim, Lab, Part, Step, place
+from labkit.labs.verdict import Verdict, verdict
+from labkit.labs.wording import worded
+from labkit.preprocess.prepare import Kind
+from labkit.tracking import session
+from labkit.words import merged, word
+
+# What a claim says of the lab's own data only, whoever measured it,
+_PUBLISHED: dict[str, Any] = {
+    **dict.fromkeys(("goal", "assignment", "published")),
+    **dict.fromkeys(("assignment_says", "published_by"), ""),
+}
+# and what it says of them unless it is about any data.
+_OF_THE_LAB: dict[str, Any] = {**_PUBLISHED, **dict.fromkeys(("smoke", "quick", "full")), "source": ""}
+_OF_DATA = ("experiment=", "sweeps=", "data", "~data")  # words that say which data a command trains on
+
+
+@dataclass
+class Course:
+    """What one call of `task=lab` goes through.
+
+    Attributes:
+        profile: of all its parts.
+        root: whose store keeps the runs.
+        everywhere: words that every step gets: where things lie.
+        data: words that name another data set than the labs' own.
+        kind: of that data set, and
+        sha256: its hash.
+        known: rows by (lab, part) and step of the parts that have run, in this call or before.
+    """
+
+    profile: str
+    root: Path
+    everywhere: Sequence[str] = ()
+    data: Sequence[str] = ()
+    kind: Kind | None = None
+    sha256: str = ""
+    known: dict[tuple[str, str], Mapping[str, Rows]] = field(default_factory=dict)
+
+    def missing(self, lab: Lab, part: str) -> list[str]:
+        """The earlier parts whose winners a part takes and that have not run, each after those that it needs itself."""
+        found: list[str] = []
+        for name in lab.needed(part, self.profile):
+            if not self._knows(lab, name):
+                found += [one for one in (*self.missing(lab, name), name) if one not in found]
+        return found
+
+    def _knows(self, lab: Lab, part: str) -> bool:
+        key = (lab.name, part)
+        if key not in self.known:
+            rows = earlier(session.tracker(self.root), self.root, self.definition(lab, part))
+            if rows is not None:
+                self.known[key] = rows
+        return key in self.known
+
+    def definition(self, lab: Lab, part: str) -> str:
+        """What a part is here, see `labkit.labs.definition`."""
+        return definition(lab, part, self.profile, self.data, self.sha256)
+
+    def check_data(self, lab: Lab, name: str) -> None:
+        """Raise ConfigError where a data set that the part trains on lacks files, or has too few samples."""
+        if self.profile == "smoke" and not self.data:
+            return  # embedded data
+        part = lab.parts[name]
+        steps = part.of_profile(self.profile).values()
+        about = {tuple(word for word in self.words(part, step) if word.startswith(_OF_DATA)) for step in steps}
+        for words in sorted(about):
+            if words:
+                check_data([*words, *self.everywhere])
+
+    def run(self, lab: Lab, name: str) -> Done:
+        """All steps of a part and its claims; a step that fails ends the part only where the command was refused."""
+        started = time.perf_counter()
+        part = lab.parts[name]
+        ran: dict[str, Ran] = {}
+        steps = part.of_profile(self.profile)
+        for number, (key, step) in enumerate(steps.items(), start=1):
+            rows = {own: done.rows for own, done in ran.items()}
+            try:
+                taken, notes = self._taken(lab, name, step, rows)
+                words = self.words(part, step, taken)
+            except ConfigError as error:
+                ran[key] = self._refused(part, step, error)
+                continue
+            head = [f"\n--- {name}, step {number} of {len(steps)}: {key}", f"    {written([*words, *self.everywhere])}"]
+            print("\n".join([*head, *(f"    {note}" for note in notes)]), flush=True)
+            ran[key] = replace(carried_out(words, self.everywhere), notes=notes)
+            if ran[key].code == 2:
+                break
+        rows = {key: done.rows for key, done in ran.items()}
+        self.known[lab.name, name] = rows
+        found = [verdict(claim, rows, self.profile) for claim in self.asked(part)]
+        return Done(lab.name, name, ran, found, time.perf_counter() - started)
+
+    def words(self, part: Part, step: Step, taken: Iterable[str] = ()) -> list[str]:
+        """A step's command line; what it takes over is not known before it runs."""
+        of_kind = part.accepts.words.get(self.kind, []) if part.accepts and self.kind else []
+        flag = [word for word in step.run[:1] if word == MULTIRUN]
+        return [*flag, *merged(step.run[len(flag) :], taken, step.of_profile(self.profile), self.data, of_kind)]
+
+    def _taken(self, lab: Lab, name: str, step: Step, own: Mapping[str, Rows]) -> tuple[list[str], list[str]]:
+        """The words that winners of earlier steps give, and what a reader should know of these winners."""
+        words, notes = [], []
+        for reference in step.taken(self.profile):
+            rows: list[Mapping[str, Any]] = []
+            for wanted in reference.steps:
+                part, key = place(wanted, name)
+                rows += (own if part == name else self.known.get((lab.name, part), {})).get(key, ())
+            chosen = winner(reference, rows)
+            words += [word(key, value) for key, value in chosen.items()]
+            notes += at_the_edge(reference, rows, chosen)
+        return words, notes
+
+    def asked(self, part: Part) -> Iterator[Claim]:
+        """The claims that mean something, each in the words of the profile and the data."""
+        for claim in self._judged(part):
+            yield worded(claim, self.profile, self.words(part, part.steps[claim.step]))
+
+    def _judged(self, part: Part) -> Iterator[Claim]:
+        """On embedded data the claims with a band of their own, elsewhere those that are not about embedded data alone.
+
+        Bands of the lab's own data say nothing about another's, and goals are for `full`.
+        """
+        steps = part.of_profile(self.profile).keys()
+        for claim in part.claims:
+            if not {*claim.about} <= steps or (claim.of_smoke_alone and self.profile != "smoke"):
+                continue
+            if self.data:
+                yield replace(claim, **(_PUBLISHED if claim.any_data else _OF_THE_LAB))
+            elif self.profile != "smoke":
+                yield claim if self.profile == "full" else replace(claim, goal=None)  # a goal is for all of the data
+            elif claim.band("smoke") is not None:
+                kept = {"smoke": claim.smoke, "source": claim.source if claim.of_smoke_alone else ""}
+                yield replace(claim, **{**_OF_THE_LAB, **kept})
+
+    def _refused(self, part: Part, step: Step, error: ConfigError) -> Ran:
+        print(f"labkit: {error}", file=sys.stderr)
+        return Ran(self.words(part, step), 1, (), 0.0)
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a part went.
+
+    Attributes:
+        lab, part: its names.
+        ran: how each step ended.
+        found: the claims.
+        seconds: wall time.
+    """
+
+    lab: str
+    part: str
+    ran: Mapping[str, Ran]
+    found: Sequence[Verdict]
+    seconds: float
+
+    @property
+    def outside(self) -> list[str]:
+        """The claims outside their bands."""
+        return [verdict.claim.says for verdict in self.found if verdict.holds is False]
+
+    @property
+    def code(self) -> int:
+        """2 where a command was refused, 1 where a claim or a command failed, else 0."""
+        codes = {step.code for step in self.ran.values()}
+        return 2 if 2 in codes else int(bool(self.outside or any(codes)))

@@ -1,0 +1,243 @@
+"""The results of the labs as one Markdown page, from the records of their parts only."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from labkit.labs.claim_table import band, finding, goal, number, verdict_words
+from labkit.labs.record import DEFINITION, Record, rows_of
+from labkit.labs.rows import Rows
+from labkit.labs.schema import PROFILES, Claim, Part
+from labkit.labs.settings_table import heads as setting_heads
+from labkit.labs.settings_table import lines as settings_of
+from labkit.labs.verdict import Verdict
+from labkit.report import cells as write
+from labkit.report.progress import duration
+
+RIGHT = ("ours", "n", "assignment", "runs", "training", "wall", "test set opened")
+CLAIM_HEADS = ("claim", "ours", "n", "assignment", "best published", "band", "verdict", "goal", "source", "runs")
+STEP_HEADS = ("step", "command", "runs", "training", "wall", "test set opened")
+PART_HEADS = ("part", "profile", "data", "claims", "goals", "runs", "test set opened", "training", "wall", "command")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A part on the page.
+
+    Attributes:
+        name: lab and part.
+        part: as its file says it.
+        record: the newest in the largest profile that it ran in.
+        runs: by step, as the store has them.
+        changed: whether its file, or one that its commands name, trains something else by now.
+        rejudged: whether its file claims something else by now; other words for the same are none.
+        tested: all its runs that ever opened the test set, those of other profiles and of earlier definitions included.
+    """
+
+    name: str
+    part: Part
+    record: Record
+    runs: Mapping[str, Rows]
+    changed: bool
+    rejudged: bool
+    tested: frozenset[str]
+
+    @property
+    def given(self) -> str:
+        """The words that gave it another data set, but for where its files lie."""
+        return " ".join(word for word in self.record.given if not word.startswith("data.root="))
+
+    @property
+    def called(self) -> str:
+        """Its name and the data set that it was given."""
+        return f"{self.name} ({self.given})" if self.given else self.name
+
+    @property
+    def command(self) -> str:
+        """It runs again by."""
+        data = f" DATA={shlex.quote(self.given.removeprefix('data='))}" if self.given else ""
+        return f"make {self.name.replace(' ', '-', 1)} PROFILE={self.record.profile}{data}"
+
+
+def shown(
+    name: str,
+    part: Part,
+    records: Iterable[Record],
+    runs: Mapping[str, Any],
+    today: Callable[[Record], tuple[str, Sequence[Claim]]],
+) -> list[Shown]:
+    """A part as the page has it: once on its own data, once for each other data set that it was given.
+
+    Args:
+        name: lab and part.
+        part: as its file says it.
+        records: of the part.
+        runs: rows of the store by id.
+        today: what the hash of the part, and the claims that are asked of it, would be today.
+    """
+    by_given: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        by_given.setdefault(record.given, []).append(record)
+    found = []
+    for own in (by_given[given] for given in sorted(by_given)):
+        best = max(own, key=lambda record: (PROFILES.index(record.profile), record.row["start_time"]))
+        tested = frozenset().union(*(one.tested for one in own))
+        rows = {key: rows_of(step, runs) for key, step in best.steps.items()}
+        definition, claims = today(best)
+        changed = best.row["tags"][DEFINITION] != definition
+        rejudged = [verdict.claim.asks for verdict in best.verdicts] != [claim.asks for claim in claims]
+        if not rejudged:
+            worded = [replace(one, claim=claim) for one, claim in zip(best.verdicts, claims, strict=True)]
+            best = replace(best, verdicts=worded)
+        found.append(Shown(name, part, best, rows, changed, rejudged, tested))
+    return found
+
+
+def page(parts: Sequence[Shown], absent: Sequence[str], unverified: Mapping[str, str], command: str) -> str:
+    """The page.
+
+    Args:
+        parts: those that ran, in order.
+        absent: names of the parts that have no record.
+        unverified: what is known of data sets whose files are not the published ones.
+        command: that wrote it.
+    """
+    blocks = [
+        "# Results of the labs",
+        f"Written by `{command}` from the records of the parts in the store. Shares are in per cent; mean ± sample "
+        "standard deviation over n seeds. A band is a claim about the world: outside it a part ends with exit code 1. "
+        "A goal is only reported. Differences are paired by seed, with their 95% interval (Student's t), none from "
+        "fewer than three seeds or where these differ by one sample at most. Training is the sum over runs, wall the "
+        "time in which a step's runs were under way, or that of its call where longer. "
+        "What a step chooses it chooses on validation data; openings of the test set count every run that a record of "
+        "the part names, those of other profiles and of earlier versions of the part included. The experiments "
+        "themselves were shaped by trials before, some with test numbers in sight; docs/decisions.md tells of them. "
+        "'assignment' is the number in the lab's own document, which for Caltech and Montreal is a student's solution.",
+        "\n".join(f"- {line}" for line in _facts(parts, unverified)),
+        write.markdown_table(PART_HEADS, [_overview(part) for part in parts], right=RIGHT),
+    ]
+    if absent:
+        blocks.append(f"Parts without a record: {', '.join(absent)}.")
+    for part in parts:
+        blocks += _part(part, unverified)
+    return "\n".join(block.rstrip("\n") + "\n" for block in blocks)
+
+
+def _facts(parts: Sequence[Shown], unverified: Mapping[str, str]) -> Iterator[str]:
+    """Versions, and data whose files are not the published ones."""
+    rows = [part.record.row for part in parts]
+    yield f"Versions: {'; '.join(dict.fromkeys(str(row['tags'].get('labkit.versions', '-')) for row in rows))}."
+    marked = {name for row in rows for name in str(row["params"]["data"]).split() if name.endswith("*")}
+    for name in sorted(name.rstrip("*") for name in marked):
+        known = f": {unverified[name]}" if name in unverified else ""
+        yield f"{name}*: its files are not the published archive, so its checksum could not be compared{known}."
+
+
+def _overview(part: Shown) -> list[str]:
+    judged = [verdict.holds for verdict in part.record.verdicts if verdict.holds is not None]
+    goals = [verdict.reached for verdict in part.record.verdicts if verdict.reached is not None]
+    return [
+        part.called,
+        part.record.profile,
+        part.record.row["params"]["data"] or write.NOTHING,
+        _claims(part, judged),
+        f"{sum(goals)} of {len(goals)} reached" if goals else write.NOTHING,
+        *_sizes(part),
+        f"`{part.command}`",
+    ]
+
+
+def _claims(part: Shown, judged: Sequence[bool]) -> str:
+    failed = [name for name, step in part.record.steps.items() if step["code"]]
+    words = [f"{sum(judged)} of {len(judged)} hold"] if judged else []
+    words += [f"FAILED: {', '.join(failed)}"] if failed else []
+    words += ["changed since"] if part.changed else ["claims changed since"] if part.rejudged else []
+    return "; ".join(words) or write.NOTHING
+
+
+def _sizes(part: Shown) -> list[str]:
+    """Runs, openings of the test set, seconds of training and of wall time."""
+    steps = part.record.steps.values()
+    runs = len({run_id for step in steps for run_id in step["run_ids"]})
+    training, wall = (sum(step[kind] for step in steps) for kind in ("training", "seconds"))
+    return [str(runs), str(len(part.tested)), duration(training), duration(wall)]
+
+
+def _part(part: Shown, unverified: Mapping[str, str]) -> Iterator[str]:
+    record, tags = part.record, part.record.row["tags"]
+    day = datetime.fromtimestamp(record.row["start_time"] / 1000, UTC).date()
+    commit = str(tags.get("mlflow.source.git.commit", ""))[:8] or "no commit"
+    if tags.get("labkit.git_dirty") == "true":
+        commit += " with changes"
+    trained = [row for rows in part.runs.values() for row in rows] or [record.row]
+    machines = dict.fromkeys(str(row["tags"].get("labkit.hardware", "-")) for row in trained)
+    runs, opened, training, wall = _sizes(part)
+    yield f"## {part.called}: {part.part.title}"
+    known = {f"{name}*": f"{name}* ({said})" for name, said in unverified.items()}
+    data = " ".join(known.get(name, name) for name in record.row["params"]["data"].split()) or "none"
+    yield (
+        f"`{part.command}`, {day}, commit {commit}; on {' and '.join(machines)}; data: {data}; {_runs(runs)}, "
+        f"{training} of training, {wall} in all; {_runs(opened)} opened the test set, once each{_of_others(part)}."
+    )
+    if part.changed:
+        yield "The part has changed since: its command trains what is new."
+    elif part.rejudged:
+        yield "Its claims have changed since: its command judges them again."
+    if record.verdicts:
+        lines = [_claim(verdict, record.profile) for verdict in record.verdicts]
+        yield write.markdown_table(CLAIM_HEADS, lines, right=RIGHT)
+    settings = [line for name, rows in part.runs.items() for line in settings_of(name, rows, part.part.shows)]
+    if settings:
+        heads = setting_heads(part.part.shows)
+        yield write.markdown_table(heads, settings, right=heads[2:])
+    steps = [_step(name, step) for name, step in record.steps.items()]
+    yield write.markdown_table(STEP_HEADS, steps, right=RIGHT)
+    said = [f"- {name}: {sentence}" for name, step in record.steps.items() for sentence in step["diagnoses"]]
+    if said:
+        yield "\n".join(said)
+
+
+def _of_others(part: Shown) -> str:
+    """How many of the openings were not this record's."""
+    others = len(part.tested - part.record.tested)
+    return f" ({others} of them in other profiles or earlier versions of the part)" if others else ""
+
+
+def _runs(number: str) -> str:
+    return f"{number} run" if number == "1" else f"{number} runs"
+
+
+def _claim(verdict: Verdict, profile: str) -> list[str]:
+    claim, rest = verdict.claim, len(verdict.run_ids) - 1
+    world = ((claim.assignment, claim.assignment_says), (claim.published, claim.published_by))
+    assignment, published = (_beside(claim, *one) for one in world)
+    return [
+        f"{claim.says} ({claim.metric})",
+        finding(verdict),
+        write.count(verdict.n, verdict.tried),
+        assignment,
+        published,
+        band(claim, claim.band(profile)),
+        verdict_words(verdict),
+        goal(verdict),
+        claim.source or write.NOTHING,
+        "".join(f"`{run_id[:8]}`" for run_id in verdict.run_ids[:1]) + (f" +{rest}" if rest > 0 else ""),
+    ]
+
+
+def _beside(claim: Claim, value: float | None, words: str) -> str:
+    """The world's number, and whose it is or how it is meant."""
+    if value is None:
+        return write.NOTHING
+    return f"{number(claim, value)} ({words})" if words else number(claim, value)
+
+
+def _step(name: str, step: Mapping[str, Any]) -> list[str]:
+    failed = f" (exit code {step['code']})" if step["code"] else ""
+    runs, tested = (str(len({*step[key]})) for key in ("run_ids", "tested"))
+    training, wall = (duration(step[kind]) for kind in ("training", "seconds"))
+    return [name + failed, f"`{step['command']}`", runs, training, wall, tested]

@@ -1,0 +1,99 @@
+"""The parent run and the leaderboard of a multirun whose sweeper is not ours, such as hydra/sweeper=basic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from labkit.config import ConfigError, nearest
+from labkit.multirun import parent_run
+from labkit.multirun.composer import Composer, grid
+from labkit.multirun.override_grammar import drawn
+from labkit.multirun.runner import sweep_variables
+from labkit.words import Words
+
+_ELSEWHERE = "hydra_plugins.hydra_optuna_sweeper."
+
+
+def check_plugins(config: DictConfig) -> None:
+    """Raise ConfigError for a sweeper or launcher whose `_target_` Hydra would not find."""
+    from hydra.core.plugins import Plugins
+
+    known = Plugins.instance().class_name_to_class
+    for kind, base in (("sweeper", Sweeper), ("launcher", Launcher)):
+        target = str(config.hydra[kind].get("_target_"))
+        if target in known:
+            continue
+        where = f"hydra.{kind}._target_: {target!r} is not installed"
+        if target.startswith(_ELSEWHERE):
+            ours = "'override /hydra/sweeper: optuna' in the defaults"
+            raise ConfigError(f"{where}; leave _target_ out and write {ours}.")
+        valid = [name for name, found in known.items() if issubclass(found, base)]
+        raise ConfigError(f"{where}, {nearest(target, valid)}")
+
+
+def begin(config: DictConfig) -> Any:
+    """Check the jobs where they are known beforehand, and open the parent run; None where there is none to open."""
+    sweeper = str(config.hydra.sweeper.get("_target_", ""))
+    if sweeper.startswith("hydra_plugins.labkit."):
+        return None
+    from hydra.core.global_hydra import GlobalHydra
+
+    loader = GlobalHydra.instance().config_loader()
+    words: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    parent_run.check_batch(config.hydra.sweeper.get("max_batch_size"))
+    known = parent_run.overrides(config, words, loader) if sweeper.endswith("BasicSweeper") else []
+    parent = _open(config, Composer(loader, config), grid(known) if known else [])
+    if known:
+        spell_out(config, known)
+    return parent
+
+
+def _open(config: DictConfig, composer: Composer, jobs: list[Words]) -> Any:
+    if parent_run.task_name(config) != "train":
+        return None
+    from labkit.runs import provenance
+    from labkit.tracking import session
+
+    session.start_writer(config)
+    if config.seeds is not None:
+        raise ConfigError(f"seeds: {config.seeds}: it needs hydra/sweeper=grid or optuna; here, seed=0,1,2.")
+    checked = parent_run.check(composer, jobs)
+    for words in parent_run.distinct(checked)[1]:
+        raise ConfigError(f"{' '.join(words)}: this job is given twice; hydra/sweeper=grid would train it once.")
+    tracker = parent_run.store(config)
+    if tracker is None:
+        return None
+    study = f"{config.name or 'multirun'} {provenance.process()}"  # it knows nothing of earlier calls
+    parent = parent_run.open_parent(config, tracker, study, len(checked))
+    parent_run.hand_down(config, **sweep_variables(study, parent))
+    return parent
+
+
+def spell_out(config: DictConfig, overrides: Sequence[Override]) -> None:
+    """Give Hydra's sweeper the values one by one: it reads lists of `params` and counts ranges in its own way."""
+    with open_dict(config):
+        config.hydra.sweeper.params = {}
+        config.hydra.overrides.task = [
+            f"{one.get_key_element()}={','.join(drawn(one))}" if one.is_sweep_override() else one.input_line
+            for one in overrides
+        ]
+
+
+def end(config: DictConfig, parent: Any) -> None:
+    """Print and keep the leaderboard of the parent's children, and end it."""
+    from labkit.multirun import leaderboard
+    from labkit.multirun.pages import board_page
+
+    tracker = parent_run.store(config)
+    rows = tracker.find(f"tags.`mlflow.parentRunId` = '{parent.id}'")
+    ranked = leaderboard.ranking(config, rows, None)
+    study = f"multirun-{parent.id[:8]}"
+    leaderboard.close(
+        parent, ranked, board_page(config, study, ranked, rows, tracker), leaderboard.page_place(config, study)
+    )

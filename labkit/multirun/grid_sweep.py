@@ -1,0 +1,159 @@
+"""`hydra/sweeper=grid`: Hydra's grids and random samples, with a memory of what is finished."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig
+
+from labkit.multirun import parent_run, seeds
+from labkit.multirun.composer import grid
+from labkit.multirun.parent_run import Checked
+from labkit.multirun.runner import Answer, Runner, sweep_variables
+from labkit.report.layouts import to_markdown
+from labkit.report.progress import duration
+from labkit.runs.result import Returns, Table
+from labkit.tracking import session
+from labkit.words import Words
+
+
+def sweep(sweeper: Any, arguments: Sequence[str]) -> Returns:
+    """Run the jobs that are not finished; the leaderboard has all. Returns the returns of this call's jobs."""
+    config, settings = sweeper.config, parent_run.settings(sweeper)
+    parent_run.check_batch(settings["max_batch_size"])
+    rows = _rows(parent_run.overrides(config, arguments, sweeper.hydra_context.config_loader), settings)
+    if not getattr(sweeper.task_function, "trains_populations", False) or parent_run.task_name(config) != "train":
+        return _plain(sweeper, settings, rows)
+    session.start_writer(config)
+    parent_run.check_settings(config, sweeper.launcher)
+    return _remembering(sweeper, settings, rows)
+
+
+def _rows(overrides: Sequence[Override], settings: Mapping[str, Any]) -> list[Words]:
+    if settings["samples"] is not None:
+        from labkit.multirun.space_grammar import sample
+
+        return sample(overrides, settings["samples"], settings["sample_seed"])
+    return grid(overrides)
+
+
+def _plain(sweeper: Any, settings: Mapping[str, Any], rows: list[Words]) -> Returns:
+    """What Hydra's basic sweeper does: for tasks that train nothing, and for other programs."""
+    size = settings["max_batch_size"] or len(rows)
+    loader = sweeper.hydra_context.config_loader
+    for words in rows:  # a wrong job is found before the first starts
+        loader.load_sweep_config(sweeper.config, list(words))
+    parent_run.write_down(sweeper.config)
+    batches = [rows[start : start + size] for start in range(0, len(rows), size)]
+    return Returns(
+        list(sweeper.launcher.launch([list(words) for words in batch], initial_job_idx=size * i))
+        for i, batch in enumerate(batches)
+    )
+
+
+def _remembering(sweeper: Any, settings: Mapping[str, Any], rows: list[Words]) -> Returns:
+    config = sweeper.config
+    composer = parent_run.composer(sweeper)
+    if config.seeds is not None:
+        rows = seeds.spread(rows, composer, config.seeds)
+    jobs, again = parent_run.distinct(parent_run.check(composer, rows))
+    for words in again:
+        print(f"given twice, trained once: {' '.join(words)}", file=sys.stderr)
+    from labkit.multirun import leaderboard
+    from labkit.runs.plan import objectives
+
+    if "=" in (settings["baseline"] or ""):
+        leaderboard.check_baseline(config, jobs, settings["baseline"])
+    tracker = parent_run.store(config)
+    runner = Runner(sweeper, tracker, objectives(config.objective), settings["max_batch_size"])
+    if settings["dry_run"]:
+        dry_run(tracker, jobs)
+        return Returns()
+    parent_run.write_down(config)
+    table = None
+    if tracker is None:
+        answers = runner(jobs, [{}] * len(jobs), rerun=True)
+    else:
+        answers, table = _recorded(config, settings, tracker, runner, jobs)
+    complain(jobs, answers, settings["max_failure_rate"])
+    returns = Returns(runner.returns)
+    returns.table = table
+    return returns
+
+
+def _recorded(
+    config: DictConfig, settings: Mapping[str, Any], tracker: Any, runner: Runner, jobs: Sequence[Checked]
+) -> tuple[list[Answer], Table]:
+    """The jobs under one parent run, and the leaderboard of all."""
+    from labkit.multirun import leaderboard
+    from labkit.multirun.pages import board_page
+
+    study = parent_run.identity(config.name or "multirun", jobs)
+    with parent_run.held(config, study):
+        parent_run.adopt(tracker)
+        parent = parent_run.open_parent(config, tracker, study, len(jobs))
+        about = leaderboard.seed_rows(config, tracker, parent, jobs) if config.seeds is not None else {}
+        common = sweep_variables(study, parent)
+        told = [{**common, **({session.PARENT_RUN: about[j.seed_group].id} if about else {})} for j in jobs]
+        answers = runner(jobs, told, settings["rerun"])
+        before = sum(answer.before for answer in answers)
+        if before:
+            print(f"{before} of {len(jobs)} jobs were finished before; hydra.sweeper.rerun=true trains them again.")
+        found = leaderboard.rows_of(tracker, study, jobs, runner.before)
+        leaderboard.fill_seed_rows(about, found, parent)
+        ranked = leaderboard.ranking(config, found, settings["baseline"])
+        page = board_page(config, study, ranked, found, tracker)
+        failed = too_many_failed(answers, settings["max_failure_rate"])
+        leaderboard.close(parent, ranked, page, leaderboard.page_place(config, study), failed)
+    return answers, Table(study, found, to_markdown(ranked))
+
+
+def dry_run(tracker: Any, jobs: Sequence[Checked]) -> None:
+    """List the jobs, what is done, and the time that the others should take."""
+    past = {shape: parent_run.past(tracker, shape) for shape in {job.shape for job in jobs}} if tracker else {}
+    times = {shape: [row["metrics"].get("time/seconds", 0.0) for row in rows] for shape, rows in past.items()}
+    known = {row["tags"]["labkit.config_hash"] for rows in past.values() for row in rows}
+    total, unknown = 0.0, 0
+    for number, job in enumerate(jobs):
+        if job.config_hash in known:
+            state = "finished"
+        elif times.get(job.shape):
+            total += (expected := statistics.median(times[job.shape]))
+            state = f"about {duration(expected)}"
+        else:
+            unknown += 1
+            state = "no run of this shape to tell the time from"
+        print(f"{number:4d}  {state:<12}  {' '.join(job.words)}")
+    done = sum(job.config_hash in known for job in jobs)
+    rest = f", {unknown} of unknown time" if unknown else ""
+    print(f"{len(jobs)} jobs, {done} finished, the others about {duration(total)}{rest}; nothing was trained.")
+
+
+class JobsFailed(RuntimeError):  # noqa: N818  (what happened to the multirun, not an error in it)
+    """More jobs of a multirun failed than may; its cause is what the first of them raised."""
+
+
+def complain(jobs: Sequence[Checked], answers: Sequence[Answer], most: float) -> None:
+    """Name the jobs that failed; raise JobsFailed where they are more than `most` of all."""
+    name_failed(jobs, answers)
+    errors = [answer.error for answer in answers if answer.status == "FAILED"]
+    if too_many_failed(answers, most):
+        trace = "HYDRA_FULL_ERROR=1 shows where the first did"
+        raise JobsFailed(f"{len(errors)} of {len(jobs)} jobs failed; {trace}.") from errors[0]
+
+
+def name_failed(jobs: Sequence[Checked], answers: Sequence[Answer]) -> None:
+    """Say of every job that failed what it raised."""
+    for job, answer in zip(jobs, answers, strict=True):
+        if answer.status == "FAILED":
+            print(f"failed: {' '.join(job.words)}: {type(answer.error).__name__}: {answer.error}", file=sys.stderr)
+
+
+def too_many_failed(answers: Sequence[Answer], most: float) -> bool:
+    """Whether more than the share `most` of the jobs failed."""
+    failed = sum(answer.status == "FAILED" for answer in answers)
+    return failed > most * len(answers)

@@ -1,0 +1,114 @@
+"""What a sweep leaves: its runs from the store, the leaderboard, the rows that speak for seeds, a report page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from labkit.multirun import seeds
+from labkit.multirun.parent_run import Checked
+from labkit.report.layouts import show, to_csv, to_markdown
+from labkit.report.leaderboard import Leaderboard, rank
+from labkit.runs import commands, provenance
+from labkit.runs.plan import objectives
+from labkit.runs.record import parameters
+
+_EXTRA = ("test/accuracy",)
+
+
+def rows_of(tracker: Any, study: str, jobs: Sequence[Checked], before: Mapping[str, Any]) -> list[Any]:
+    """The store's row of each job: its newest finished run, else its newest run; jobs without any are left out.
+
+    Args:
+        study: whose runs they are, but for those that were finished
+        before: rows by config hash.
+    """
+    own = tracker.find(f"tags.`labkit.study` = '{study}'")
+    best = dict(before)
+    for row in sorted(own, key=lambda row: row["status"] == "FINISHED"):
+        config_hash = row["tags"].get("labkit.config_hash", "")
+        if row["status"] == "FINISHED" or config_hash not in before:
+            best[config_hash] = row
+    return [best[h] for h in dict.fromkeys(job.config_hash for job in jobs) if h in best]
+
+
+def seed_rows(config: DictConfig, tracker: Any, parent: Any, jobs: Sequence[Checked]) -> dict[str, Any]:
+    """One run per configuration, under the sweep's parent, that will speak for its seeds; by seed group."""
+    first = {job.seed_group: job for job in reversed(jobs)}
+    if len(first) == 1:
+        return {next(iter(first)): parent}
+    return {group: _seed_row(config, tracker, parent, job) for group, job in reversed(first.items())}
+
+
+def _seed_row(config: DictConfig, tracker: Any, parent: Any, job: Checked) -> Any:
+    """The row of an earlier call, else a new one."""
+    mark = f"{job.seed_group[:16]}-{parent.id}"
+    earlier = tracker.find(f"tags.`labkit.seeds_of` = '{mark}'")
+    if earlier:
+        return tracker.resume(earlier[-1]["run_id"], reopen=True)
+    settings = {key: value for key, value in parameters(job.config, job.choices).items() if key != "seed"}
+    tags = provenance.tags(config, commands.multirun(config))
+    return tracker.start_run(
+        experiment=config.lab,
+        name=f"{config.name or 'seeds'} x {config.seeds}",
+        params=settings,
+        tags={**tags, "labkit.seeds_of": mark, "labkit.seed_group": job.seed_group, "labkit.sweep": mark},
+        parent_run_id=parent.id,
+    )
+
+
+def fill_seed_rows(about: Mapping[str, Any], rows: Sequence[Any], parent: Any) -> None:
+    """Give every row that speaks for seeds its means, and end it, unless it is the parent, whose end comes later."""
+    for group, row in about.items():
+        own = [r for r in rows if r["tags"].get("labkit.seed_group") == group and r["status"] == "FINISHED"]
+        if own:
+            row.log(0, seeds.means(own))
+        if row is not parent:
+            row.finish("FINISHED")
+
+
+def ranking(config: DictConfig, rows: Sequence[Any], baseline: str | None) -> Leaderboard:
+    """The leaderboard of a sweep's runs, by its first objective."""
+    return rank(rows, objectives(config.objective)[0], extra=_EXTRA, baseline=baseline)
+
+
+def check_baseline(config: DictConfig, jobs: Sequence[Checked], baseline: str) -> None:
+    """Raise ConfigError where the leaderboard of these jobs, all finished, would have no such baseline."""
+    objective = objectives(config.objective)[0]
+    common: dict[str, Any] = {"status": "FINISHED", "metrics": {objective: 0.0}, "tags": {}, "parent": None}
+    rows = [
+        {**common, "run_id": str(i), "name": job.config["name"] or "", "params": parameters(job.config, job.choices)}
+        for i, job in enumerate(jobs)
+    ]
+    rank(rows, objective, baseline=baseline)
+
+
+def close(parent: Any, board: Leaderboard, page: str, place: Path, failed: bool = False) -> None:
+    """Keep the leaderboard and its page with the parent, end it, and print the board."""
+    parent.artifact_text("leaderboard.md", to_markdown(board))
+    parent.artifact_text("leaderboard.csv", to_csv(board))
+    keep_page(parent, page, place)
+    parent.finish("FAILED" if failed else "FINISHED", "Too many jobs failed." if failed else "")
+    show(board)
+    print(f"report     {nearby(place)}")
+
+
+def page_place(config: DictConfig, study: str) -> Path:
+    """Where a page lies beside the store: `mlruns/reports/<study>.html`."""
+    return Path(config.paths.root).absolute() / "mlruns" / "reports" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', study)}.html"
+
+
+def keep_page(parent: Any, page: str, place: Path) -> None:
+    """A page beside the store, and with the parent run."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(page, encoding="utf-8")
+    parent.artifact_text("report.html", page)
+
+
+def nearby(place: Path) -> str:
+    """A path as it is typed in this folder."""
+    return str(place.relative_to(Path.cwd())) if place.is_relative_to(Path.cwd()) else str(place)

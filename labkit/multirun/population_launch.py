@@ -1,0 +1,99 @@
+"""`hydra/launcher=population`: the jobs of a multirun, each group of them trained as one program."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
+from omegaconf import DictConfig
+
+from labkit.multirun.composer import Composer, uncollected
+
+_FRAMES_PER_JOB = 5  # of Python's stack: each job of a group runs inside the one before
+
+
+def launch(launcher: Any, job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
+    """What Hydra's basic launcher does, group by group; one return per job, in order."""
+    setup_globals()
+    config = launcher.config
+    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    Path(str(config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+    composer = launcher.composer or Composer(launcher.hydra_context.config_loader, config)
+    with uncollected():
+        configs = [composer.numbered(words, first + i) for i, words in enumerate(job_overrides)]
+    returns: dict[int, JobReturn] = {}
+    for members, train in _programs(launcher, configs):
+        returns |= _nested(launcher, members, configs, train)
+        configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    return [returns[i] for i in range(len(configs))]
+
+
+Training = Callable[[list[DictConfig]], list[Any]]
+
+
+def _programs(launcher: Any, configs: Sequence[DictConfig]) -> Iterable[tuple[tuple[int, ...], Training]]:
+    """The groups, each with what trains it. Jobs that train nothing, and other programs' jobs, are groups of one."""
+    if not getattr(launcher.task_function, "trains_populations", False):
+        return [((i,), lambda tasks: [launcher.task_function(tasks[0])]) for i in range(len(configs))]
+    from labkit.multirun.parent_run import task_name
+
+    if any(task_name(config) != "train" for config in configs):
+        return [((i,), lambda tasks: [launcher.task_function(tasks[0])]) for i in range(len(configs))]
+    from labkit.multirun.together import programs
+
+    return programs(configs, launcher.limits)
+
+
+def _nested(
+    launcher: Any, members: Sequence[int], configs: Sequence[DictConfig], train: Training
+) -> dict[int, JobReturn]:
+    """Run the group through Hydra's own `run_job`, each job inside the one before; the innermost trains them all.
+
+    So every job has its folder, files, environment, callbacks and status from Hydra, and all have started before the
+    first update and end after the last.
+    """
+    returns: dict[int, JobReturn] = {}
+    tasks: list[DictConfig] = []
+    answers: list[Any] = []
+
+    def enter(position: int) -> None:
+        if position == len(members):
+            gc.enable()
+            answers.extend(train(tasks))
+            gc.disable()
+            return
+
+        def task(config: DictConfig) -> Any:
+            tasks.append(config)
+            enter(position + 1)
+            if isinstance(answers[position], BaseException):
+                raise answers[position]
+            return answers[position]
+
+        returns[members[position]] = run_job(
+            task_function=task,
+            config=configs[members[position]],
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+            hydra_context=launcher.hydra_context,
+            configure_logging=position == 0,
+        )
+
+    with uncollected(), _deep_stack(_FRAMES_PER_JOB * len(members)):
+        enter(0)
+    return returns
+
+
+@contextmanager
+def _deep_stack(frames: int) -> Any:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(before + frames)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)

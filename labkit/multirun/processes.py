@@ -1,0 +1,120 @@
+"""Jobs trained side by side in processes of one thread each, where stacking them as one program does not pay."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from typing import Any
+
+import torch
+
+from labkit.engine.loop import Outcome
+from labkit.engine.loop import train as train_population
+from labkit.engine.trainer import cores
+from labkit.multirun.launchers import end_with_parent
+from labkit.report.progress import Progress
+from labkit.runs import record
+from labkit.runs.decision_regions import Frames
+from labkit.runs.plan import plan
+from labkit.runs.record import Job, Place
+from labkit.runs.result import Result
+from labkit.runs.train import Watch, recorded
+from labkit.tracking.run import Run
+
+_POLL_SECONDS = 0.1
+_relay: Any = None  # of a worker: the queue to its parent
+
+
+def execute_side_by_side(jobs: Sequence[Job], processes: int | None, quiet: bool = False) -> list[Result | Exception]:
+    """Train every job in a process of its own, as many at once as there are cores; one result or failure per job.
+
+    The rows of all jobs pass through this process, which alone writes to the store. Each worker prepares the data
+    itself.
+    """
+    count = min(processes or cores(), len(jobs))
+    context = multiprocessing.get_context("spawn")  # a fork of a process that runs threads may hang
+    rows = context.Queue()
+    runs: dict[int, Run | None] = {}
+    line = Progress(quiet=quiet)
+    line.start(len(jobs), f"{jobs[0].plan.name}: jobs, {count} side by side")
+    pool = ProcessPoolExecutor(count, context, _begin, (rows,))
+    try:
+        with pool:
+            futures = [pool.submit(_train, i, job.plan.config, dict(job.environment)) for i, job in enumerate(jobs)]
+            _relay_rows(jobs, runs, rows, futures, line)
+            return [_finished(job, runs.get(i), futures[i]) for i, job in enumerate(jobs)]
+    except BaseException as error:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for run in filter(None, runs.values()):
+            if run.open:
+                record.break_off(run, error)
+        raise
+    finally:
+        line.finish()
+
+
+def _relay_rows(
+    jobs: Sequence[Job], runs: dict[int, Run | None], rows: Any, futures: Sequence[Future[Any]], line: Progress
+) -> None:
+    """Start the run of a job that begins, log what arrives, until all are done."""
+    while True:
+        ended = wait(futures, timeout=0).not_done == set()
+        while not rows.empty():
+            i, row = rows.get()
+            if row is None:
+                runs[i] = record.start(jobs[i])
+            elif (run := runs[i]) is not None:
+                run.log(*row)
+                run.check()
+        line.update(sum(future.done() for future in futures))
+        if ended:
+            return
+        wait(futures, timeout=_POLL_SECONDS)
+
+
+def _finished(job: Job, run: Run | None, future: Future[tuple[Outcome, bool, Frames]]) -> Result | Exception:
+    try:
+        outcome, pruned, frames = future.result()
+    except Exception as error:
+        if run is not None:
+            record.break_off(run, error)
+        return error
+    tensors = {name: torch.from_numpy(array) for name, array in outcome.parameters.items()}
+    outcome = dataclasses.replace(outcome, parameters=tensors)
+    return recorded(job, run, outcome, Place((job.plan.config_hash,), 0), pruned, True, frames)
+
+
+def _begin(rows: Any) -> None:
+    """A worker's start: it knows its queue, its one core, and ends when its parent has."""
+    global _relay
+    _relay = rows
+    os.environ["LABKIT_CORES"] = "1"
+    torch.set_num_threads(1)
+    end_with_parent()
+
+
+class _Sender:
+    """Stands for the run in a worker: its rows go to the parent."""
+
+    def __init__(self, i: int) -> None:
+        self._i = i
+
+    def log(self, step: int, row: Mapping[str, float]) -> None:
+        _relay.put((self._i, (step, dict(row))))
+
+    def check(self) -> None:
+        """The parent does."""
+
+
+def _train(i: int, config: dict[str, Any], environment: dict[str, str]) -> tuple[Outcome, bool, Frames]:
+    """One job, in a worker; tensors travel as arrays: torch would share memory that the worker may take with it."""
+    job = Job(plan(config), environment)
+    _relay.put((i, None))
+    sender: Any = _Sender(i)
+    watch = Watch([job], [sender], Progress(quiet=True))
+    outcome = train_population([job.plan.recipe], job.plan.parts, watch)[0]
+    arrays: Any = {name: tensor.numpy() for name, tensor in outcome.parameters.items()}
+    return dataclasses.replace(outcome, parameters=arrays), bool(watch.pruned), watch.film.frames[0]

@@ -1,0 +1,115 @@
+"""Jobs through Hydra's launcher, unless the store already holds their results."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+
+from labkit.multirun import launchers
+from labkit.multirun.parent_run import Checked, finished, told
+from labkit.runs import earlier_versions, pruning
+from labkit.tracking import session
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a job ended.
+
+    Attributes:
+        values: of the objectives; None if there is none.
+        status: FINISHED, DIVERGED, PRUNED or FAILED.
+        run_id: in the store; empty if unknown.
+        error: of a failed job.
+        before: whether an earlier call had trained it.
+    """
+
+    values: tuple[float, ...] | None
+    status: str
+    run_id: str = ""
+    error: Exception | None = None
+    before: bool = False
+
+
+class Runner:
+    """Launches the jobs of one multirun, batch after batch, and numbers them on.
+
+    Attributes:
+        returns: what Hydra's launcher gave back, one list per batch.
+        before: the store's rows of jobs that were finished before, by config hash.
+    """
+
+    def __init__(self, sweeper: Any, tracker: Any, objectives: Sequence[str], most: int | None = None) -> None:
+        self._sweeper, self._tracker, self._objectives, self._most = sweeper, tracker, objectives, most
+        self._number = 0
+        self.returns: list[list[JobReturn]] = []
+        self.before: dict[str, Any] = {}
+
+    def __call__(
+        self, jobs: Sequence[Checked], variables: Sequence[Mapping[str, str]], rerun: bool = False
+    ) -> list[Answer]:
+        """One answer per job, in order.
+
+        Args:
+            jobs: what is to be trained.
+            variables: environment variables of each.
+            rerun: train those too that are finished.
+        """
+        done = {} if rerun or self._tracker is None else finished(self._tracker, jobs)
+        self.before |= done
+        answers: dict[int, Answer] = {
+            i: from_row(done[job.config_hash], self._objectives)
+            for i, job in enumerate(jobs)
+            if job.config_hash in done
+        }
+        reused = [(variables[i], answer.run_id) for i, answer in answers.items()]
+        if reused:
+            pruning.follow(self._tracker, reused, self._objectives[0])
+        missing = [i for i in range(len(jobs)) if i not in answers]
+        if self._tracker is not None and (said := earlier_versions.sentence(self._tracker, [jobs[i] for i in missing])):
+            print(said, file=sys.stderr)
+        size = self._most or launchers.at_once(self._sweeper.config) or len(missing) or 1
+        common = launchers.variables(self._sweeper.config)
+        for start in range(0, len(missing), size):
+            batch = missing[start : start + size]
+            rows = [
+                [*jobs[i].words, *told(**common, **earlier_versions.variables(jobs[i]), **variables[i])] for i in batch
+            ]
+            for i, answer in zip(batch, self._launch(rows), strict=True):
+                answers[i] = answer
+        return [answers[i] for i in range(len(jobs))]
+
+    def _launch(self, rows: list[list[str]]) -> list[Answer]:
+        returns = list(self._sweeper.launcher.launch(rows, initial_job_idx=self._number))
+        self._number += len(rows)
+        self.returns.append(returns)
+        return [from_return(back) for back in returns]
+
+
+def from_return(back: JobReturn) -> Answer:
+    """What a launcher gave back for a job."""
+    value = back._return_value  # the property prints to stderr and raises what a job failed with
+    if back.status is not JobStatus.COMPLETED:
+        error = value if isinstance(value, Exception) else RuntimeError(f"the job ended as {back.status.name}")
+        return Answer(None, "FAILED", error=error)
+    if value is None:
+        return Answer(None, "FINISHED")
+    first = value[0] if isinstance(value, tuple | list) else value
+    values = tuple(float(v) for v in value) if isinstance(value, tuple | list) else (float(value),)
+    return Answer(values, getattr(first, "status", "FINISHED"), getattr(first, "run_id", ""))
+
+
+def from_row(row: Mapping[str, Any], objectives: Sequence[str]) -> Answer:
+    """What the store holds of a finished job."""
+    measured = all(name in row["metrics"] for name in objectives)
+    values = tuple(row["metrics"][name] for name in objectives) if measured else None
+    status = "DIVERGED" if "labkit.diverged_at" in row["tags"] else "FINISHED"
+    return Answer(values, status, row["run_id"], before=True)
+
+
+def sweep_variables(study: str, parent: Any) -> dict[str, str]:
+    """What every job of a multirun is told."""
+    return {} if parent is None else {session.PARENT_RUN: parent.id, session.STUDY: study}

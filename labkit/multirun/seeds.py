@@ -1,0 +1,50 @@
+"""`seeds=5`: every configuration on several seeds, and one row that speaks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from labkit.multirun.composer import Composer, uncollected
+from labkit.multirun.parent_run import named
+from labkit.words import Words, merged
+
+
+def spread(rows: Sequence[Words], composer: Composer, count: int) -> list[Words]:
+    """Every row `count` times, with its own seed and those after it, the seeds of a row side by side.
+
+    So `seed=0,5 seeds=2` is 0, 1, 5, 6. Raises ConfigError naming a row that cannot be composed.
+    """
+    spread_rows: list[Words] = []
+    for number, row in enumerate(rows):
+        with named(number, row), uncollected():
+            first = composer(row).seed
+        whole = isinstance(first, int) and not isinstance(
+            first, bool
+        )  # what is wrong is said when the jobs are checked
+        seeds = range(first, first + count) if whole else [first]
+        spread_rows += [merged(row, [f"seed={seed}", "seeds=null"]) for seed in seeds]
+    return spread_rows
+
+
+def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The metrics of a row that speaks for several seeds.
+
+    Each metric's mean under its own name, and beside it its sample `/deviation` and, where `summarise` gives one, the
+    `/low` and `/high` end of the 95% interval of the mean; `seeds` is how many there are.
+
+    Args:
+        rows: of the runs, from the store, one per seed.
+    """
+    from labkit.report.entries import summary_of
+
+    found: dict[str, float] = {"seeds": len(rows)}
+    shared = set.intersection(*(set(row["metrics"]) for row in rows)) if rows else set()
+    for name in sorted(shared):
+        about = summary_of(rows, name)
+        found[name] = about.mean
+        if about.deviation is not None:
+            found[f"{name}/deviation"] = about.deviation
+        if about.interval is not None:
+            found[f"{name}/low"], found[f"{name}/high"] = about.interval
+    return found

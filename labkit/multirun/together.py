@@ -1,0 +1,85 @@
+"""From job configurations to trained groups: planned, grouped, and trained as one program or side by side."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import chdir
+from typing import Any
+
+from omegaconf import DictConfig, open_dict
+
+from labkit.config import checked
+from labkit.multirun.composer import environment, speaking_for
+from labkit.multirun.grouping import Group, Limits, groups
+from labkit.runs import record
+from labkit.runs.identity import data_key
+from labkit.runs.plan import plan, resolved
+from labkit.runs.record import Job
+from labkit.runs.result import Result
+from labkit.runs.train import execute_all, objective
+
+Training = Callable[[list[DictConfig]], list[Any]]
+
+
+def programs(configs: Sequence[DictConfig], limits: dict[str, Any]) -> Iterator[tuple[tuple[int, ...], Training]]:
+    """The groups of a batch of jobs, each with the function that trains it; says in one line what it chose.
+
+    Jobs on the same data come one after another, so that each set is prepared once and let go of before the next.
+    """
+    bounds = Limits(**checked("hydra.launcher", Limits, limits))
+    plains = [_plain(config) for config in configs]
+    keys = [data_key(plain) for plain in plains]
+    for key in dict.fromkeys(keys):
+        positions = [i for i, own in enumerate(keys) if own == key]
+        jobs = [_job(configs[i], plains[i]) for i in positions]
+        found = groups([job.plan for job in jobs], bounds)
+        for line in explanation(found):
+            print(f"population: {line}", file=sys.stderr)
+        for group in found:
+            yield tuple(positions[i] for i in group.members), _training(group, jobs, bounds)
+
+
+def explanation(found: Sequence[Group]) -> list[str]:
+    """One line for the launcher's choice; equal groups are counted."""
+    alone = sum(len(group.members) == 1 for group in found)
+    lines = list(dict.fromkeys(f"{len(group.members)} jobs, {group.why}" for group in found if len(group.members) > 1))
+    return [*lines, f"{alone} jobs that share no program with another, one after the other"] if alone > 1 else lines
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    with open_dict(config):
+        config.hydra.runtime.output_dir = os.path.join(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir))
+    with speaking_for(config):
+        return resolved(config)
+
+
+def _job(config: DictConfig, plain: dict[str, Any]) -> Job:
+    return Job(
+        plan(config, list(config.hydra.overrides.task), plain),
+        {**os.environ, **environment(config)},
+    )
+
+
+def _training(group: Group, jobs: Sequence[Job], limits: Limits) -> Training:
+    members = [jobs[i] for i in group.members]
+    home = os.getcwd()  # not that of the last job, in which Hydra stands when all of them are trained
+    # The store begins with the runs while Hydra still makes their folders.
+    runs = [record.start(job) for job in members] if group.together else []
+
+    def train(_: list[DictConfig]) -> list[Any]:
+        with chdir(home):
+            if group.together:
+                results = execute_all(members, runs=runs)
+            else:
+                from labkit.multirun.processes import execute_side_by_side
+
+                results = execute_side_by_side(members, limits.processes)
+        return [_answer(job, result) for job, result in zip(members, results, strict=True)]
+
+    return train
+
+
+def _answer(job: Job, result: Result | Exception) -> Any:
+    return result if isinstance(result, Exception) else objective(job.plan.objectives, result)

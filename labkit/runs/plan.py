@@ -1,0 +1,351 @@
+"""A composed configuration, checked and built: everything a run needs, before anything is written."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from labkit.compose import explain, keys_of
+from labkit.config import CONSTRUCTORS, ConfigError, build, checked, nearest, shown
+from labkit.data.dataset import Dataset, arrays_sha256
+from labkit.engine.recipe import Augmentation, Recipe, l2_per_weight, layers_moved
+from labkit.engine.trainer import Trainer
+from labkit.models.entries import Sizing
+from labkit.models.network import layers
+from labkit.own_code import Versions
+from labkit.preprocess.overlap import Overlap, overlaps
+from labkit.preprocess.plane import plane
+from labkit.preprocess.prepare import Parts, Preprocess, prepare
+from labkit.preprocess.remarks import remarks
+from labkit.preprocess.split import missing_classes, split
+from labkit.report.published import Published, published
+from labkit.runs.commands import single
+from labkit.runs.identity import code_versions, config_hash, data_key, settings_hash, shape
+from labkit.tracking.settings import Paths, Tracking
+
+SPLIT_KEYS = ("split_seed", "validation", "test", "train_size")
+_GROUPS = tuple(CONSTRUCTORS)
+METRICS = (
+    *(f"{part}/{kind}" for part in ("val", "train") for kind in ("accuracy", "loss", "cost", "precision", "recall")),
+    "time/seconds",
+)  # what a search may look at; the test set is not among them
+_SCALARS = ("name", "lab", "part", "profile", "seed", "seeds", "purpose", "objective", "targets")
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What is remembered of a data set once its parts are prepared.
+
+    Attributes:
+        missing: by part, the classes without a sample there.
+        overlaps: samples of the validation and of the test part that stand in the training part too.
+        notes: sentences for whoever reads the results.
+    """
+
+    name: str
+    source: str
+    sha256: str
+    verified: bool
+    tokens: int
+    kind: str
+    shape: tuple[int, ...]
+    missing: Mapping[str, Sequence[str]]
+    overlaps: tuple[Overlap, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def content(self) -> str:
+        """What a run's identity holds of its data: the hash, and the classes that its metrics are no means over.
+
+        Earlier versions let such a class count 0: their runs must not pass for finished ones of today.
+        """
+        return f"{self.sha256} without {dict(self.missing)}" if self.missing else self.sha256
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run, ready to start.
+
+    Attributes:
+        config: the resolved configuration, plain.
+        command: The command line that repeats the run.
+        recipe: what the engine trains.
+        parts: the data, prepared.
+        data: facts about it.
+        config_hash: equal for runs that must give equal results.
+        seed_group: equal for runs that differ in their seed at most.
+        shape: equal for runs that cost the same: they differ in member-wise numbers at most.
+        objectives: metrics that a search is told.
+        choices: the option chosen in each config group.
+        published: curves drawn beside the run's own.
+        code: versions of one's own code behind `targets`, by file; empty where labkit's parts alone are used.
+        settings_hash: equal for runs that differ in that code at most; empty without such code.
+        curves: file and version of the curves that are drawn even in one of many runs; empty where none are.
+    """
+
+    config: dict[str, Any]
+    command: str
+    recipe: Recipe
+    parts: Parts
+    data: DataFacts
+    tracking: Tracking
+    paths: Paths
+    config_hash: str
+    seed_group: str
+    shape: str
+    objectives: tuple[str, ...]
+    choices: Mapping[str, str]
+    published: Published | None
+    code: Versions
+    settings_hash: str
+    curves: str
+
+    @property
+    def name(self) -> str:
+        """The run's: `name`, else data and model."""
+        return self.config["name"] or f"{self.data.name}-{self.choices.get('model', 'model')}"
+
+
+def resolved(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with every interpolation resolved, as plain values; raises ConfigError."""
+    try:
+        node = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
+        plain = {str(key): _plain(node, str(key)) for key in node if key != "hydra"}
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error)) from None
+    _check_scalars(plain)
+    model: Any = OmegaConf.to_container(node.model, resolve=False)
+    _check_names(model)
+    return plain
+
+
+def _plain(node: DictConfig, key: str) -> Any:
+    value = node[key]
+    if not OmegaConf.is_config(value):
+        return value
+    return OmegaConf.to_container(value, resolve=True, throw_on_missing=True)
+
+
+def plan(
+    config: DictConfig | Mapping[str, Any], overrides: Sequence[str] = (), plain: dict[str, Any] | None = None
+) -> Plan:
+    """Check and build everything a run needs; raises ConfigError, writes nothing.
+
+    Args:
+        config: composed.
+        overrides: the words that made it.
+        plain: the same resolved, where that is known.
+    """
+    plain = resolved(config) if plain is None else plain
+    targets = plain["targets"]
+    parts_of = {group: build(group, plain[group], targets) for group in _GROUPS if group not in ("data", "task")}
+    trainer: Trainer = parts_of["trainer"]
+    facts, parts = _data(plain, parts_of["preprocess"], trainer)
+    network = parts_of["model"].build(parts.shape, Sizing(parts.n_classes, facts.tokens))
+    _check_validation(plain, trainer, parts)
+    _check_animation(parts_of["tracker"], parts, facts)
+    strengths: Preprocess = parts_of["preprocess"]
+    recipe = Recipe(
+        network=network,
+        initialiser=parts_of["init"],
+        rule=parts_of["optimizer"],
+        schedule=parts_of["schedule"],
+        strategy=parts_of["strategy"],
+        trainer=trainer,
+        seed=plain["seed"],
+        l2=l2_per_weight(parts_of["loss"].l2, network),
+        augmentation=Augmentation(strengths.mirror, strengths.shift, strengths.noise),
+        open_test=plain["purpose"] == "comparison" and parts_of["schedule"].kind != "range_test",
+        loss_clip=parts_of["loss"].clip,
+    )
+    length = trainer.length(len(parts.train.features), recipe.schedule)
+    trainer.evaluations(length, recipe.schedule)
+    trainer.snapshots(length, recipe.schedule)
+    layers_moved(recipe, length)
+    paths = Paths(writable(Path(parts_of["paths"].root).absolute()), parts_of["paths"].data)
+    return Plan(
+        config=plain,
+        command=single(overrides, config),
+        recipe=recipe,
+        parts=parts,
+        data=facts,
+        tracking=parts_of["tracker"],
+        paths=paths,
+        config_hash=config_hash(plain, facts.content),
+        seed_group=config_hash({**plain, "seed": None}, facts.content),
+        shape=shape(plain, facts.content),
+        objectives=objectives(plain["objective"]),
+        choices=choices(config),
+        published=published(parts_of["tracker"].published),
+        code=code_versions(plain),
+        settings_hash=settings_hash(plain, facts.sha256),
+        curves=_curves(parts_of["tracker"]),
+    )
+
+
+def _curves(tracking: Tracking) -> str:
+    if tracking.published is None or tracking.figures is not True or not tracking.enabled:
+        return ""
+    return f"{tracking.published}={hashlib.sha256(repr(published(tracking.published)).encode()).hexdigest()[:12]}"
+
+
+def choices(config: DictConfig | Mapping[str, Any]) -> dict[str, str]:
+    """The option chosen in each config group, from the composed configuration or from Hydra's own memory of it."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if "hydra" in config:
+        made = config["hydra"].runtime.choices
+    elif HydraConfig.initialized():
+        made = HydraConfig.get().runtime.choices
+    else:
+        return {}
+    return {str(group): str(option) for group, option in made.items() if option is not None}
+
+
+def dataset(plain: Mapping[str, Any]) -> Dataset:
+    """The data set a resolved configuration names; one of the user's own is hashed here, whatever it says of itself."""
+    node = {key: value for key, value in plain["data"].items() if key not in SPLIT_KEYS}
+    if "root" in node:
+        node["root"] = str(Path(node["root"]).expanduser())
+    found = build("data", node, plain["targets"])
+    if node["_target_"] not in plain["targets"]:
+        return found  # type: ignore[no-any-return]
+    if not isinstance(found, Dataset):
+        raise ConfigError(
+            f"data._target_: expected {node['_target_']} to return a labkit.data.Dataset, got {type(found).__name__}."
+        )
+    parts = [found.splits[name] for name in sorted(found.splits)]
+    return replace(found, sha256=arrays_sha256(found.features, found.labels, *parts))
+
+
+def divided(plain: Mapping[str, Any]) -> tuple[Dataset, dict[str, np.ndarray]]:
+    """The data set, and which of its samples are trained, validated and tested on; raises ConfigError."""
+    stored = dataset(plain)
+    keys = {name: value for name, value in plain["data"].items() if name in SPLIT_KEYS}
+    return stored, split(**checked("data", split, {"dataset": stored, **keys}))
+
+
+def objectives(value: Any) -> tuple[str, ...]:
+    """The key `objective`, one metric or several, as several."""
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+_last_prepared: dict[str, tuple[DataFacts, Parts]] = {}  # at most one: the jobs of a multirun prepare it once
+
+
+def _data(plain: Mapping[str, Any], preprocess: Preprocess, trainer: Trainer) -> tuple[DataFacts, Parts]:
+    """The prepared data, from the last call if it asked for the same; strengths of the augmentation change nothing."""
+    device, key = trainer.chosen_device(), data_key(plain)
+    if key not in _last_prepared:
+        _last_prepared.clear()
+        stored, indices = divided(plain)
+        parts = prepare(stored, indices, preprocess, trainer.dtype).to(device)
+        tokens, kind, shape = len(stored.vocabulary), stored.kind, tuple(stored.features.shape[1:])
+        missing, both = missing_classes(stored, indices), overlaps(stored, indices)
+        facts = DataFacts(
+            *(stored.name, stored.source, stored.sha256, stored.verified, tokens, kind, shape),
+            missing=missing,
+            overlaps=both,
+            notes=remarks(stored, missing, both),
+        )
+        _last_prepared[key] = facts, parts
+    facts, parts = _last_prepared[key]
+    preprocess.refuse_impossible(facts.name, facts.kind, facts.shape)  # strengths may differ from the last call's
+    return facts, parts
+
+
+def forget_data() -> None:
+    """Let go of the prepared data: the files may be others next time."""
+    _last_prepared.clear()
+
+
+def writable(root: Path) -> Path:
+    """`root` itself, where a folder is or can be made; raises ConfigError."""
+    inside = root / "mlruns" / "hydra"
+    there = next(folder for folder in (inside, *inside.parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        found = "no permission to write" if there.is_dir() else "a file"
+        raise ConfigError(f"paths.root: expected a folder one can write to, found {found} at {there}.")
+    return root
+
+
+def _check_scalars(plain: Mapping[str, Any]) -> None:
+    valid = (*_GROUPS, *_SCALARS, "experiment", "sweeps")
+    for key in plain:
+        if key not in valid:
+            raise ConfigError(f"unknown key {key!r}, {nearest(key, valid)}")
+    for key in ("experiment", "sweeps"):
+        if key in plain:
+            raise ConfigError(f"{key}: the file's keys do nothing here, its first line must be '# @package _global_'.")
+    for group in _GROUPS:
+        if not isinstance(plain.get(group), Mapping):
+            raise ConfigError(f"{group}: expected a group of keys with a _target_, got {shown(plain.get(group))}.")
+    for key in _SCALARS:
+        if key not in plain:
+            raise ConfigError(f"{key}: a value is needed and none was given.")
+    seed, purpose = plain["seed"], plain["purpose"]
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ConfigError(f"seed: expected an integer of at least 0, got {shown(seed)}.")
+    if purpose not in ("comparison", "search"):
+        raise ConfigError(f"purpose: expected 'comparison' or 'search', got {shown(purpose)}.")
+    for key in ("name", "lab", "part"):
+        if (not isinstance(plain[key], str) and (plain[key] is not None or key == "lab")) or plain[key] == "":
+            raise ConfigError(f"{key}: expected a text, got {shown(plain[key])}.")
+    _check_objective(plain["objective"])
+    check_seeds(plain["seeds"])
+    targets = plain["targets"]
+    if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
+        raise ConfigError(f"targets: expected a list such as '[my_module.my_network]', got {shown(targets)}.")
+
+
+def check_seeds(seeds: Any) -> None:
+    """Raise ConfigError unless `seeds` is null or says how many."""
+    if seeds is not None and (isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1):
+        raise ConfigError(f"seeds: expected how many seeds, a whole number of at least 1, got {shown(seeds)}.")
+
+
+def _check_objective(value: Any) -> None:
+    names = value if isinstance(value, list) else [value]
+    for name in names or [None]:
+        if name not in METRICS:
+            raise ConfigError(f"objective: {shown(name)} is no metric, {nearest(str(name), METRICS)}")
+
+
+def _check_names(model: Mapping[str, Any]) -> None:
+    """A layer list may interpolate keys of any name; one that nothing interpolates and no option has is a mistake."""
+    own = {"_target_", *inspect.signature(layers).parameters}
+    unread = [key for key in model if key not in own and not re.search(rf"\$\{{model\.{key}\b", str(model))]
+    if model.get("_target_") != "labkit.models.network.layers" or not unread:
+        return
+    known = keys_of("model")
+    for key in unread:
+        if key not in known:
+            raise ConfigError(f"model: unknown key {key!r}, {nearest(key, known)}")
+
+
+def _check_validation(plain: Mapping[str, Any], trainer: Trainer, parts: Parts) -> None:
+    """What watches the validation part needs one."""
+    if len(parts.validation):
+        return
+    for key, wanted in (("trainer.patience", trainer.patience), ("purpose=search", plain["purpose"] == "search")):
+        if wanted:
+            raise ConfigError(f"{key}: it watches the validation part, and data.validation leaves none.")
+
+
+def _check_animation(tracking: Tracking, parts: Parts, facts: DataFacts) -> None:
+    """What is drawn in a plane needs two features."""
+    if tracking.animation and plane(parts, facts.shape) is None:
+        sizes = " x ".join(map(str, parts.shape))
+        raise ConfigError(
+            f"tracker.animation: it shows samples with two features, and those of data={facts.name} have {sizes}."
+        )

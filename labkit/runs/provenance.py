@@ -1,0 +1,82 @@
+"""Where a run's numbers come from: code, versions, hardware."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from labkit import process as processes
+from labkit.version import __version__
+
+_PACKAGES = ("torch", "numpy", "hydra-core", "omegaconf", "mlflow", "scikit-learn", "scipy")
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of labkit, Python and the packages that numbers depend on."""
+    return {"labkit": __version__, "python": platform.python_version(), **{p: version(p) for p in _PACKAGES}}
+
+
+@cache
+def git() -> tuple[str, bool]:
+    """(commit, whether files differ from it) of the checkout labkit runs from, else of the working folder's; or ''."""
+    for folder in (Path(__file__).parent, Path.cwd()):
+        commit = _git(folder, "rev-parse", "HEAD")
+        if commit:
+            return commit, bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
+    return "", False
+
+
+def _git(folder: Path, *words: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def hardware() -> str:
+    """Processor, cores this process may use, and the GPU if there is one."""
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
+    return f"{platform.machine()}, {cores} core{'' if cores == 1 else 's'}{gpu}"
+
+
+def process() -> str:
+    """This process on one line: enough to tell later whether it still lives."""
+    return str(processes.own())
+
+
+def dead(told: str) -> bool:
+    """Whether the process that `process` described is known to have ended; of another machine nothing is known."""
+    known = processes.read(told)
+    return known is not None and processes.dead(known)
+
+
+def tags(config: Mapping[str, Any] | DictConfig, command: str) -> dict[str, str]:
+    """The tags that every run carries, a multirun's parent included; `command` repeats it."""
+    commit, dirty = git()
+    known = {
+        "labkit.lab": config["lab"],
+        "labkit.part": config["part"],
+        "labkit.purpose": config["purpose"],
+        "labkit.reproduce": command,
+        "labkit.versions": " ".join(f"{k}={v}" for k, v in versions().items()),
+        "labkit.hardware": hardware(),
+        "labkit.git_dirty": str(dirty).lower() if commit else None,
+        "mlflow.source.git.commit": commit,
+        "mlflow.source.name": "labkit",
+    }
+    return {key: value for key, value in known.items() if value}

@@ -1,0 +1,175 @@
+"""`task=lab`: a part of a lab, all of a lab, or all labs; a claim outside its band ends it with exit code 1."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, open_dict
+
+from labkit.config import ConfigError, Flag, nearest
+from labkit.data.dataset import Dataset, MissingFileError
+from labkit.labs import record
+from labkit.labs.chosen_parts import chosen
+from labkit.labs.claim_table import to_rich
+from labkit.labs.command import Ran, written
+from labkit.labs.course import Course, Done
+from labkit.labs.rows import diagnoses
+from labkit.labs.schema import PROFILES, Lab
+from labkit.report.progress import duration
+from labkit.runs.plan import dataset, resolved
+from labkit.tracking import session
+
+_EMBEDDED = ("cluttered_digits", "tones", "syllables")  # images, sounds, texts
+
+
+def lab(*, dry_run: Flag = False) -> Callable[[DictConfig, Sequence[str]], None]:
+    """The task: run the part `part` of the lab `lab` in the profile `profile`; `all` is every part, or every lab.
+
+    Each step is a `labkit` command, so finished runs are skipped and a killed part goes on when it is called again. A
+    part that takes winners of earlier parts runs those first where they have not run.
+
+    Args:
+        dry_run: only print the plan.
+
+    Raises:
+        ConfigError: there is no such lab, part or profile, or the part does not take the data set.
+    """
+
+    def task(config: DictConfig, overrides: Sequence[str]) -> None:
+        if config.profile not in PROFILES:
+            raise ConfigError(f"profile: there is no profile {config.profile!r}, {nearest(config.profile, PROFILES)}")
+        wanted = chosen(config.lab, config.part)
+        everywhere, data = passed_on(overrides)
+        course = Course(config.profile, Path(config.paths.root).absolute(), everywhere, data)
+        with session.kept():
+            given = given_data(config) if data else None
+            if given is not None:
+                course.kind, course.sha256 = given.kind, given.sha256
+            order = in_order(course, wanted)
+            if given is not None:
+                check_fits(given, order)
+            announce(course, order)
+            if not dry_run:
+                finish([carry_out(course, one, part, config) for one, part in order])
+
+    return task
+
+
+def passed_on(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words that every step gets, of places and of data; raises ConfigError for one that would be lost."""
+    own = ("task=", "task.", "lab=", "part=", "profile=")
+    for word in overrides:
+        if not word.lstrip("+").startswith((*own, "paths.", "data=", "data.")):
+            raise ConfigError(
+                f"{word}: a part of a lab runs as its file in conf/labs says; only paths.* and data may be given."
+            )
+    places = [word for word in overrides if word.lstrip("+").startswith("paths.")]
+    data = [word for word in overrides if word.lstrip("+").startswith(("data=", "data."))]
+    if data and not any(word.startswith("data=") for word in data):
+        raise ConfigError(f"{data[0]}: keys of a data set go with data=..., which gives the part another set.")
+    return places, data
+
+
+def given_data(config: DictConfig) -> Dataset:
+    """The data set that is given; raises ConfigError."""
+    try:
+        return dataset(resolved(config))
+    except MissingFileError as error:
+        raise ConfigError(f"{error} Without files: {' or '.join(f'data={name}' for name in _EMBEDDED)}.") from None
+
+
+def check_fits(given: Dataset, wanted: Sequence[tuple[Lab, str]]) -> None:
+    """Raise ConfigError unless every part takes the data set that is given."""
+    for lab, name in wanted:
+        accepts = lab.parts[name].accepts
+        where = f"data={given.name}: {lab.name} {name}"
+        if accepts is None:
+            raise ConfigError(f"{where} has data of its own and takes no other.")
+        if given.kind not in accepts.kinds:
+            raise ConfigError(f"{where} expects data of kind {' or '.join(accepts.kinds)}, got {given.kind!r}.")
+        if len(given.class_names) < accepts.classes:
+            raise ConfigError(f"{where} expects at least {accepts.classes} classes, got {len(given.class_names)}.")
+        if len(given.labels) < accepts.samples:
+            raise ConfigError(f"{where} expects at least {accepts.samples} samples, got {len(given.labels)}.")
+
+
+def in_order(course: Course, wanted: Sequence[tuple[Lab, str]]) -> list[tuple[Lab, str]]:
+    """The parts, each after the earlier ones whose winners it takes."""
+    order: list[tuple[Lab, str]] = []
+    for lab, part in wanted:
+        for name in [*course.missing(lab, part), part]:
+            if not any((lab.name, name) == (other.name, key) for other, key in order):
+                order.append((lab, name))
+    return order
+
+
+def announce(course: Course, order: Sequence[tuple[Lab, str]]) -> None:
+    """Print the plan: the commands, what they wait for, and how long they should take."""
+    minutes = [lab.parts[name].minutes.get(course.profile, 0.0) for lab, name in order]  # type: ignore[call-overload]
+    for (lab, name), expected in zip(order, minutes, strict=True):
+        time = f", about {duration(60 * expected)} on two cores" if expected else ""
+        print(f"{lab.name} {name}: {lab.parts[name].title} (profile {course.profile}{time})")
+        for key, step in lab.parts[name].of_profile(course.profile).items():
+            print(f"  {key:<20} {written([*course.words(lab.parts[name], step), *course.everywhere])}")
+            for one in step.taken(course.profile):
+                print(f"  {'':<20} + {', '.join(one.keys)} of {one}")
+        for earlier in lab.needed(name, course.profile):
+            later = any((lab.name, earlier) == (other.name, key) for other, key in order)
+            print(f"  it takes winners of {earlier}, which {'runs first' if later else 'has run'}")
+    if len(order) > 1:
+        print(f"{len(order)} parts, about {duration(60 * sum(minutes))}")
+    sys.stdout.flush()
+
+
+def carry_out(course: Course, lab: Lab, part: str, config: DictConfig) -> Done:
+    """Run one part, print its claims, and keep its record; nothing is run or written where its data are missing."""
+    definition = course.definition(lab, part)  # of the files as they are now, which its commands read
+    try:
+        course.check_data(lab, part)
+    except ConfigError as error:
+        hint = " Without files: profile=smoke." if isinstance(error, MissingFileError) else ""
+        print(f"labkit: {error}{hint}", file=sys.stderr)
+        done = Done(lab.name, part, {"data": Ran((), 2, (), 0.0)}, (), 0.0)
+    else:
+        done = course.run(lab, part)
+    show(done, course.profile)
+    if done.code != 2 or any(step.rows for step in done.ran.values()):
+        own = config.copy()
+        with open_dict(own):
+            own.lab, own.part = lab.name, part
+        words = ["task=lab", f"lab={lab.name}", f"part={part}", f"profile={course.profile}", *course.data]
+        record.keep(own, words, definition, done.ran, done.found, course.data, course.sha256)
+    return done
+
+
+def show(done: Done, profile: str) -> None:
+    """Print the claims of a part and what failed."""
+    from rich.console import Console
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    print(f"\n{done.lab} {done.part}, profile {profile}, {duration(done.seconds)}")
+    if done.found:
+        console.print(to_rich(done.found, profile))
+    for name, step in done.ran.items():
+        for sentence in diagnoses(step.rows):
+            print(f"step {name}: {sentence}")
+        if step.code:
+            print(f"step {name} ended with exit code {step.code}")
+    for sentence in done.outside:
+        print(f"outside its band: {sentence}")
+    sys.stdout.flush()
+
+
+def finish(parts: Sequence[Done]) -> None:
+    """Say how several parts went; exit with 2 where a command was refused, with 1 where a claim or a command failed."""
+    for done in parts if len(parts) > 1 else ():
+        holding = sum(verdict.holds is True for verdict in done.found)
+        state = {0: "", 1: "  FAILED", 2: "  REFUSED"}[done.code]
+        claims = f"{holding} claims hold, {len(done.outside)} do not"
+        print(f"{done.lab + ' ' + done.part:<24} {duration(done.seconds):>8}  {claims}{state}")
+    code = max((done.code for done in parts), default=0)
+    if code:
+        session.settle()
+        raise SystemExit(code)

@@ -1,0 +1,82 @@
+"""`task=report`: the results of a lab, or of all labs, as a Markdown page from the records in the store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from labkit.config import ConfigError
+from labkit.labs import record
+from labkit.labs.chosen_parts import ALL, chosen
+from labkit.labs.course import Course
+from labkit.labs.page import page, shown
+from labkit.labs.schema import Claim, Lab
+from labkit.multirun.leaderboard import nearby
+from labkit.runs.commands import written
+from labkit.tasks import check
+from labkit.tracking.reading import runs
+from labkit.tracking.store import default_store
+
+
+def report(
+    *, file: str | None = None, unverified: dict[str, str] | None = None
+) -> Callable[[DictConfig, Sequence[str]], None]:
+    """The task: write the page for the lab `lab`, or for `lab=all`.
+
+    Args:
+        file: Path of the page, from `paths.root`; None: `mlruns/reports/results.md` for all labs, `<lab>.md` for one.
+        unverified: what is known of data sets whose files are not the published archive.
+
+    Raises:
+        ConfigError: there is no such lab, no part of it has run, or `file` is a folder.
+    """
+
+    def write(config: DictConfig, overrides: Sequence[str]) -> None:
+        root = Path(config.paths.root).absolute()
+        target = place(root, config.lab, file)
+        uri, _ = default_store(root)
+        wanted = chosen(config.lab, config.part or ALL)
+        rows = runs(uri, experiments=sorted({*(lab.name for lab, _ in wanted), check.EXPERIMENT}))
+        by_id = {row["run_id"]: row for row in rows}
+        found, absent = [], []
+        for lab, part in wanted:
+            own = [row for row in rows if row["tags"].get(record.PART) == f"{lab.name}/{part}"]
+            kept = list(record.read(own, root))
+            unread = sum(record.DEFINITION in row["tags"] for row in own) - len(kept)
+            if unread:
+                print(f"{lab.name} {part}: {unread} records of other versions of labkit are left out")
+            parts = shown(f"{lab.name} {part}", lab.parts[part], kept, by_id, partial(today, lab, part))
+            found += parts
+            if all(one.record.given for one in parts):
+                absent.append(f"{lab.name} {part}")
+        if not found:
+            raise ConfigError(f"report: no part of lab {config.lab!r} has a record in {uri}.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
+        draft.write_text(page(found, absent, unverified or {}, written(overrides)), encoding="utf-8")
+        draft.replace(target)
+        missing = f", {len(absent)} have no record" if absent else ""
+        print(f"{len(found)} part{'' if len(found) == 1 else 's'} in {nearby(target)}{missing}")
+
+    return write
+
+
+def today(lab: Lab, part: str, one: record.Record) -> tuple[str, list[Claim]]:
+    """The definition and the claims of a part as its file says them now, in the profile and on the data of a record."""
+    course = Course(one.profile, Path(), data=one.given, sha256=one.row["tags"].get(record.GIVEN_SHA256, ""))
+    try:
+        return course.definition(lab, part), list(course.asked(lab.parts[part]))
+    except ConfigError:  # there is no such data set any more
+        return "", []
+
+
+def place(root: Path, lab: str, file: str | None) -> Path:
+    """Path of the page: beside the store unless told, as its profile may be any."""
+    target = root / (file or f"mlruns/reports/{'results' if lab == ALL else lab}.md")
+    if target.is_dir():
+        raise ConfigError(f"task.file: expected the path of a page such as {file}/results.md, got the folder {file}.")
+    return target

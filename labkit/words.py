@@ -1,0 +1,50 @@
+"""Override words, `key=value`: a value written so that Hydra's grammar reads it back, and words that replace others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from hydra._internal.grammar.utils import escape_special_characters
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+
+Words = tuple[str, ...]
+_WORDS = ("null", "true", "false", "nan", "inf")  # that the grammar takes for values of their own
+
+
+def word(key: str, value: Any) -> str:
+    """`key=value` as Hydra's grammar reads it back, whatever the value holds."""
+    return f"{key}={quoted(value)}"
+
+
+def quoted(value: Any) -> str:
+    """A value as Hydra's grammar reads it back."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{','.join(quoted(inner) for inner in value)}]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_dict_key(key)}: {quoted(inner)}" for key, inner in value.items()) + "}"
+    text = str(value)
+    plain = re.fullmatch(r"[A-Za-z_][\w./-]*", text) and text.lower() not in _WORDS
+    return text if plain else QuotedString(text, Quote.single).with_quotes()
+
+
+def _dict_key(key: Any) -> str:
+    """A key of a mapping, which the grammar takes without quotes."""
+    return escape_special_characters(key) if isinstance(key, str) else quoted(key)
+
+
+def merged(*rows: Iterable[str]) -> Words:
+    """Words of several rows as one; a later word of a key takes the place of an earlier one."""
+    parser = OverridesParser.create()
+    found: dict[str, str] = {}
+    for override in parser.parse_overrides([word for row in rows for word in row]):
+        found[override.get_key_element().lstrip("+")] = str(override.input_line)
+    return tuple(found.values())
