@@ -87,13 +87,13 @@ def spell_out(config: DictConfig, overrides: Sequence[Override]) -> None:
 
 def end(config: DictConfig, parent: Any) -> None:
     """Print and keep the leaderboard of the parent's children, and end it."""
-    from labkit.multirun import leaderboard
+    from labkit.multirun import sweep_outcome
     from labkit.multirun.pages import board_page
 
     tracker = parent_run.store(config)
     rows = tracker.find(f"tags.`mlflow.parentRunId` = '{parent.id}'")
-    ranked = leaderboard.ranking(config, rows, None)
+    ranked = sweep_outcome.ranking(config, rows, None)
     study = f"multirun-{parent.id[:8]}"
-    leaderboard.close(
-        parent, ranked, board_page(config, study, ranked, rows, tracker), leaderboard.page_place(config, study)
+    sweep_outcome.close(
+        parent, ranked, board_page(config, study, ranked, rows, tracker), sweep_outcome.page_place(config, study)
     )

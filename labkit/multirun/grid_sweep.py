@@ -63,11 +63,11 @@ def _remembering(sweeper: Any, settings: Mapping[str, Any], rows: list[Words]) -
     jobs, again = parent_run.distinct(parent_run.check(composer, rows))
     for words in again:
         print(f"given twice, trained once: {' '.join(words)}", file=sys.stderr)
-    from labkit.multirun import leaderboard
+    from labkit.multirun import sweep_outcome
     from labkit.runs.plan import objectives
 
     if "=" in (settings["baseline"] or ""):
-        leaderboard.check_baseline(config, jobs, settings["baseline"])
+        sweep_outcome.check_baseline(config, jobs, settings["baseline"])
     tracker = parent_run.store(config)
     runner = Runner(sweeper, tracker, objectives(config.objective), settings["max_batch_size"])
     if settings["dry_run"]:
@@ -89,26 +89,26 @@ def _recorded(
     config: DictConfig, settings: Mapping[str, Any], tracker: Any, runner: Runner, jobs: Sequence[Checked]
 ) -> tuple[list[Answer], Table]:
     """The jobs under one parent run, and the leaderboard of all."""
-    from labkit.multirun import leaderboard
+    from labkit.multirun import sweep_outcome
     from labkit.multirun.pages import board_page
 
     study = parent_run.identity(config.name or "multirun", jobs)
     with parent_run.held(config, study):
         parent_run.adopt(tracker)
         parent = parent_run.open_parent(config, tracker, study, len(jobs))
-        about = leaderboard.seed_rows(config, tracker, parent, jobs) if config.seeds is not None else {}
+        about = sweep_outcome.seed_rows(config, tracker, parent, jobs) if config.seeds is not None else {}
         common = sweep_variables(study, parent)
         told = [{**common, **({session.PARENT_RUN: about[j.seed_group].id} if about else {})} for j in jobs]
         answers = runner(jobs, told, settings["rerun"])
         before = sum(answer.before for answer in answers)
         if before:
             print(f"{before} of {len(jobs)} jobs were finished before; hydra.sweeper.rerun=true trains them again.")
-        found = leaderboard.rows_of(tracker, study, jobs, runner.before)
-        leaderboard.fill_seed_rows(about, found, parent)
-        ranked = leaderboard.ranking(config, found, settings["baseline"])
+        found = sweep_outcome.rows_of(tracker, study, jobs, runner.before)
+        sweep_outcome.fill_seed_rows(about, found, parent)
+        ranked = sweep_outcome.ranking(config, found, settings["baseline"])
         page = board_page(config, study, ranked, found, tracker)
         failed = too_many_failed(answers, settings["max_failure_rate"])
-        leaderboard.close(parent, ranked, page, leaderboard.page_place(config, study), failed)
+        sweep_outcome.close(parent, ranked, page, sweep_outcome.page_place(config, study), failed)
     return answers, Table(study, found, to_markdown(ranked))
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from labkit.multirun import search_runs
-from labkit.multirun.leaderboard import keep_page, nearby, page_place
 from labkit.multirun.pages import search_page
+from labkit.multirun.sweep_outcome import keep_page, nearby, page_place
 from labkit.report.search_layouts import search_csv, search_markdown
 from labkit.report.search_table import StageFacts, Tried, search_table
 from labkit.runs.record import flattened

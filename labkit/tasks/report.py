@@ -15,7 +15,7 @@ from labkit.labs.chosen_parts import ALL, chosen
 from labkit.labs.course import Course
 from labkit.labs.page import page, shown
 from labkit.labs.schema import Claim, Lab
-from labkit.multirun.leaderboard import nearby
+from labkit.multirun.sweep_outcome import nearby
 from labkit.runs.commands import written
 from labkit.tasks import check
 from labkit.tracking.reading import runs
