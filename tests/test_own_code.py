@@ -194,6 +194,6 @@ def test_old_numbers_are_not_reused_and_a_sentence_says_why(folder: Path, capsys
     finally:
         session.close()
     assert "1 run with the same settings is of an earlier version" in " ".join(capsys.readouterr().out.split())
-    losses = [{row["params"]["optimizer.lr"]: row["metrics"]["val/loss"] for row in t.rows} for t in (first, second)]
+    losses = [{row.params["optimizer.lr"]: row.metrics["val/loss"] for row in t.rows} for t in (first, second)]
     assert losses[0]["0.1"] == losses[1]["0.01"] != losses[1]["0.1"], "ten times the rate"
     assert single.metrics["val/loss"] == losses[1]["0.1"]

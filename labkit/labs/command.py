@@ -15,7 +15,6 @@ from labkit.compose import compose
 from labkit.config import ConfigError
 from labkit.labs.rows import Rows
 from labkit.notebook import sweep
-from labkit.report.entries import is_untrained
 from labkit.runs import provenance
 from labkit.runs.plan import divided, forget_data, resolved
 from labkit.tracking import session
@@ -86,9 +85,9 @@ def _carried_out(words: Sequence[str]) -> tuple[Rows, int]:
             code = left.code if isinstance(left.code, int) else 1
         finally:
             forget_data()
-        kept = session.tracker(Path(config.paths.root)).find(f"attributes.start_time >= {began}")
+        kept = session.tracker(Path(config.paths.root)).since(began)
         here = provenance.process()  # others may be checking meanwhile
-        return [row for row in kept if is_untrained(row) and row["tags"].get("labkit.process") == here], code
+        return [row for row in kept if row.is_untrained and row.process == here], code
     rows = sweep(*words, "hydra.sweeper.max_failure_rate=1").rows  # what did not fail counts, and is claimed of
-    failed = sum(row["status"] == "FAILED" for row in rows)
+    failed = sum(row.status == "FAILED" for row in rows)
     return rows, int(failed > 0)

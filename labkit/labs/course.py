@@ -19,6 +19,7 @@ from labkit.labs.verdict import Verdict, verdict
 from labkit.labs.wording import worded
 from labkit.preprocess.prepare import Kind
 from labkit.tracking import session
+from labkit.tracking.rows import RunRow
 from labkit.words import merged, word
 
 # What a claim says of the lab's own data only, whoever measured it,
@@ -118,7 +119,7 @@ class Course:
         """The words that winners of earlier steps give, and what a reader should know of these winners."""
         words, notes = [], []
         for reference in step.taken(self.profile):
-            rows: list[Mapping[str, Any]] = []
+            rows: list[RunRow] = []
             for wanted in reference.steps:
                 part, key = place(wanted, name)
                 rows += (own if part == name else self.known.get((lab.name, part), {})).get(key, ())

@@ -9,14 +9,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from labkit.labs.claim_table import band, finding, goal, number, verdict_words
-from labkit.labs.record import DEFINITION, Record, rows_of
+from labkit.labs.record import Record, rows_of
 from labkit.labs.rows import Rows
 from labkit.labs.schema import PROFILES, Claim, Part
 from labkit.labs.settings_table import heads as setting_heads
 from labkit.labs.settings_table import lines as settings_of
 from labkit.labs.verdict import Verdict
 from labkit.report import cells as write
-from labkit.report.progress import duration
+from labkit.report.durations import duration
+from labkit.tracking import tags as tag
+from labkit.tracking.rows import RunRow
 
 RIGHT = ("ours", "n", "assignment", "runs", "training", "wall", "test set opened")
 CLAIM_HEADS = ("claim", "ours", "n", "assignment", "best published", "band", "verdict", "goal", "source", "runs")
@@ -67,7 +69,7 @@ def shown(
     name: str,
     part: Part,
     records: Iterable[Record],
-    runs: Mapping[str, Any],
+    runs: Mapping[str, RunRow],
     today: Callable[[Record], tuple[str, Sequence[Claim]]],
 ) -> list[Shown]:
     """A part as the page has it: once on its own data, once for each other data set that it was given.
@@ -84,11 +86,11 @@ def shown(
         by_given.setdefault(record.given, []).append(record)
     found = []
     for own in (by_given[given] for given in sorted(by_given)):
-        best = max(own, key=lambda record: (PROFILES.index(record.profile), record.row["start_time"]))
+        best = max(own, key=lambda record: (PROFILES.index(record.profile), record.row.start_time))
         tested = frozenset().union(*(one.tested for one in own))
         rows = {key: rows_of(step, runs) for key, step in best.steps.items()}
         definition, claims = today(best)
-        changed = best.row["tags"][DEFINITION] != definition
+        changed = best.row.tags[tag.PART_DEFINITION] != definition
         rejudged = [verdict.claim.asks for verdict in best.verdicts] != [claim.asks for claim in claims]
         if not rejudged:
             worded = [replace(one, claim=claim) for one, claim in zip(best.verdicts, claims, strict=True)]
@@ -130,8 +132,8 @@ def page(parts: Sequence[Shown], absent: Sequence[str], unverified: Mapping[str,
 def _facts(parts: Sequence[Shown], unverified: Mapping[str, str]) -> Iterator[str]:
     """Versions, and data whose files are not the published ones."""
     rows = [part.record.row for part in parts]
-    yield f"Versions: {'; '.join(dict.fromkeys(str(row['tags'].get('labkit.versions', '-')) for row in rows))}."
-    marked = {name for row in rows for name in str(row["params"]["data"]).split() if name.endswith("*")}
+    yield f"Versions: {'; '.join(dict.fromkeys(row.tags.get(tag.VERSIONS, '-') for row in rows))}."
+    marked = {name for row in rows for name in row.params["data"].split() if name.endswith("*")}
     for name in sorted(name.rstrip("*") for name in marked):
         known = f": {unverified[name]}" if name in unverified else ""
         yield f"{name}*: its files are not the published archive, so its checksum could not be compared{known}."
@@ -143,7 +145,7 @@ def _overview(part: Shown) -> list[str]:
     return [
         part.called,
         part.record.profile,
-        part.record.row["params"]["data"] or write.NOTHING,
+        part.record.row.params["data"] or write.NOTHING,
         _claims(part, judged),
         f"{sum(goals)} of {len(goals)} reached" if goals else write.NOTHING,
         *_sizes(part),
@@ -168,17 +170,17 @@ def _sizes(part: Shown) -> list[str]:
 
 
 def _part(part: Shown, unverified: Mapping[str, str]) -> Iterator[str]:
-    record, tags = part.record, part.record.row["tags"]
-    day = datetime.fromtimestamp(record.row["start_time"] / 1000, UTC).date()
-    commit = str(tags.get("mlflow.source.git.commit", ""))[:8] or "no commit"
-    if tags.get("labkit.git_dirty") == "true":
+    record, tags = part.record, part.record.row.tags
+    day = datetime.fromtimestamp(record.row.start_time / 1000, UTC).date()
+    commit = tags.get(tag.COMMIT, "")[:8] or "no commit"
+    if tags.get(tag.GIT_DIRTY) == "true":
         commit += " with changes"
     trained = [row for rows in part.runs.values() for row in rows] or [record.row]
-    machines = dict.fromkeys(str(row["tags"].get("labkit.hardware", "-")) for row in trained)
+    machines = dict.fromkeys(row.tags.get(tag.HARDWARE, "-") for row in trained)
     runs, opened, training, wall = _sizes(part)
     yield f"## {part.called}: {part.part.title}"
     known = {f"{name}*": f"{name}* ({said})" for name, said in unverified.items()}
-    data = " ".join(known.get(name, name) for name in record.row["params"]["data"].split()) or "none"
+    data = " ".join(known.get(name, name) for name in record.row.params["data"].split()) or "none"
     yield (
         f"`{part.command}`, {day}, commit {commit}; on {' and '.join(machines)}; data: {data}; {_runs(runs)}, "
         f"{training} of training, {wall} in all; {_runs(opened)} opened the test set, once each{_of_others(part)}."

@@ -15,18 +15,14 @@ from labkit.labs.claim_table import to_csv, to_markdown
 from labkit.labs.command import Ran, written
 from labkit.labs.rows import Rows, diagnoses, wall_seconds
 from labkit.labs.verdict import Verdict, of_record
-from labkit.multirun.search_runs import by_id
-from labkit.report.entries import speaks_for_others
 from labkit.runs import commands, provenance
 from labkit.runs.plan import resolved
 from labkit.tracking import session
+from labkit.tracking import tags as tag
+from labkit.tracking.client import Tracker
 from labkit.tracking.reading import artifact
+from labkit.tracking.rows import RunRow
 from labkit.tracking.store import default_store
-
-# Tags: which part; words that give it another data set, and that data's hash; the hash of what it runs and whether all
-# of it ran, which are set last, so that a record without them is one that was not finished.
-PART, GIVEN, GIVEN_SHA256 = "labkit.lab_part", "labkit.part_given", "labkit.part_given_sha256"
-DEFINITION, WHOLE = "labkit.part_definition", "labkit.part_whole"
 
 
 @dataclass(frozen=True)
@@ -42,19 +38,19 @@ class Record:
             taken and what the runs said at their ends (`diagnoses`).
     """
 
-    row: Mapping[str, Any]
+    row: RunRow
     verdicts: Sequence[Verdict]
     steps: Mapping[str, Mapping[str, Any]]
 
     @property
     def profile(self) -> str:
         """It ran in."""
-        return str(self.row["params"]["profile"])
+        return self.row.params["profile"]
 
     @property
     def given(self) -> tuple[str, ...]:
         """The words that gave it another data set than its own; none where none did."""
-        return tuple(shlex.split(self.row["tags"].get(GIVEN, "")))
+        return tuple(shlex.split(self.row.tags.get(tag.PART_GIVEN, "")))
 
     @property
     def tested(self) -> set[str]:
@@ -83,16 +79,16 @@ def keep(
         given_sha256: the hash of that data.
     """
     whole = not any(step.code for step in ran.values())
-    runs = {row["run_id"]: row for step in ran.values() for row in step.rows}.values()
-    data = {_data(row) for row in runs if not speaks_for_others(row)}
+    runs = {row.run_id: row for step in ran.values() for row in step.rows}.values()
+    data = {_data(row) for row in runs if not row.speaks_for_others}
     kept = session.tracker(Path(config.paths.root)).start_run(
         experiment=config.lab,
         name=config.part,
         params={"profile": config.profile, "data": " ".join(sorted(data))},
         tags={
             **provenance.tags(resolved(config), commands.written(overrides, commands.VARIABLES)),
-            PART: f"{config.lab}/{config.part}",
-            **({GIVEN: shlex.join(given), GIVEN_SHA256: given_sha256} if given else {}),
+            tag.LAB_PART: f"{config.lab}/{config.part}",
+            **({tag.PART_GIVEN: shlex.join(given), tag.PART_GIVEN_SHA256: given_sha256} if given else {}),
         },
     )
     failed = sum(verdict.holds is False for verdict in found)
@@ -102,26 +98,26 @@ def keep(
     kept.artifact_text("claims.csv", to_csv(found, config.profile))
     kept.artifact_text("claims.json", json.dumps([asdict(verdict) for verdict in found], indent=1))
     kept.artifact_text("steps.json", json.dumps({name: _step(step) for name, step in ran.items()}, indent=1))
-    kept.set_tag(WHOLE, str(whole).lower())
-    kept.set_tag(DEFINITION, definition)
+    kept.set_tag(tag.PART_WHOLE, str(whole).lower())
+    kept.set_tag(tag.PART_DEFINITION, definition)
     bad = failed or not whole
     kept.finish("FAILED" if bad else "FINISHED", "A claim or a step failed." if bad else "")
 
 
-def earlier(tracker: Any, root: Path, definition: str) -> dict[str, Rows] | None:
+def earlier(tracker: Tracker, root: Path, definition: str) -> dict[str, Rows] | None:
     """The rows of each step of a part that ran whole before, by its definition; None where it has not."""
-    found = list(read(tracker.find(f"tags.`{DEFINITION}` = '{definition}' and tags.`{WHOLE}` = 'true'"), root))
+    found = list(read(tracker.whole_parts(definition), root))
     if not found:
         return None
     steps = found[-1].steps
     ids = {run_id for step in steps.values() for run_id in step["run_ids"]}
-    runs = by_id(tracker, ids)
+    runs = tracker.by_id(ids)
     if ids - runs.keys():  # runs were deleted since
         return None
     return {name: rows_of(step, runs) for name, step in steps.items()}
 
 
-def rows_of(step: Mapping[str, Any], runs: Mapping[str, Any]) -> list[Any]:
+def rows_of(step: Mapping[str, Any], runs: Mapping[str, RunRow]) -> list[RunRow]:
     """The rows of a step as it had them, each with its stage there: its own tags name the search that trained it first.
 
     Args:
@@ -130,20 +126,20 @@ def rows_of(step: Mapping[str, Any], runs: Mapping[str, Any]) -> list[Any]:
     """
     stages = step.get("stages") or [None] * len(step["run_ids"])
     return [
-        runs[run_id] if stage is None else {**runs[run_id], "tags": {**runs[run_id]["tags"], "labkit.stage": stage}}
+        runs[run_id] if stage is None else runs[run_id].with_tags({tag.STAGE: stage})
         for run_id, stage in zip(step["run_ids"], stages, strict=True)
         if run_id in runs
     ]
 
 
-def read(rows: Iterable[Mapping[str, Any]], root: Path) -> Iterator[Record]:
+def read(rows: Iterable[RunRow], root: Path) -> Iterator[Record]:
     """The records among the rows of a store, but for those that were never finished or are of another version."""
     uri, _ = default_store(root)
     for row in rows:
-        if PART not in row["tags"] or DEFINITION not in row["tags"]:
+        if tag.LAB_PART not in row.tags or tag.PART_DEFINITION not in row.tags:
             continue
         try:
-            claims, steps = (json.loads(artifact(uri, row["run_id"], f"{name}.json")) for name in ("claims", "steps"))
+            claims, steps = (json.loads(artifact(uri, row.run_id, f"{name}.json")) for name in ("claims", "steps"))
             verdicts = [of_record(one) for one in claims]
         except (TypeError, ValueError, KeyError):
             continue
@@ -152,22 +148,22 @@ def read(rows: Iterable[Mapping[str, Any]], root: Path) -> Iterator[Record]:
 
 
 def _step(step: Ran) -> dict[str, Any]:
-    runs = {row["run_id"]: row for row in step.rows}.values()
-    tested = [row["run_id"] for row in runs if any(name.startswith("test/") for name in row["metrics"])]
+    runs = {row.run_id: row for row in step.rows}.values()
+    tested = [row.run_id for row in runs if row.opened_test]
     return {
         "command": written(step.words),
         "code": step.code,
         "seconds": max(step.seconds, wall_seconds(step.rows)),
-        "training": sum(row["metrics"].get("time/seconds", 0.0) for row in runs if not speaks_for_others(row)),
-        "run_ids": [row["run_id"] for row in step.rows],
-        "stages": [row["tags"].get("labkit.stage") for row in step.rows],
+        "training": sum(row.seconds for row in runs if not row.speaks_for_others),
+        "run_ids": [row.run_id for row in step.rows],
+        "stages": [row.stage or None for row in step.rows],
         "tested": tested,
         "diagnoses": [*step.notes, *diagnoses(step.rows)],
     }
 
 
-def _data(row: Mapping[str, Any]) -> str:
+def _data(row: RunRow) -> str:
     """The data set's name, with a star where it is read from files that are not the published archive."""
-    name = str(row["params"].get("data._target_", "data")).rpartition(".")[2]
-    verified = (row.get("tags") or {}).get("labkit.data_verified") != "false"
-    return name if verified or "data.root" not in row["params"] else f"{name}*"
+    name = row.params.get("data._target_", "data").rpartition(".")[2]
+    verified = row.tags.get(tag.DATA_VERIFIED) != "false"
+    return name if verified or "data.root" not in row.params else f"{name}*"

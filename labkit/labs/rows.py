@@ -8,21 +8,22 @@ from typing import Any
 
 from labkit.config import ConfigError
 from labkit.labs.schema import Reference
-from labkit.report.diagnoses import kind, sentences
+from labkit.report.diagnoses import kind
 from labkit.report.leaderboard import rank
+from labkit.tracking.rows import RunRow
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[RunRow]
 
 
 def matching(rows: Rows, where: Mapping[str, Any], stage: str | None = None) -> Rows:
     """The rows with these parameters, a list of values meaning one of them, and of one stage where that is given."""
-    kept = [row for row in rows if stage is None or (row.get("tags") or {}).get("labkit.stage") == stage]
-    return [row for row in kept if all(_has(row["params"].get(key), value) for key, value in where.items())]
+    kept = [row for row in rows if stage is None or row.stage == stage]
+    return [row for row in kept if all(_has(row.params.get(key), value) for key, value in where.items())]
 
 
 def wall_seconds(rows: Rows) -> float:
     """Seconds in which at least one of these runs was under way, whenever that was; open ends do not count."""
-    spans = sorted((row["start_time"], row["end_time"]) for row in rows if row["end_time"] is not None)
+    spans = sorted((row.start_time, row.end_time) for row in rows if row.end_time is not None)
     total, last = 0, 0
     for start, end in spans:
         total += max(0, end - max(start, last))
@@ -42,11 +43,11 @@ def best(rows: Rows, metric: str, maximise: bool | None = None, place: int = 1) 
     if len(board.sections) != 1 or not board.entries:
         return ()
     ranked = [entry for entry in board.entries if entry.rank is not None]
-    if not ranked and len({tuple(row["params"].get(key) for key in board.keys) for row in rows}) == 1:
+    if not ranked and len({tuple(row.params.get(key) for key in board.keys) for row in rows}) == 1:
         return rows
     for entry in sorted(ranked, key=lambda entry: len(entry.seeds) < entry.tried)[place - 1 : place]:
-        chosen = next(row["params"] for row in rows if row["run_id"] == entry.run_ids[0])
-        return [row for row in rows if all(row["params"].get(key) == chosen.get(key) for key in board.keys)]
+        chosen = next(row.params for row in rows if row.run_id == entry.run_ids[0])
+        return [row for row in rows if all(row.params.get(key) == chosen.get(key) for key in board.keys)]
     return ()
 
 
@@ -54,8 +55,8 @@ def diagnoses(rows: Rows) -> list[str]:
     """What runs said at their ends, kind by kind: how many diverged or stayed at ln K, and why the first of them."""
     kinds: dict[str, list[tuple[str, str]]] = {}
     for row in rows:
-        for sentence in sentences(row.get("tags")):
-            kinds.setdefault(kind(sentence), []).append((row["run_id"][:8], sentence))
+        for sentence in row.diagnoses:
+            kinds.setdefault(kind(sentence), []).append((row.run_id[:8], sentence))
     return [f"{len(own)} of {len(rows)} runs, first {own[0][0]}: {own[0][1]}" for own in kinds.values()]
 
 
@@ -79,10 +80,10 @@ def winner(reference: Reference, rows: Rows) -> dict[str, Any]:
     if len(entry.seeds) < entry.tried:
         few = f"fewer than {reference.place} settings have" if reference.place > 1 else "no setting has"
         raise ConfigError(f"takes: in step {named} {few} kept all seeds; there is no winner to take over.")
-    missing = [key for key in reference.keys if key not in found[0]["params"]]
+    missing = [key for key in reference.keys if key not in found[0].params]
     if missing:
         raise ConfigError(f"takes: the winner of step {named} has no parameter {missing[0]!r}.")
-    return {key: _value(found[0]["params"][key]) for key in reference.keys}
+    return {key: _value(found[0].params[key]) for key in reference.keys}
 
 
 def at_the_edge(reference: Reference, rows: Rows, chosen: Mapping[str, Any]) -> list[str]:
@@ -95,7 +96,7 @@ def at_the_edge(reference: Reference, rows: Rows, chosen: Mapping[str, Any]) -> 
     """
     found, tried_rows = [], matching(rows, reference.where)  # of all stages: the last ones try few
     for key, value in chosen.items():
-        tried = [_value(row["params"][key]) for row in tried_rows if key in row["params"]]
+        tried = [_value(row.params[key]) for row in tried_rows if key in row.params]
         numbers = {one for one in tried if isinstance(one, int | float) and not isinstance(one, bool)}
         if len(numbers) >= 3 and value in (min(numbers), max(numbers)):
             end = "smallest" if value == min(numbers) else "largest"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from labkit.labs.rows import Rows, matching
 from labkit.report import cells as write
-from labkit.report.entries import FOUND, Entry, is_maximised, is_untrained, speaks_for_others
+from labkit.report.entries import Entry
 from labkit.report.leaderboard import rank
+from labkit.tracking.quantities import is_maximised
+from labkit.tracking.rows import RunRow
 
 METRICS = ("val/accuracy", "test/accuracy", "train/loss", "val/loss")
 _FIRST, _LAST = 10, 3  # settings of a step, or of a stage of a search, that are shown of many
@@ -32,13 +33,13 @@ def lines(step: str, rows: Rows, further: Sequence[str] = ()) -> Iterator[list[s
         further: metrics beside `METRICS`.
     """
     shown = (*METRICS, *further)
-    for row in filter(is_untrained, rows):
-        said = [check_summary(row), *(row["tags"].get(FOUND) or "").splitlines()]
-        yield from ([step, one, *[write.NOTHING] * (len(shown) + 1), f"`{row['run_id'][:8]}`"] for one in said)
-    trained = [row for row in rows if not speaks_for_others(row)]
-    for stage in dict.fromkeys((row.get("tags") or {}).get("labkit.stage") for row in trained):
+    for row in (row for row in rows if row.is_untrained):
+        said = [check_summary(row), *row.found]
+        yield from ([step, one, *[write.NOTHING] * (len(shown) + 1), f"`{row.run_id[:8]}`"] for one in said)
+    trained = [row for row in rows if not row.speaks_for_others]
+    for stage in dict.fromkeys(row.stage for row in trained):
         group = matching(trained, {}, stage) if stage else trained
-        objective = next((metric for metric in METRICS if any(metric in row["metrics"] for row in group)), METRICS[0])
+        objective = next((metric for metric in METRICS if any(metric in row.metrics for row in group)), METRICS[0])
         extra = [metric for metric in shown if metric != objective]
         entries = rank(group, objective, maximise=is_maximised(objective), extra=extra).entries
         name = f"{step} ({stage})" if stage else step
@@ -61,9 +62,9 @@ def _line(name: str, entry: Entry, objective: str, shown: Sequence[str]) -> list
     return [name, setting, n, *numbers, f"`{entry.run_ids[0][:8]}`" + (f" +{rest}" if rest else "")]
 
 
-def check_summary(row: Mapping[str, Any]) -> str:
+def check_summary(row: RunRow) -> str:
     """What a run without training found: `659 checks, 0 failed`, `or_xor: 5 claims, 0 false`."""
-    metrics = row["metrics"]
+    metrics = row.metrics
     if "checks" in metrics:
-        return f"{metrics['checks']:.0f} checks, {metrics['checks_failed']:.0f} failed: {row['params']['task.only']}"
-    return f"{row['name']}: {metrics['claims']:.0f} claims, {metrics['claims_false']:.0f} false"
+        return f"{metrics['checks']:.0f} checks, {metrics['checks_failed']:.0f} failed: {row.params['task.only']}"
+    return f"{row.name}: {metrics['claims']:.0f} claims, {metrics['claims_false']:.0f} false"

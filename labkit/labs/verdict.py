@@ -10,10 +10,10 @@ from typing import Any
 from labkit.labs.rows import Rows, best, matching
 from labkit.labs.schema import Band, Claim
 from labkit.report.baseline import difference
-from labkit.report.entries import Entry, is_untrained
+from labkit.report.entries import Entry
 from labkit.report.entries import entries as entries_of
-from labkit.report.quantities import scale
 from labkit.report.statistics import FEWEST, Interval, Summary, interval
+from labkit.tracking.quantities import scale
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,9 @@ def within(value: float, band: Band) -> bool:
 def _entry(claim: Claim, rows: Rows, where: Mapping[str, Any]) -> Entry | None:
     """The runs that the claim is about, those without a result among them, as one entry; None where there are none."""
     asked = matching(rows, where, claim.stage)
-    chosen = asked if all(map(is_untrained, asked)) else best(asked, claim.best)
+    chosen = asked if all(row.is_untrained for row in asked) else best(asked, claim.best)
     if not chosen and asked:  # none of several settings has a result to be chosen by
         entry = entries_of(asked, claim.metric, maximise=True, keys=())[0]
-        seeds, ids = {row["params"].get("seed") for row in asked}, tuple(row["run_id"] for row in asked)
+        seeds, ids = {row.seed for row in asked}, tuple(row.run_id for row in asked)
         return replace(entry, values={}, tried=len(seeds), run_ids=ids)
     return entries_of(chosen, claim.metric, maximise=True, keys=())[0] if chosen else None

@@ -15,6 +15,7 @@ from labkit.multirun import parent_run
 from labkit.multirun.composer import Composer, grid
 from labkit.multirun.override_grammar import drawn
 from labkit.multirun.runner import sweep_variables
+from labkit.tracking.run import Run
 from labkit.words import Words
 
 _ELSEWHERE = "hydra_plugins.hydra_optuna_sweeper."
@@ -37,7 +38,7 @@ def check_plugins(config: DictConfig) -> None:
         raise ConfigError(f"{where}, {nearest(target, valid)}")
 
 
-def begin(config: DictConfig) -> Any:
+def begin(config: DictConfig) -> Run | None:
     """Check the jobs where they are known beforehand, and open the parent run; None where there is none to open."""
     sweeper = str(config.hydra.sweeper.get("_target_", ""))
     if sweeper.startswith("hydra_plugins.labkit."):
@@ -54,7 +55,7 @@ def begin(config: DictConfig) -> Any:
     return parent
 
 
-def _open(config: DictConfig, composer: Composer, jobs: list[Words]) -> Any:
+def _open(config: DictConfig, composer: Composer, jobs: list[Words]) -> Run | None:
     if parent_run.task_name(config) != "train":
         return None
     from labkit.runs import provenance
@@ -85,13 +86,14 @@ def spell_out(config: DictConfig, overrides: Sequence[Override]) -> None:
         ]
 
 
-def end(config: DictConfig, parent: Any) -> None:
+def end(config: DictConfig, parent: Run) -> None:
     """Print and keep the leaderboard of the parent's children, and end it."""
     from labkit.multirun import sweep_outcome
     from labkit.multirun.pages import board_page
 
     tracker = parent_run.store(config)
-    rows = tracker.find(f"tags.`mlflow.parentRunId` = '{parent.id}'")
+    assert tracker is not None  # it has a parent run
+    rows = tracker.children(parent.id)
     ranked = sweep_outcome.ranking(config, rows, None)
     study = f"multirun-{parent.id[:8]}"
     sweep_outcome.close(

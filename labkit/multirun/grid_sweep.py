@@ -14,10 +14,12 @@ from labkit.multirun import parent_run, seeds
 from labkit.multirun.composer import grid
 from labkit.multirun.parent_run import Checked
 from labkit.multirun.runner import Answer, Runner, sweep_variables
+from labkit.report.durations import duration
 from labkit.report.layouts import to_markdown
-from labkit.report.progress import duration
 from labkit.runs.result import Returns, Table
+from labkit.runs.standing import standing
 from labkit.tracking import session
+from labkit.tracking.client import Tracker
 from labkit.words import Words
 
 
@@ -86,7 +88,7 @@ def _remembering(sweeper: Any, settings: Mapping[str, Any], rows: list[Words]) -
 
 
 def _recorded(
-    config: DictConfig, settings: Mapping[str, Any], tracker: Any, runner: Runner, jobs: Sequence[Checked]
+    config: DictConfig, settings: Mapping[str, Any], tracker: Tracker, runner: Runner, jobs: Sequence[Checked]
 ) -> tuple[list[Answer], Table]:
     """The jobs under one parent run, and the leaderboard of all."""
     from labkit.multirun import sweep_outcome
@@ -112,11 +114,11 @@ def _recorded(
     return answers, Table(study, found, to_markdown(ranked))
 
 
-def dry_run(tracker: Any, jobs: Sequence[Checked]) -> None:
+def dry_run(tracker: Tracker | None, jobs: Sequence[Checked]) -> None:
     """List the jobs, what is done, and the time that the others should take."""
-    past = {shape: parent_run.past(tracker, shape) for shape in {job.shape for job in jobs}} if tracker else {}
-    times = {shape: [row["metrics"].get("time/seconds", 0.0) for row in rows] for shape, rows in past.items()}
-    known = {row["tags"]["labkit.config_hash"] for rows in past.values() for row in rows}
+    past = {shape: tracker.finished(shape) for shape in {job.shape for job in jobs}} if tracker is not None else {}
+    times = {shape: [row.seconds for row in rows] for shape, rows in past.items()}
+    known = standing((row for rows in past.values() for row in rows), jobs)
     total, unknown = 0.0, 0
     for number, job in enumerate(jobs):
         if job.config_hash in known:

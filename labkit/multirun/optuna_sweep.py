@@ -16,8 +16,7 @@ from labkit.multirun import parent_run, runner, search_runs, space_grammar
 from labkit.multirun.grid_sweep import name_failed
 from labkit.multirun.parent_run import Checked
 from labkit.multirun.runner import Runner
-from labkit.report.entries import IGNORED, is_maximised
-from labkit.report.progress import duration
+from labkit.report.durations import duration
 from labkit.runs.result import Returns, Table
 from labkit.search import samplers, stages
 from labkit.search.owner import check_apart
@@ -26,6 +25,9 @@ from labkit.search.search import Answer, Definition, Proposal, SearchFailed, out
 from labkit.search.space import Space
 from labkit.search.trials import Trial
 from labkit.tracking import session, store
+from labkit.tracking.quantities import is_maximised
+from labkit.tracking.rows import IGNORED
+from labkit.tracking.run import Run
 from labkit.words import Words, merged
 
 
@@ -129,7 +131,7 @@ class LabSearch:
         return Runner(self.sweeper, self.tracker, self.objectives)
 
     @cached_property
-    def parent(self) -> Any:
+    def parent(self) -> Run | None:
         """The parent run, opened for the first trial likewise."""
         if self.tracker is None:
             return None
@@ -188,8 +190,8 @@ class LabSearch:
         print(f"study {self.definition.study}")
         for stage in outlook(self.definition, self.settings["storage"], self.folder, self.lost):
             middle = parent_run.check(self.composer, [merged(self.corners[0].words, stage.overrides)])[0]
-            past = parent_run.past(self.tracker, middle.shape) if self.tracker is not None else []
-            each = statistics.median(r["metrics"].get("time/seconds", 0.0) for r in past) if past else None
+            past = self.tracker.finished(middle.shape) if self.tracker is not None else []
+            each = statistics.median(r.seconds for r in past) if past else None
             runs = (stage.trials - stage.done) * (stage.seeds or 1)
             time = "no run of this shape to tell the time from" if each is None else f"about {duration(each * runs)}"
             print(f"  {stage.stage:<10} {stage.trials:4d} trials, {stage.done} finished, {runs} runs to go: {time}")

@@ -13,19 +13,21 @@ from omegaconf import DictConfig
 
 from labkit import report
 from labkit.config import ConfigError
-from labkit.report import Leaderboard, Member, PageFigure, SearchTable, StudyPage, seed_bands
+from labkit.report import Entry, Leaderboard, Member, PageFigure, SearchTable, StudyPage, seed_bands
 from labkit.report.cells import brief
 from labkit.report.diagnoses import none_learnt
 from labkit.report.page import page
 from labkit.report.published import Published, published
 from labkit.runs import commands, provenance
+from labkit.tracking.client import Tracker
+from labkit.tracking.rows import RunRow
 from labkit.tracking.store import default_store
 
 _CURVES = 12  # members in the figure of learning curves; more cannot be told apart
 _OF_ONE = ["lr", *(f"{part}/{metric}" for part in ("train", "val") for metric in ("cost", "loss", "accuracy"))]
 
 
-def search_page(config: DictConfig, study: str, table: SearchTable, rows: Sequence[Any], tracker: Any) -> str:
+def search_page(config: DictConfig, study: str, table: SearchTable, rows: Sequence[RunRow], tracker: Tracker) -> str:
     """The page of a search."""
     figures = [("The objective against every searched key, stage by stage.", report.objective_by_parameter(table))]
     for caption, figure in (
@@ -42,7 +44,7 @@ def search_page(config: DictConfig, study: str, table: SearchTable, rows: Sequen
     return _page(config, study, report.search_page_table(table), rows, figures, facts)
 
 
-def board_page(config: DictConfig, study: str, board: Leaderboard, rows: Sequence[Any], tracker: Any) -> str:
+def board_page(config: DictConfig, study: str, board: Leaderboard, rows: Sequence[RunRow], tracker: Tracker) -> str:
     """The page of a grid."""
     members = [(entry.run_ids, _label(entry)) for entry in board.entries if entry.run_ids and entry.rank]
     curves = _curves(config, members, tracker)
@@ -69,11 +71,13 @@ def question(config: DictConfig) -> str:
     return " ".join(c for c in comments if not c.startswith(("@package", "labkit ")))
 
 
-def _label(entry: Any) -> str:
+def _label(entry: Entry) -> str:
     return " ".join(f"{key.rpartition('.')[2]} {brief(value)}" for key, value in entry.params.items()) or entry.name
 
 
-def _curves(config: DictConfig, members: Sequence[tuple[Sequence[str], str]], tracker: Any) -> list[tuple[str, Any]]:
+def _curves(
+    config: DictConfig, members: Sequence[tuple[Sequence[str], str]], tracker: Tracker
+) -> list[tuple[str, Any]]:
     """All curves of the one setting there is, else those of several settings over one another; means over seeds.
 
     Args:
@@ -125,7 +129,7 @@ def _page(
     config: DictConfig,
     study: str,
     table: Any,
-    rows: Sequence[Any],
+    rows: Sequence[RunRow],
     figures: Sequence[tuple[str, Any]],
     facts: dict[str, Any],
 ) -> str:

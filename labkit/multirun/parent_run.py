@@ -19,7 +19,9 @@ from labkit.compose import explain
 from labkit.config import ConfigError, nearest, shown
 from labkit.multirun.composer import Composer, speaking_for, uncollected
 from labkit.multirun.override_grammar import parsed
-from labkit.runs.earlier_versions import shows
+from labkit.tracking import tags as tag
+from labkit.tracking.client import Tracker
+from labkit.tracking.run import Run
 from labkit.words import Words, quoted
 
 
@@ -190,49 +192,31 @@ def identity(name: str, jobs: Iterable[Checked]) -> str:
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def adopt(tracker: Any) -> int:
+def adopt(tracker: Tracker) -> int:
     """End the runs that a dead process left RUNNING: KILLED. Returns how many there were."""
     from labkit.runs.provenance import dead
 
-    left = [
-        row
-        for row in tracker.find("attributes.status = 'RUNNING'")
-        if dead(row["tags"].get("labkit.process", "")) and "labkit.sweep" not in row["tags"]
-    ]
+    left = [row for row in tracker.running() if dead(row.process) and not row.is_sweep]
     for row in left:
-        tracker.resume(row["run_id"]).finish("KILLED", "The process that trained it ended without a word.")
+        tracker.resume(row.run_id).finish("KILLED", "The process that trained it ended without a word.")
     return len(left)
 
 
-def finished(tracker: Any, jobs: Sequence[Checked]) -> dict[str, Any]:
-    """The newest finished run of each job that has one, by config hash."""
-    rows = [row for shape in sorted({job.shape for job in jobs}) for row in past(tracker, shape)]
-    wanted = {job.config_hash: job for job in jobs}
-    known = [(row["tags"]["labkit.config_hash"], row) for row in rows]
-    return {own: row for own, row in known if own in wanted and shows(row, wanted[own])}
-
-
-def past(tracker: Any, shape: str) -> list[Any]:
-    """Finished runs of one shape, oldest first."""
-    found: list[Any] = tracker.find(f"tags.`labkit.shape` = '{shape}' and attributes.status = 'FINISHED'")
-    return found
-
-
-def open_parent(config: DictConfig, tracker: Any, sweep: str, jobs: int) -> Any:
+def open_parent(config: DictConfig, tracker: Tracker, sweep: str, jobs: int) -> Run:
     """The parent run of a sweep: the one of an earlier call of the same sweep, else a new one."""
     from labkit.runs import commands, provenance
 
-    earlier = tracker.find(f"tags.`labkit.sweep` = '{sweep}'")
+    earlier = tracker.sweeps(sweep)
     if earlier:
-        parent = tracker.resume(earlier[-1]["run_id"], reopen=True)
-        parent.set_tag("labkit.process", provenance.process())
+        parent = tracker.resume(earlier[-1].run_id, reopen=True)
+        parent.set_tag(tag.PROCESS, provenance.process())
         return parent
     tags = provenance.tags(config, commands.multirun(config))
     return tracker.start_run(
         experiment=config.lab,
         name=config.name or "multirun",
         params=sweep_params(config),
-        tags={**tags, "labkit.sweep": sweep, "labkit.jobs": str(jobs), "labkit.process": provenance.process()},
+        tags={**tags, tag.SWEEP: sweep, tag.JOBS: str(jobs), tag.PROCESS: provenance.process()},
     )
 
 
@@ -268,7 +252,7 @@ def hand_down(config: DictConfig, **variables: str) -> None:
         config.hydra.overrides.hydra = [*words, *told(**variables)]
 
 
-def store(config: DictConfig) -> Any:
+def store(config: DictConfig) -> Tracker | None:
     """The tracker of a multirun's own process; None where nothing is recorded."""
     from labkit.tracking import session
 

@@ -10,9 +10,13 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 
 from labkit.multirun import launchers
-from labkit.multirun.parent_run import Checked, finished, told
+from labkit.multirun.parent_run import Checked, told
 from labkit.runs import earlier_versions, pruning
+from labkit.runs.standing import finished
 from labkit.tracking import session
+from labkit.tracking.client import Tracker
+from labkit.tracking.rows import RunRow
+from labkit.tracking.run import Run
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,13 @@ class Runner:
         before: the store's rows of jobs that were finished before, by config hash.
     """
 
-    def __init__(self, sweeper: Any, tracker: Any, objectives: Sequence[str], most: int | None = None) -> None:
+    def __init__(
+        self, sweeper: Any, tracker: Tracker | None, objectives: Sequence[str], most: int | None = None
+    ) -> None:
         self._sweeper, self._tracker, self._objectives, self._most = sweeper, tracker, objectives, most
         self._number = 0
         self.returns: list[list[JobReturn]] = []
-        self.before: dict[str, Any] = {}
+        self.before: dict[str, RunRow] = {}
 
     def __call__(
         self, jobs: Sequence[Checked], variables: Sequence[Mapping[str, str]], rerun: bool = False
@@ -66,7 +72,7 @@ class Runner:
             if job.config_hash in done
         }
         reused = [(variables[i], answer.run_id) for i, answer in answers.items()]
-        if reused:
+        if reused and self._tracker is not None:
             pruning.follow(self._tracker, reused, self._objectives[0])
         missing = [i for i in range(len(jobs)) if i not in answers]
         if self._tracker is not None and (said := earlier_versions.sentence(self._tracker, [jobs[i] for i in missing])):
@@ -102,14 +108,14 @@ def from_return(back: JobReturn) -> Answer:
     return Answer(values, getattr(first, "status", "FINISHED"), getattr(first, "run_id", ""))
 
 
-def from_row(row: Mapping[str, Any], objectives: Sequence[str]) -> Answer:
+def from_row(row: RunRow, objectives: Sequence[str]) -> Answer:
     """What the store holds of a finished job."""
-    measured = all(name in row["metrics"] for name in objectives)
-    values = tuple(row["metrics"][name] for name in objectives) if measured else None
-    status = "DIVERGED" if "labkit.diverged_at" in row["tags"] else "FINISHED"
-    return Answer(values, status, row["run_id"], before=True)
+    measured = all(name in row.metrics for name in objectives)
+    values = tuple(row.metrics[name] for name in objectives) if measured else None
+    status = "DIVERGED" if row.diverged else "FINISHED"
+    return Answer(values, status, row.run_id, before=True)
 
 
-def sweep_variables(study: str, parent: Any) -> dict[str, str]:
+def sweep_variables(study: str, parent: Run | None) -> dict[str, str]:
     """What every job of a multirun is told."""
     return {} if parent is None else {session.PARENT_RUN: parent.id, session.STUDY: study}

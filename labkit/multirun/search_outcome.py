@@ -18,6 +18,10 @@ from labkit.runs.record import flattened
 from labkit.runs.result import Table
 from labkit.search.results import StageResult
 from labkit.search.stages import Definition
+from labkit.tracking import tags as tag
+from labkit.tracking.client import Tracker
+from labkit.tracking.rows import RunRow
+from labkit.tracking.run import Run
 
 _SHOWN = 3  # rows of a stage on a screen; the files have all
 
@@ -25,8 +29,8 @@ _SHOWN = 3  # rows of a stage on a screen; the files have all
 def close(
     config: DictConfig,
     definition: Definition,
-    tracker: Any,
-    parent: Any,
+    tracker: Tracker,
+    parent: Run | None,
     known: Sequence[StageResult],
     failed: bool = False,
 ) -> Table:
@@ -57,7 +61,7 @@ def close(
         parent.finish("FAILED", "The search could not be finished.")
         return found
     place = page_place(config, definition.study)
-    own = list({row["run_id"]: row for row in own}.values())
+    own = list({row.run_id: row for row in own}.values())
     keep_page(parent, search_page(config, definition.study, table, own, tracker), place)
     parent.finish("FINISHED")
     print(f"report     {nearby(place)}")
@@ -73,14 +77,14 @@ def tried(known: Sequence[StageResult], runs: search_runs.Runs) -> list[Tried]:
     ]
 
 
-def rows(study: str, known: Sequence[StageResult], runs: search_runs.Runs) -> list[Any]:
+def rows(study: str, known: Sequence[StageResult], runs: search_runs.Runs) -> list[RunRow]:
     """The runs stage by stage, each once in a stage, with the tags of this search, not those of its first user."""
-    found: dict[tuple[str, str], Any] = {}
+    found: dict[tuple[str, str], RunRow] = {}
     for stage in known:
         for trial in stage.trials:
-            own = {"labkit.study": study, "labkit.stage": stage.name, "labkit.trial": str(trial.number)}
+            own = {tag.STUDY: study, tag.STAGE: stage.name, tag.TRIAL: str(trial.number)}
             for row in search_runs.behind(stage.name, trial, runs):
-                found.setdefault((stage.name, row["run_id"]), {**row, "tags": {**row["tags"], **own}})
+                found.setdefault((stage.name, row.run_id), row.with_tags(own))
     return list(found.values())
 
 

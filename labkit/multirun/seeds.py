@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from labkit.multirun.composer import Composer, uncollected
 from labkit.multirun.parent_run import named
+from labkit.tracking.rows import RunRow
 from labkit.words import Words, merged
 
 
@@ -27,7 +27,7 @@ def spread(rows: Sequence[Words], composer: Composer, count: int) -> list[Words]
     return spread_rows
 
 
-def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def means(rows: Sequence[RunRow]) -> dict[str, float]:
     """The metrics of a row that speaks for several seeds.
 
     Each metric's mean under its own name, and beside it its sample `/deviation` and, where `summarise` gives one, the
@@ -39,7 +39,7 @@ def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     from labkit.report.entries import summary_of
 
     found: dict[str, float] = {"seeds": len(rows)}
-    shared = set.intersection(*(set(row["metrics"]) for row in rows)) if rows else set()
+    shared = set.intersection(*(set(row.metrics) for row in rows)) if rows else set()
     for name in sorted(shared):
         about = summary_of(rows, name)
         found[name] = about.mean

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 
@@ -16,27 +15,27 @@ from labkit.report.leaderboard import Leaderboard, rank
 from labkit.runs import commands, provenance
 from labkit.runs.plan import objectives
 from labkit.runs.record import parameters
+from labkit.runs.standing import standing
+from labkit.tracking import tags as tag
+from labkit.tracking.client import Tracker
+from labkit.tracking.rows import SEED, RunRow
+from labkit.tracking.run import Run
 
 _EXTRA = ("test/accuracy",)
 
 
-def rows_of(tracker: Any, study: str, jobs: Sequence[Checked], before: Mapping[str, Any]) -> list[Any]:
+def rows_of(tracker: Tracker, study: str, jobs: Sequence[Checked], before: Mapping[str, RunRow]) -> list[RunRow]:
     """The store's row of each job: its newest finished run, else its newest run; jobs without any are left out.
 
     Args:
         study: whose runs they are, but for those that were finished
         before: rows by config hash.
     """
-    own = tracker.find(f"tags.`labkit.study` = '{study}'")
-    best = dict(before)
-    for row in sorted(own, key=lambda row: row["status"] == "FINISHED"):
-        config_hash = row["tags"].get("labkit.config_hash", "")
-        if row["status"] == "FINISHED" or config_hash not in before:
-            best[config_hash] = row
+    best = standing([*before.values(), *tracker.by_study(study)], jobs, any_end=True)
     return [best[h] for h in dict.fromkeys(job.config_hash for job in jobs) if h in best]
 
 
-def seed_rows(config: DictConfig, tracker: Any, parent: Any, jobs: Sequence[Checked]) -> dict[str, Any]:
+def seed_rows(config: DictConfig, tracker: Tracker, parent: Run, jobs: Sequence[Checked]) -> dict[str, Run]:
     """One run per configuration, under the sweep's parent, that will speak for its seeds; by seed group."""
     first = {job.seed_group: job for job in reversed(jobs)}
     if len(first) == 1:
@@ -44,34 +43,34 @@ def seed_rows(config: DictConfig, tracker: Any, parent: Any, jobs: Sequence[Chec
     return {group: _seed_row(config, tracker, parent, job) for group, job in reversed(first.items())}
 
 
-def _seed_row(config: DictConfig, tracker: Any, parent: Any, job: Checked) -> Any:
+def _seed_row(config: DictConfig, tracker: Tracker, parent: Run, job: Checked) -> Run:
     """The row of an earlier call, else a new one."""
     mark = f"{job.seed_group[:16]}-{parent.id}"
-    earlier = tracker.find(f"tags.`labkit.seeds_of` = '{mark}'")
+    earlier = tracker.seed_rows(mark)
     if earlier:
-        return tracker.resume(earlier[-1]["run_id"], reopen=True)
-    settings = {key: value for key, value in parameters(job.config, job.choices).items() if key != "seed"}
+        return tracker.resume(earlier[-1].run_id, reopen=True)
+    settings = {key: value for key, value in parameters(job.config, job.choices).items() if key != SEED}
     tags = provenance.tags(config, commands.multirun(config))
     return tracker.start_run(
         experiment=config.lab,
         name=f"{config.name or 'seeds'} x {config.seeds}",
         params=settings,
-        tags={**tags, "labkit.seeds_of": mark, "labkit.seed_group": job.seed_group, "labkit.sweep": mark},
+        tags={**tags, tag.SEEDS_OF: mark, tag.SEED_GROUP: job.seed_group, tag.SWEEP: mark},
         parent_run_id=parent.id,
     )
 
 
-def fill_seed_rows(about: Mapping[str, Any], rows: Sequence[Any], parent: Any) -> None:
+def fill_seed_rows(about: Mapping[str, Run], rows: Sequence[RunRow], parent: Run) -> None:
     """Give every row that speaks for seeds its means, and end it, unless it is the parent, whose end comes later."""
     for group, row in about.items():
-        own = [r for r in rows if r["tags"].get("labkit.seed_group") == group and r["status"] == "FINISHED"]
+        own = [r for r in rows if r.seed_group == group and r.finished]
         if own:
             row.log(0, seeds.means(own))
         if row is not parent:
             row.finish("FINISHED")
 
 
-def ranking(config: DictConfig, rows: Sequence[Any], baseline: str | None) -> Leaderboard:
+def ranking(config: DictConfig, rows: Sequence[RunRow], baseline: str | None) -> Leaderboard:
     """The leaderboard of a sweep's runs, by its first objective."""
     return rank(rows, objectives(config.objective)[0], extra=_EXTRA, baseline=baseline)
 
@@ -79,15 +78,19 @@ def ranking(config: DictConfig, rows: Sequence[Any], baseline: str | None) -> Le
 def check_baseline(config: DictConfig, jobs: Sequence[Checked], baseline: str) -> None:
     """Raise ConfigError where the leaderboard of these jobs, all finished, would have no such baseline."""
     objective = objectives(config.objective)[0]
-    common: dict[str, Any] = {"status": "FINISHED", "metrics": {objective: 0.0}, "tags": {}, "parent": None}
     rows = [
-        {**common, "run_id": str(i), "name": job.config["name"] or "", "params": parameters(job.config, job.choices)}
+        RunRow(
+            str(i),
+            name=job.config["name"] or "",
+            params=parameters(job.config, job.choices),
+            metrics={objective: 0.0},
+        )
         for i, job in enumerate(jobs)
     ]
     rank(rows, objective, baseline=baseline)
 
 
-def close(parent: Any, board: Leaderboard, page: str, place: Path, failed: bool = False) -> None:
+def close(parent: Run, board: Leaderboard, page: str, place: Path, failed: bool = False) -> None:
     """Keep the leaderboard and its page with the parent, end it, and print the board."""
     parent.artifact_text("leaderboard.md", to_markdown(board))
     parent.artifact_text("leaderboard.csv", to_csv(board))
@@ -102,7 +105,7 @@ def page_place(config: DictConfig, study: str) -> Path:
     return Path(config.paths.root).absolute() / "mlruns" / "reports" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', study)}.html"
 
 
-def keep_page(parent: Any, page: str, place: Path) -> None:
+def keep_page(parent: Run, page: str, place: Path) -> None:
     """A page beside the store, and with the parent run."""
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(page, encoding="utf-8")

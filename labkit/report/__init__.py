@@ -21,7 +21,6 @@ _HOME = {
     "run_table": "tables",
     "run_text": "tables",
     "show_run": "tables",
-    "dead": "tables",
     "rank": "leaderboard",
     "Leaderboard": "leaderboard",
     "Entry": "leaderboard",

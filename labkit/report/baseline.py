@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from labkit.config import ConfigError, nearest
 from labkit.report.entries import Entry
-from labkit.report.quantities import scale
 from labkit.report.statistics import Paired, paired
+from labkit.tracking.quantities import scale
 
 _ID = 8  # letters of a run id that tables show
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from labkit.report import cells as write
 from labkit.report.diagnoses import by_setting
 from labkit.report.leaderboard import Entry, Leaderboard, Section
-from labkit.report.quantities import scale
 from labkit.report.statistics import FEWEST
+from labkit.tracking.quantities import scale
 
 INTERVAL = "95% interval"
 DIFFERENCE = "difference to the baseline"

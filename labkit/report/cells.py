@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from labkit.report.quantities import is_share
 from labkit.report.statistics import Interval, Paired, Summary
+from labkit.tracking.quantities import is_share
 
 NOTHING = "-"
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from labkit.report.entries import Row, differing
+from labkit.report.entries import differing
+from labkit.tracking.rows import RunRow
 
-_TARGET, _SHA, _NOTES = "data._target_", "labkit.data_sha256", "labkit.data_notes"
+_TARGET = "data._target_"
 
 
-def by_data(rows: Iterable[Row]) -> dict[str, list[Row]]:
+def by_data(rows: Iterable[RunRow]) -> dict[str, list[RunRow]]:
     """Rows by data set, in order of first appearance; the name says what tells one data set from another.
 
     Equal data have equal content (the tag `labkit.data_sha256`). A row without the tag, of a run that broke off early,
@@ -18,30 +19,25 @@ def by_data(rows: Iterable[Row]) -> dict[str, list[Row]]:
     rows = list(rows)
     known: dict[str, set[str]] = {}
     for row in rows:
-        known.setdefault(_target(row), set()).update({_sha(row)} - {""})
-    groups: dict[tuple[str, str], list[Row]] = {}
+        known.setdefault(_target(row), set()).update({row.data_sha256} - {""})
+    groups: dict[tuple[str, str], list[RunRow]] = {}
     for row in rows:
         candidates = known[_target(row)]
-        sha = _sha(row) or (next(iter(candidates)) if len(candidates) == 1 else "")
+        sha = row.data_sha256 or (next(iter(candidates)) if len(candidates) == 1 else "")
         groups.setdefault((_target(row), sha), []).append(row)
     return dict(zip(_names(groups), groups.values(), strict=True))
 
 
-def remarks(rows: Iterable[Row]) -> tuple[str, ...]:
+def remarks(rows: Iterable[RunRow]) -> tuple[str, ...]:
     """What the runs on a data set were told of it: classes without a sample, samples on both sides of the split."""
-    told = [(row.get("tags") or {}).get(_NOTES, "") for row in rows]
-    return tuple(dict.fromkeys(line for notes in told for line in notes.splitlines()))
+    return tuple(dict.fromkeys(note for row in rows for note in row.data_notes))
 
 
-def _target(row: Row) -> str:
-    return str(row["params"].get(_TARGET, ""))
+def _target(row: RunRow) -> str:
+    return row.params.get(_TARGET, "")
 
 
-def _sha(row: Row) -> str:
-    return str((row.get("tags") or {}).get(_SHA, ""))
-
-
-def _names(groups: Mapping[tuple[str, str], list[Row]]) -> list[str]:
+def _names(groups: Mapping[tuple[str, str], list[RunRow]]) -> list[str]:
     """`cifar10`; where a constructor stands for several data sets, with the keys or the hash that differ."""
     names = []
     for (target, _), rows in groups.items():
@@ -55,7 +51,7 @@ def _names(groups: Mapping[tuple[str, str], list[Row]]) -> list[str]:
     ]
 
 
-def _facts(rows: list[Row], rivals: list[Row]) -> list[str]:
+def _facts(rows: list[RunRow], rivals: list[RunRow]) -> list[str]:
     keys = [key for key in differing(rivals) if key.startswith("data.")]
     own = set(differing(rows))
-    return [f"{key}={rows[0]['params'].get(key, '-')}" for key in keys if key not in own]
+    return [f"{key}={rows[0].params.get(key, '-')}" for key in keys if key not in own]

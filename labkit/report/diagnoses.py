@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from labkit.report import cells as write
 
 if TYPE_CHECKING:
     from labkit.report.entries import Entry
 
-DIAGNOSIS = "labkit.diagnosis"  # tag of a run: a sentence a line, each begins with its kind and a colon
 _UNLEARNT = ("dead network", "not learnt", "too slow", "diverged")
 _NO_FAULT = ("pruned", "stopped early")  # what somebody asked for; the column `status` has them
-
-
-def sentences(tags: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """What a run said at its end, by its tags."""
-    return tuple(str((tags or {}).get(DIAGNOSIS, "")).splitlines())
 
 
 def kind(sentence: str) -> str:

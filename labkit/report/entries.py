@@ -6,24 +6,10 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from labkit.report.diagnoses import sentences
-from labkit.report.quantities import resolution, scale
 from labkit.report.statistics import Interval, Paired, Summary, summarise
-
-Row = Mapping[str, Any]  # {run_id, name, status, params: {str: str}, metrics: {str: float}, tags, parent}
-
-SEED = "seed"
-# What the config hash leaves out as well: where things lie and run, not what was computed.
-IGNORED = (
-    *("paths.", "tracker.", "hydra.", "task.", "trainer.device", "data.root", "data.mirror", "data.download"),
-    *("objective", "targets"),
-)
-_UNTRAINED = ("labkit.checks", "labkit.principle")  # tags of rows that found something without training
-FOUND = "labkit.found"  # the tag with what they found, a sentence a line
-# Tags of rows that hold runs together or their means, and of those that trained nothing.
-_NO_CONTESTANT = ("labkit.sweep", "labkit.seeds_of", "labkit.lab_part", *_UNTRAINED)
+from labkit.tracking.quantities import resolution, scale
+from labkit.tracking.rows import IGNORED, SEED, RunRow
 
 
 @dataclass(frozen=True)
@@ -68,36 +54,21 @@ class Entry:
     diagnoses: tuple[str, ...] = ()
 
 
-def is_maximised(objective: str) -> bool:
-    """Whether a metric is better the higher it is: all but losses, costs and times."""
-    return not objective.startswith("time/") and not objective.endswith(("/loss", "/cost"))
-
-
-def contestants(rows: Iterable[Row], objective: str) -> list[Row]:
+def contestants(rows: Iterable[RunRow], objective: str) -> list[RunRow]:
     """The rows that are runs of their own, without those that only hold others together or speak for their seeds."""
     rows = list(rows)
-    parents = {row.get("parent") for row in rows}
-    alone = [row for row in rows if not speaks_for_others(row)]
-    return [row for row in alone if objective in row["metrics"] or row["run_id"] not in parents]
+    parents = {row.parent for row in rows}
+    alone = [row for row in rows if not row.speaks_for_others]
+    return [row for row in alone if objective in row.metrics or row.run_id not in parents]
 
 
-def speaks_for_others(row: Row) -> bool:
-    """Whether a row is no training of its own: the parent of a multirun, means over some runs' seeds, a check."""
-    return any(tag in (row.get("tags") or {}) for tag in _NO_CONTESTANT)
-
-
-def is_untrained(row: Row) -> bool:
-    """Whether a row says what a check or a principle found, without training."""
-    return any(tag in (row.get("tags") or {}) for tag in _UNTRAINED)
-
-
-def differing(rows: Iterable[Row], ignore: Sequence[str] = IGNORED) -> tuple[str, ...]:
+def differing(rows: Iterable[RunRow], ignore: Sequence[str] = IGNORED) -> tuple[str, ...]:
     """The parameters that tell rows apart, but for the seed, in the order in which they are first met.
 
     What follows from others (a constructor and its own keys from the option of its group, a layer list from the keys it
     interpolates) is among them only where nothing else tells two rows apart.
     """
-    params: list[Mapping[str, str]] = [row["params"] for row in rows]
+    params: list[Mapping[str, str]] = [row.params for row in rows]
     names = dict.fromkeys(name for mapping in params for name in mapping)
     wanted = (name for name in names if name != SEED and not name.startswith(tuple(ignore)))
     differ = [name for name in wanted if len({mapping.get(name) for mapping in params}) > 1]
@@ -121,7 +92,7 @@ def _settings(params: Sequence[Mapping[str, str]], names: Sequence[str]) -> set[
 
 
 def entries(
-    rows: Iterable[Row],
+    rows: Iterable[RunRow],
     objective: str,
     *,
     maximise: bool,
@@ -139,37 +110,24 @@ def entries(
         extra: further metrics to average.
         shown: the parameters an entry names; `keys` unless given.
     """
-    groups: dict[tuple[str | None, ...], list[Row]] = {}
+    groups: dict[tuple[str | None, ...], list[RunRow]] = {}
     for row in rows:
-        groups.setdefault(tuple(row["params"].get(key) for key in keys), []).append(row)
+        groups.setdefault(tuple(row.params.get(key) for key in keys), []).append(row)
     shown = keys if shown is None else shown
     ranked, rest = [], []
     for members in groups.values():
-        good = [row for row in members if _status(row, objective) == "FINISHED"]
+        good = [row for row in members if row.outcome(objective) == "FINISHED"]
         if good:
             ranked.append(_entry(good, members, objective, shown, extra))
-        bad = [row for row in members if _status(row, objective) != "FINISHED"]
+        bad = [row for row in members if row.outcome(objective) != "FINISHED"]
         rest += [_without_result(row, objective, shown, extra) for row in bad]
     ranked.sort(key=lambda entry: -entry.mean if maximise else entry.mean)
     rest.sort(key=lambda entry: entry.status)
     return (*ranks(ranked), *rest)
 
 
-def _status(row: Row, objective: str) -> str:
-    tags = row.get("tags") or {}
-    if "labkit.pruned_at" in tags:
-        return "PRUNED"
-    if row["status"] != "FINISHED":
-        return str(row["status"])
-    if "labkit.diverged_at" in tags:
-        return "DIVERGED"
-    if objective not in row["metrics"]:
-        return "NO VALUE"
-    return "FINISHED" if math.isfinite(row["metrics"][objective]) else "DIVERGED"
-
-
 def _entry(
-    rows: Sequence[Row], tried: Sequence[Row], objective: str, shown: Sequence[str], extra: Sequence[str]
+    rows: Sequence[RunRow], tried: Sequence[RunRow], objective: str, shown: Sequence[str], extra: Sequence[str]
 ) -> Entry:
     values = _by_seed(rows, objective)
     summary, step = summary_of(rows, objective), resolution(rows, objective)
@@ -182,33 +140,29 @@ def _entry(
         resolution=step,
         values=values,
         seeds=tuple(values),
-        tried=len({_seed(row) for row in tried}),
-        params={key: rows[0]["params"][key] for key in shown if key in rows[0]["params"]},
+        tried=len({row.seed for row in tried}),
+        params={key: rows[0].params[key] for key in shown if key in rows[0].params},
         extra={name: summary_of(rows, name) for name in extra},
-        run_ids=tuple(row["run_id"] for row in rows),
-        name=rows[0]["name"],
-        diagnoses=tuple(dict.fromkeys(said for row in rows for said in sentences(row.get("tags")))),
+        run_ids=tuple(row.run_id for row in rows),
+        name=rows[0].name,
+        diagnoses=tuple(dict.fromkeys(said for row in rows for said in row.diagnoses)),
     )
 
 
-def _without_result(row: Row, objective: str, shown: Sequence[str], extra: Sequence[str]) -> Entry:
+def _without_result(row: RunRow, objective: str, shown: Sequence[str], extra: Sequence[str]) -> Entry:
     entry = _entry([row], [row], objective, shown, extra)
-    return replace(entry, status=_status(row, objective), mean=math.nan, values={})
+    return replace(entry, status=row.outcome(objective), mean=math.nan, values={})
 
 
-def _seed(row: Row) -> str:
-    return str(row["params"].get(SEED, ""))
-
-
-def summary_of(rows: Sequence[Row], metric: str) -> Summary:
+def summary_of(rows: Sequence[RunRow], metric: str) -> Summary:
     """A metric's mean and interval over the seeds of runs that are equal otherwise."""
     return summarise(_by_seed(rows, metric).values(), scale(metric), resolution(rows, metric))
 
 
-def _by_seed(rows: Iterable[Row], metric: str) -> dict[str, float]:
+def _by_seed(rows: Iterable[RunRow], metric: str) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     for row in rows:
-        found.setdefault(_seed(row), []).append(row["metrics"].get(metric, math.nan))
+        found.setdefault(row.seed, []).append(row.metrics.get(metric, math.nan))
     return {seed: statistics.fmean(values) for seed, values in found.items()}
 
 

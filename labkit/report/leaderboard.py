@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 from labkit.report import baseline as _baseline
 from labkit.report.datasets import by_data, remarks
-from labkit.report.entries import IGNORED, Entry, Row, contestants, differing, entries, is_maximised
+from labkit.report.entries import Entry, contestants, differing, entries
+from labkit.tracking.quantities import is_maximised
+from labkit.tracking.rows import IGNORED, RunRow
 
-__all__ = ["IGNORED", "Entry", "Leaderboard", "Row", "Section", "rank"]
+__all__ = ["Entry", "Leaderboard", "Section", "rank"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Leaderboard:
 
 
 def rank(
-    rows: Sequence[Row],
+    rows: Sequence[RunRow],
     objective: str = "val/accuracy",
     *,
     maximise: bool | None = None,
@@ -84,7 +86,7 @@ def rank(
     """
     rows = contestants(rows, objective)
     up = is_maximised(objective) if maximise is None else maximise
-    known = tuple(name for name in extra if name != objective and any(name in row["metrics"] for row in rows))
+    known = tuple(name for name in extra if name != objective and any(name in row.metrics for row in rows))
     sections = []
     for data, members in (by_data(rows) or {"": []}).items():
         keys = differing(members, ignore)
@@ -94,8 +96,8 @@ def rank(
     return _compared(board, rows) if baseline else board
 
 
-def _compared(board: Leaderboard, rows: Sequence[Row]) -> Leaderboard:
-    params = {row["run_id"]: row["params"] for row in rows}
+def _compared(board: Leaderboard, rows: Sequence[RunRow]) -> Leaderboard:
+    params = {row.run_id: row.params for row in rows}
     _baseline.check(board.baseline, board.entries, params)
     sections = []
     for section in board.sections:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from labkit.report import board_cells, search_layouts
 from labkit.report import cells as write
-from labkit.report.entries import Entry, Row, speaks_for_others
+from labkit.report.entries import Entry
 from labkit.report.leaderboard import Leaderboard
 from labkit.report.search_table import SearchTable
+from labkit.tracking.rows import RunRow
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -179,9 +180,9 @@ def board_page_table(board: Leaderboard) -> PageTable:
     return PageTable(groups, list(dict.fromkeys(notes)))
 
 
-def opened_test(rows: Iterable[Row]) -> int:
+def opened_test(rows: Iterable[RunRow]) -> int:
     """How many runs opened the test set."""
-    return sum(any(name.startswith("test/") for name in row["metrics"]) for row in rows if not speaks_for_others(row))
+    return sum(row.opened_test for row in rows if not row.speaks_for_others)
 
 
 def _without(

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from labkit.report import cells as write
-from labkit.report.entries import IGNORED, SEED, Entry, Row, differing, entries, is_maximised, ranks
+from labkit.report.entries import Entry, differing, entries, ranks
 from labkit.report.statistics import summarise
+from labkit.tracking.quantities import is_maximised
+from labkit.tracking.rows import IGNORED, SEED, RunRow
 
 COMPLETE = "complete"  # the state of a trial that came to a value
 NOT_STORED = "not stored"  # of one that did, but whose runs the store lacks or has unfinished
@@ -52,7 +54,7 @@ class Tried:
 
     stage: str
     state: str
-    runs: Sequence[Row]
+    runs: Sequence[RunRow]
     params: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -136,7 +138,7 @@ def search_table(
         groups.setdefault(trial.stage, []).append(trial)
     facts = {stage.name: stage for stage in stages}
     rows = _rows(trials)
-    known = tuple(name for name in dict.fromkeys((*others, *extra)) if any(name in row["metrics"] for row in rows))
+    known = tuple(name for name in dict.fromkeys((*others, *extra)) if any(name in row.metrics for row in rows))
     keys = _keys(groups, stages, tuple(ignore))
     parts = []
     for name, own in reversed(groups.items()):
@@ -147,9 +149,9 @@ def search_table(
     return SearchTable(objective, up, known, keys, tuple(parts), bool(others))
 
 
-def _rows(trials: Sequence[Tried]) -> list[Row]:
+def _rows(trials: Sequence[Tried]) -> list[RunRow]:
     """The runs of all trials, each once."""
-    return list({row["run_id"]: row for trial in trials for row in trial.runs}.values())
+    return list({row.run_id: row for trial in trials for row in trial.runs}.values())
 
 
 def _points(trials: Sequence[Tried]) -> list[list[Tried]]:
@@ -165,14 +167,14 @@ def _line(trials: Sequence[Tried], objective: str, maximise: bool, keys: Sequenc
     runs = _rows(trials)
     good = _rows([trial for trial in trials if trial.state == COMPLETE])
     ranked = [e for e in entries(good, objective, maximise=maximise, keys=(), extra=extra, shown=keys) if e.rank]
-    seeds = tuple(dict.fromkeys(str(row["params"].get(SEED, "")) for row in runs)) or ("",)
-    ids = tuple(row["run_id"] for row in runs)
+    seeds = tuple(dict.fromkeys(row.seed for row in runs)) or ("",)
+    ids = tuple(row.run_id for row in runs)
     if ranked:
         return replace(ranked[0], tried=len(seeds), run_ids=ids)
     status = _state(trials[-1], objective).upper()
     params = {key: value for key in keys if (value := _param(trials[-1], key)) is not None}
     nothing = {name: summarise([math.nan]) for name in extra}
-    name = runs[0]["name"] if runs else ""
+    name = runs[0].name if runs else ""
     return Entry(None, status, math.nan, None, seeds, len(seeds), params, nothing, ids, name)
 
 
@@ -190,22 +192,19 @@ def _states(trials: Sequence[Tried], objective: str) -> Mapping[str, int]:
 
 def _state(trial: Tried, objective: str) -> str:
     """How a trial ended; one that came to a value has it in the store, else it is no row."""
-    stored = any(
-        row["status"] == "FINISHED" and math.isfinite(row["metrics"].get(objective, math.nan)) for row in trial.runs
-    )
+    stored = any(row.finished and math.isfinite(row.metrics.get(objective, math.nan)) for row in trial.runs)
     return NOT_STORED if trial.state == COMPLETE and not stored else trial.state
 
 
 def _param(trial: Tried, key: str) -> str | None:
     """A parameter as the trial's run has it, else as its point does."""
-    known = trial.runs[0]["params"] if trial.runs else trial.params
-    found: str | None = known.get(key, trial.params.get(key.removesuffix("._target_")))
-    return found
+    known = trial.runs[0].params if trial.runs else trial.params
+    return known.get(key, trial.params.get(key.removesuffix("._target_")))
 
 
 def _keys(groups: Groups, stages: Sequence[StageFacts], ignore: tuple[str, ...]) -> tuple[str, ...]:
     """The searched keys, then those that differ inside a stage."""
-    rows = {key for own in groups.values() for row in _rows(own) for key in row["params"]}
+    rows = {key for own in groups.values() for row in _rows(own) for key in row.params}
     known = rows | {key for own in groups.values() for trial in own for key in trial.params}
     searched = [
         recorded(key) if key not in rows and recorded(key) in known else key for stage in stages for key in stage.ranges
@@ -222,4 +221,4 @@ def recorded(key: str) -> str:
 def _settings(own: Sequence[Tried], groups: Groups, keys: Sequence[str], ignore: Sequence[str]) -> dict[str, str]:
     everything = differing([row for trials in groups.values() for row in _rows(trials)], ignore)
     first = next(iter(_rows(own)), None)
-    return {key: first["params"].get(key, write.NOTHING) for key in everything if first and key not in keys}
+    return {key: first.params.get(key, write.NOTHING) for key in everything if first and key not in keys}

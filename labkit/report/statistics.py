@@ -18,7 +18,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from labkit.report.quantities import Scale
+from labkit.tracking.quantities import Scale
 
 LEVEL = 0.95
 FEWEST = 3  # seeds: from two, t(0.975, 1) = 12.7, an interval says nothing that the two values do not say better

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
-from labkit.report.progress import duration
+from labkit.report.durations import duration
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -37,7 +37,7 @@ class RunSummary:
         reproduce: the command that repeats the run.
         open_command: the command or address that shows it.
         never_predicted: names of classes the network never chose.
-        notes: one sentence each, such as `dead` gives.
+        notes: one sentence each, such as `labkit.runs.symptoms` gives.
         suggested: what a learning-rate range test suggests, as override words.
     """
 
@@ -51,25 +51,6 @@ class RunSummary:
     never_predicted: Sequence[str] = field(default=())
     notes: Sequence[str] = field(default=())
     suggested: str = ""
-
-
-def dead(history: Sequence[tuple[int, Mapping[str, float]]], n_classes: int) -> str:
-    """One sentence where the loss stayed within 1% of ln K, that of guessing, over the last half; else nothing.
-
-    Args:
-        history: (updates done, metrics) rows.
-        n_classes: K.
-    """
-    part = "train" if any("train/loss" in row for step, row in history if step > 0) else "val"
-    losses = [row[f"{part}/loss"] for _, row in history if f"{part}/loss" in row]
-    trained = sum(step > 0 for step, row in history if f"{part}/loss" in row)
-    # At least two: a loss on its way down passes ln K, and one that stays there has been there before.
-    last = losses[-max(2, trained - trained // 2) :]
-    chance = math.log(n_classes)
-    if trained and len(last) > 1 and all(abs(loss - chance) < 0.01 * chance for loss in last):
-        name = {"train": "training", "val": "validation"}[part]
-        return f"dead network: the {name} loss stays at ln {n_classes} = {chance:.4f}, that of guessing"
-    return ""
 
 
 def _rows(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:

@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
 
 from labkit import own_code
+from labkit.runs.standing import Known, counts, shows
 from labkit.tracking import session
-
-CODE, SETTINGS = "labkit.code", "labkit.settings"  # tags of runs with code of one's own
-CURVES = "labkit.published"  # the curves drawn beside a run's own: they change its figures and none of its numbers
-
-
-class Known(Protocol):
-    """What is asked of a plan or of a checked job; see `labkit.runs.plan.Plan`."""
-
-    @property
-    def config_hash(self) -> str: ...
-    @property
-    def shape(self) -> str: ...
-    @property
-    def settings_hash(self) -> str: ...
-    @property
-    def curves(self) -> str: ...
-    @property
-    def code(self) -> Mapping[str, str]: ...
+from labkit.tracking import tags as tag
+from labkit.tracking.client import Tracker
+from labkit.tracking.rows import RunRow
 
 
 def tags(job: Known) -> dict[str, str]:
     """What a run with code of one's own carries: `mine.py=1f0c... base.py=...`, and the hash of the rest."""
-    code = {CODE: text(job.code), SETTINGS: job.settings_hash} if job.code else {}
-    return code | ({CURVES: job.curves} if job.curves else {})
-
-
-def shows(row: Mapping[str, Any], job: Known) -> bool:
-    """Whether a finished run's figures have the curves that the job's would have."""
-    return not job.curves or row["tags"].get(CURVES) == job.curves
+    code = {tag.CODE: text(job.code), tag.SETTINGS: job.settings_hash} if job.code else {}
+    return code | ({tag.CURVES: job.curves} if job.curves else {})
 
 
 def variables(job: Known) -> dict[str, str]:
@@ -53,7 +33,7 @@ def versions(text: str) -> own_code.Versions:
     return dict(part.rsplit("=", 1) for part in text.split())
 
 
-def sentence(tracker: Any, jobs: Sequence[Known]) -> str:
+def sentence(tracker: Tracker, jobs: Sequence[Known]) -> str:
     """Says which of the jobs have finished runs of other code or curves only; empty where there are none.
 
     Args:
@@ -64,8 +44,7 @@ def sentence(tracker: Any, jobs: Sequence[Known]) -> str:
     older = {
         settings: row
         for row in _of_one_settings(tracker, own.values())
-        if (settings := _settings(row)) in own
-        and (row["tags"]["labkit.config_hash"] != own[settings].config_hash or not shows(row, own[settings]))
+        if (settings := row.settings_hash) in own and not counts(row, own[settings])
     }
     files = {file for settings, row in older.items() for file in _changed(row, own[settings])}
     if not files:
@@ -74,28 +53,19 @@ def sentence(tracker: Any, jobs: Sequence[Known]) -> str:
     return f"{are} of an earlier version of {_listed(files)}: trained again."
 
 
-def _of_one_settings(tracker: Any, jobs: Iterable[Known]) -> list[Any]:
+def _of_one_settings(tracker: Tracker, jobs: Iterable[Known]) -> list[RunRow]:
     """Finished runs with code of one's own, and those stored before runs took note of it."""
     jobs = list(jobs)
-    found = []
-    if any(job.code for job in jobs):
-        found += tracker.find(f"tags.`{CODE}` LIKE '%' and attributes.status = 'FINISHED'")
+    found = tracker.finished_with_code() if any(job.code for job in jobs) else []
     for shape in sorted({job.shape for job in jobs}):
-        rows = tracker.find(f"tags.`labkit.shape` = '{shape}' and attributes.status = 'FINISHED'")
-        found += [row for row in rows if CODE not in row["tags"]]
+        found += [row for row in tracker.finished(shape) if not row.code]
     return found
 
 
-def _changed(row: Mapping[str, Any], job: Known) -> list[str]:
-    told = row["tags"]
-    code = own_code.changed(versions(told.get(CODE, "")), job.code)
+def _changed(row: RunRow, job: Known) -> list[str]:
+    code = own_code.changed(versions(row.code), job.code)
     curves = [] if shows(row, job) else [job.curves.rpartition("=")[0]]
     return code + curves
-
-
-def _settings(row: Mapping[str, Any]) -> str:
-    found: str = row["tags"].get(SETTINGS) or row["tags"].get("labkit.config_hash", "")
-    return found
 
 
 def _listed(files: Iterable[str]) -> str:

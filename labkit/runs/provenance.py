@@ -14,6 +14,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from labkit import process as processes
+from labkit.tracking import tags as tag
 from labkit.version import __version__
 
 _PACKAGES = ("torch", "numpy", "hydra-core", "omegaconf", "mlflow", "scikit-learn", "scipy")
@@ -69,14 +70,14 @@ def tags(config: Mapping[str, Any] | DictConfig, command: str) -> dict[str, str]
     """The tags that every run carries, a multirun's parent included; `command` repeats it."""
     commit, dirty = git()
     known = {
-        "labkit.lab": config["lab"],
-        "labkit.part": config["part"],
-        "labkit.purpose": config["purpose"],
-        "labkit.reproduce": command,
-        "labkit.versions": " ".join(f"{k}={v}" for k, v in versions().items()),
-        "labkit.hardware": hardware(),
-        "labkit.git_dirty": str(dirty).lower() if commit else None,
-        "mlflow.source.git.commit": commit,
-        "mlflow.source.name": "labkit",
+        tag.LAB: config["lab"],
+        tag.PART: config["part"],
+        tag.PURPOSE: config["purpose"],
+        tag.REPRODUCE: command,
+        tag.VERSIONS: " ".join(f"{k}={v}" for k, v in versions().items()),
+        tag.HARDWARE: hardware(),
+        tag.GIT_DIRTY: str(dirty).lower() if commit else None,
+        tag.COMMIT: commit,
+        tag.SOURCE: "labkit",
     }
     return {key: value for key, value in known.items() if value}

@@ -8,6 +8,7 @@ from typing import Any
 
 from labkit.runs.record import Job
 from labkit.tracking import session
+from labkit.tracking.client import Tracker
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def trial_of(job: Job) -> Trial | None:
     return Trial(place, job.plan.objectives[0])
 
 
-def follow(tracker: Any, reused: Sequence[tuple[Mapping[str, str], str]], objective: str) -> None:
+def follow(tracker: Tracker, reused: Sequence[tuple[Mapping[str, str], str]], objective: str) -> None:
     """Let the pruner of a search know how runs fared that were trained before, as if they trained now.
 
     Args:

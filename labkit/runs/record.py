@@ -16,13 +16,13 @@ from labkit.config import ConfigError
 from labkit.engine.loop import Outcome
 from labkit.preprocess.prepare import Parts
 from labkit.report import figures
-from labkit.report.diagnoses import DIAGNOSIS
-from labkit.report.quantities import SAMPLES, samples_text
 from labkit.runs import decision_regions, earlier_versions, provenance
 from labkit.runs.diagnosis import Diagnosis
 from labkit.runs.plan import Plan
 from labkit.tracking import session
+from labkit.tracking import tags as tag
 from labkit.tracking.glance import in_order
+from labkit.tracking.quantities import samples_text
 from labkit.tracking.run import Run
 from labkit.tracking.store import default_store
 
@@ -98,17 +98,17 @@ def start(job: Job) -> Run | None:
     ready, told = job.plan, job.environment
     if not ready.tracking.enabled:
         return None
-    marks = {tag: told[name] for name, tag in session.TAGS.items() if told.get(name)}
+    marks = {known: told[name] for name, known in session.TAGS.items() if told.get(name)}
     tags = {
-        "labkit.experiment": ready.choices.get("experiment", ready.name),
-        "labkit.config_hash": ready.config_hash,
-        "labkit.seed_group": ready.seed_group,
-        "labkit.shape": ready.shape,
-        "labkit.data_sha256": ready.data.sha256,
-        "labkit.data_verified": str(ready.data.verified).lower(),
-        "labkit.process": provenance.process(),
-        SAMPLES: _samples(ready.parts),
-        **({"labkit.data_notes": "\n".join(ready.data.notes)} if ready.data.notes else {}),
+        tag.EXPERIMENT: ready.choices.get("experiment", ready.name),
+        tag.CONFIG_HASH: ready.config_hash,
+        tag.SEED_GROUP: ready.seed_group,
+        tag.SHAPE: ready.shape,
+        tag.DATA_SHA256: ready.data.sha256,
+        tag.DATA_VERIFIED: str(ready.data.verified).lower(),
+        tag.PROCESS: provenance.process(),
+        tag.SAMPLES: _samples(ready.parts),
+        **({tag.DATA_NOTES: "\n".join(ready.data.notes)} if ready.data.notes else {}),
         **earlier_versions.tags(ready),
         **marks,
     }
@@ -154,12 +154,12 @@ def end(
     ready = job.plan
     run.log(outcome.steps, {**outcome.metrics, **found.metrics})
     if found.notes:
-        run.set_tag(DIAGNOSIS, "\n".join(found.notes))
-    run.set_tag("labkit.group", _group(ready, outcome, place))
+        run.set_tag(tag.DIAGNOSIS, "\n".join(found.notes))
+    run.set_tag(tag.GROUP, _group(ready, outcome, place))
     if outcome.diverged:
-        run.set_tag("labkit.diverged_at", str(outcome.stopped_at))
+        run.set_tag(tag.DIVERGED_AT, str(outcome.stopped_at))
     if outcome.suggested_range is not None:
-        run.set_tag("labkit.suggested_range", "{:.3g} {:.3g}".format(*outcome.suggested_range))
+        run.set_tag(tag.SUGGESTED_RANGE, "{:.3g} {:.3g}".format(*outcome.suggested_range))
     run.artifact_text("config.yaml", config_text(ready.config))
     run.artifact_text(f"confusion_{outcome.confusion_part}.csv", _csv(ready.parts.class_names, outcome.confusion))
     if job.keeps_figures:
@@ -170,7 +170,7 @@ def end(
     if {"auto": job.stands_out, True: True, False: False}[ready.tracking.weights]:
         run.artifact_bytes("weights.npz", _npz(outcome.parameters))
     if pruned:
-        run.set_tag("labkit.pruned_at", str(outcome.stopped_at))
+        run.set_tag(tag.PRUNED_AT, str(outcome.stopped_at))
         run.finish("KILLED", f"Pruned after {outcome.stopped_at} updates: its search expected no good end.")
     else:
         run.finish("FINISHED")

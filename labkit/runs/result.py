@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from labkit.tracking.rows import RunRow
 
 
 @dataclass(frozen=True)
@@ -51,14 +53,15 @@ class Table:
 
     Attributes:
         study: the sweep's name.
-        rows: of its runs as the store has them: `run_id`, `params`, `metrics` (last values), `status`, `tags`. Of a
-            search stage by stage, a run that several stages use in each of them; the tags `labkit.study`,
-            `labkit.stage` and `labkit.trial` are those of this search, also where another one trained the run.
+        rows: Its runs as the store has them, see `labkit.tracking.rows.RunRow`: `rows[0].metrics`, or
+            `rows[0]["metrics"]`. Of a search stage by stage, a run that several stages use in each of them; the tags
+            `labkit.study`, `labkit.stage` and `labkit.trial` are those of this search, also where another one trained
+            the run.
         text: the leaderboard, or a search's table, in Markdown.
     """
 
     study: str
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[RunRow]
     text: str
 
     def __str__(self) -> str:

@@ -9,8 +9,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from labkit.report.tables import dead
-
 # Standardised features have a root mean square of 1, images scaled to 0..1 less; from here on a first layer's sums grow
 # large enough to saturate its units or to drive the loss up, at initial weights meant for 1.
 _LARGE = 3.0
@@ -125,6 +123,25 @@ def rise(seen: Seen) -> str:
         return ""
     action = large_features(seen) or f"try a smaller learning rate than {seen.rate:g}"
     return f"the training loss rose from {losses[0]:.4g} to {losses[-1]:.4g}; {action}"
+
+
+def dead(history: Sequence[tuple[int, Mapping[str, float]]], n_classes: int) -> str:
+    """One sentence where the loss stayed within 1% of ln K, that of guessing, over the last half; else nothing.
+
+    Args:
+        history: (updates done, metrics) rows.
+        n_classes: K.
+    """
+    part = "train" if any("train/loss" in row for step, row in history if step > 0) else "val"
+    losses = [row[f"{part}/loss"] for _, row in history if f"{part}/loss" in row]
+    trained = sum(step > 0 for step, row in history if f"{part}/loss" in row)
+    # At least two: a loss on its way down passes ln K, and one that stays there has been there before.
+    last = losses[-max(2, trained - trained // 2) :]
+    chance = math.log(n_classes)
+    if trained and len(last) > 1 and all(abs(loss - chance) < 0.01 * chance for loss in last):
+        name = {"train": "training", "val": "validation"}[part]
+        return f"dead network: the {name} loss stays at ln {n_classes} = {chance:.4f}, that of guessing"
+    return ""
 
 
 def not_learnt(seen: Seen) -> str:

@@ -18,11 +18,11 @@ from labkit.compose import CONF
 from labkit.config import Flag, build
 from labkit.models.network import Model
 from labkit.report.canvas import render
-from labkit.report.entries import FOUND
 from labkit.runs import commands, provenance
 from labkit.runs.plan import resolved, writable
 from labkit.tasks.only import chosen
 from labkit.tracking import session
+from labkit.tracking import tags as tag
 
 EXPERIMENT = "checks"
 _WIDTH = 180  # of a table that goes to a file
@@ -105,9 +105,9 @@ def record(found: Findings, root: Path, config: dict[str, Any], overrides: Seque
         params={"task.only": " ".join(dict.fromkeys(verdict.test for verdict in found.verdicts))},
         tags={
             **provenance.tags(config, commands.single(overrides, config)),
-            "labkit.checks": str(len(found.verdicts)),
-            "labkit.process": provenance.process(),
-            FOUND: "\n".join(found.sentences),
+            tag.CHECKS: str(len(found.verdicts)),
+            tag.PROCESS: provenance.process(),
+            tag.FOUND: "\n".join(found.sentences),
         },
     )
     counts = {"checks": len(found.verdicts), "checks_failed": len(found.failed), "time/seconds": seconds}

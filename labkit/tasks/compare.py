@@ -8,10 +8,10 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from labkit.config import ConfigError, Flag, nearest
-from labkit.report.entries import speaks_for_others
 from labkit.report.layouts import show
 from labkit.report.leaderboard import rank
-from labkit.tracking.reading import RunRow, runs
+from labkit.tracking.reading import runs
+from labkit.tracking.rows import RunRow
 from labkit.tracking.store import default_store
 
 _EXTRA = ("test/accuracy", "time/seconds")
@@ -41,11 +41,11 @@ def _rows(rows: Sequence[RunRow], uri: str, lab: str | None, metric: str) -> lis
     """The runs of a lab; raises ConfigError where there are none, or none of them has the metric."""
     if not rows:
         raise ConfigError(f"compare: there are no runs in {uri}.")
-    labs = {row["experiment"] for row in rows}
+    labs = {row.experiment for row in rows}
     if lab is not None and lab not in labs:
         raise ConfigError(f"task.lab: there are no runs of lab {lab!r} in {uri}, {nearest(lab, labs)}")
-    found = [row for row in rows if lab in (None, row["experiment"])]
-    metrics = {name for row in found if not speaks_for_others(row) for name in row["metrics"]}
+    found = [row for row in rows if lab in (None, row.experiment)]
+    metrics = {name for row in found if not row.speaks_for_others for name in row.metrics}
     if metric not in metrics:
         raise ConfigError(f"task.metric: no run has {metric!r}, {nearest(metric, metrics)}")
     return found

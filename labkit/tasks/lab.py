@@ -17,7 +17,7 @@ from labkit.labs.command import Ran, written
 from labkit.labs.course import Course, Done
 from labkit.labs.rows import diagnoses
 from labkit.labs.schema import PROFILES, Lab
-from labkit.report.progress import duration
+from labkit.report.durations import duration
 from labkit.runs.plan import dataset, resolved
 from labkit.tracking import session
 

@@ -18,11 +18,11 @@ from labkit.principles import figures as draw
 from labkit.principles.finding import Finding
 from labkit.principles.tables import show, to_csv, to_markdown
 from labkit.report.canvas import render
-from labkit.report.entries import FOUND
 from labkit.runs import commands, provenance
 from labkit.runs.plan import resolved, writable
 from labkit.tasks.only import chosen
 from labkit.tracking import session
+from labkit.tracking import tags as tag
 
 LAB, PART = "caltech", "principles"
 
@@ -134,9 +134,9 @@ def _record(
         params={"task.only": str(config["task"]["only"])},
         tags={
             **provenance.tags({**config, "lab": LAB, "part": PART}, commands.single(overrides, config)),
-            "labkit.principle": name,
-            "labkit.process": provenance.process(),
-            FOUND: "\n".join(map(str, finding.claims)),
+            tag.PRINCIPLE: name,
+            tag.PROCESS: provenance.process(),
+            tag.FOUND: "\n".join(map(str, finding.claims)),
         },
     )
     false = [claim.sentence for claim in finding.claims if not claim.holds]

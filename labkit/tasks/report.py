@@ -18,6 +18,7 @@ from labkit.labs.schema import Claim, Lab
 from labkit.multirun.sweep_outcome import nearby
 from labkit.runs.commands import written
 from labkit.tasks import check
+from labkit.tracking import tags as tag
 from labkit.tracking.reading import runs
 from labkit.tracking.store import default_store
 
@@ -41,12 +42,12 @@ def report(
         uri, _ = default_store(root)
         wanted = chosen(config.lab, config.part or ALL)
         rows = runs(uri, experiments=sorted({*(lab.name for lab, _ in wanted), check.EXPERIMENT}))
-        by_id = {row["run_id"]: row for row in rows}
+        by_id = {row.run_id: row for row in rows}
         found, absent = [], []
         for lab, part in wanted:
-            own = [row for row in rows if row["tags"].get(record.PART) == f"{lab.name}/{part}"]
+            own = [row for row in rows if row.tags.get(tag.LAB_PART) == f"{lab.name}/{part}"]
             kept = list(record.read(own, root))
-            unread = sum(record.DEFINITION in row["tags"] for row in own) - len(kept)
+            unread = sum(tag.PART_DEFINITION in row.tags for row in own) - len(kept)
             if unread:
                 print(f"{lab.name} {part}: {unread} records of other versions of labkit are left out")
             parts = shown(f"{lab.name} {part}", lab.parts[part], kept, by_id, partial(today, lab, part))
@@ -67,7 +68,7 @@ def report(
 
 def today(lab: Lab, part: str, one: record.Record) -> tuple[str, list[Claim]]:
     """The definition and the claims of a part as its file says them now, in the profile and on the data of a record."""
-    course = Course(one.profile, Path(), data=one.given, sha256=one.row["tags"].get(record.GIVEN_SHA256, ""))
+    course = Course(one.profile, Path(), data=one.given, sha256=one.row.tags.get(tag.PART_GIVEN_SHA256, ""))
     try:
         return course.definition(lab, part), list(course.asked(lab.parts[part]))
     except ConfigError:  # there is no such data set any more

@@ -2,7 +2,8 @@
 
 Reading order: `client` and `run` (what a trainer uses; standard library only), `writer` (the child process that imports
 MLflow), `recorder` (one run inside that process), `store` (where the store is; opened by one process at a time),
-`reading` (runs as plain dicts for the reports), `ui` (MLflow's own pages on loopback).
+`rows` and `tags` (a run as the store has it), `queries` (what is asked by name),
+`reading` (the answers), `ui` (MLflow's own pages on loopback).
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labkit.tracking.client import Tracker
-    from labkit.tracking.reading import RunRow, artifact, history, runs
+    from labkit.tracking.reading import artifact, history, runs
+    from labkit.tracking.rows import RunRow
     from labkit.tracking.run import Run
     from labkit.tracking.store import TrackingError, default_store
     from labkit.tracking.ui import ui_command
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Run": "run",
     "Tracker": "client",
-    "RunRow": "reading",
+    "RunRow": "rows",
     "artifact": "reading",
     "history": "reading",
     "runs": "reading",

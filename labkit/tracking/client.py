@@ -16,22 +16,22 @@ import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
+from labkit.tracking.queries import Queries, Wanted
+from labkit.tracking.rows import RunRow
 from labkit.tracking.run import PARAM_CHARACTERS, TAG_CHARACTERS, Run, cut, metric_name, now
 from labkit.tracking.store import TrackingError, environment, say
-
-if TYPE_CHECKING:
-    from labkit.tracking.reading import RunRow
 
 _MARK = b"\x1e"
 _PIPE_BYTES = 1 << 20
 
 
-class Tracker:
+class Tracker(Queries):
     """The training process's end of the writer, which is started at once and imports MLflow meanwhile.
 
     Args:
@@ -111,15 +111,12 @@ class Tracker:
         """
         return self._begin("resume", id=run_id, reopen=reopen)
 
-    def find(self, where: str = "", experiments: Sequence[str] | None = None, *, deleted: bool = False) -> list[RunRow]:
-        """Runs of the store, oldest first, with everything that was sent so far; waits for the answer.
+    def find(self, wanted: Wanted = Wanted()) -> list[RunRow]:  # noqa: B008  (frozen)
+        """Return runs of the store, oldest first, with everything that was sent so far; waits for the answer.
 
-        Arguments as in `labkit.tracking.reading.runs`; with `deleted` only runs that were deleted and can still be
-        restored. The writer reads, so this process need not import MLflow.
+        The writer reads, so this process need not import MLflow.
         """
-        names = list(experiments) if experiments else None
-        found: list[RunRow] = self._ask("find", where=where, experiments=names, deleted=deleted)
-        return found
+        return [RunRow(**row) for row in self._ask("find", wanted=asdict(wanted))]
 
     def histories(self, run_ids: Sequence[str], keys: Sequence[str]) -> list[dict[str, list[tuple[int, float]]]]:
         """The curves of several runs, each as `labkit.tracking.reading.history` gives them; waits for the answer."""

@@ -1,12 +1,16 @@
-"""Runs read back from the store as plain values, for reports and leaderboards. MLflow is imported on first use."""
+"""Runs read back from the store, for reports and leaderboards. MLflow is imported on first use."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
+from labkit.tracking import tags as tag
+from labkit.tracking.filters import mlflow_filter
+from labkit.tracking.queries import Wanted
+from labkit.tracking.rows import RunRow
 from labkit.tracking.store import TrackingError, open_store, sentence, sqlite_file
 
 if TYPE_CHECKING:
@@ -14,21 +18,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 PAGE = 1000  # runs per request
-
-
-class RunRow(TypedDict):
-    """One run. `metrics` holds the last value of each key; times are milliseconds since 1970."""
-
-    run_id: str
-    name: str
-    experiment: str
-    status: str
-    start_time: int
-    end_time: int | None
-    params: dict[str, str]
-    metrics: dict[str, float]
-    tags: dict[str, str]
-    parent: str | None
 
 
 def runs(
@@ -50,16 +39,21 @@ def runs(
         return []
     try:
         wanted = None if run_ids is None else set(run_ids)
-        found = matching(client, experiments, where)
+        found = _matching(client, experiments, where)
     except Exception as error:
         raise TrackingError(sentence(uri, error)) from error
-    return [row for row in found if wanted is None or row["run_id"] in wanted]
+    return [row for row in found if wanted is None or row.run_id in wanted]
 
 
-def matching(
+def matching(client: MlflowClient, wanted: Wanted) -> list[RunRow]:
+    """Return the runs of an open store that a question asks for, oldest first."""
+    found = _matching(client, wanted.experiments, mlflow_filter(wanted), wanted.deleted)
+    return [row for row in found if wanted.fits(row)]
+
+
+def _matching(
     client: MlflowClient, experiments: Iterable[str] | None, where: str, deleted: bool = False
 ) -> list[RunRow]:
-    """The runs of an open store, oldest first; or those that were deleted and can still be restored."""
     names = _experiments(client, experiments, deleted)
     return [_row(run, names) for run in _search(client, list(names), where, deleted)]
 
@@ -155,5 +149,5 @@ def _row(run: Run, experiments: dict[str, str]) -> RunRow:
         params=dict(run.data.params),
         metrics=dict(run.data.metrics),
         tags=tags,
-        parent=tags.get("mlflow.parentRunId"),
+        parent=tags.get(tag.PARENT),
     )

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from labkit.tracking import tags as tag
 from labkit.tracking.complaints import passing
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 METRICS_PER_BATCH, TAGS_PER_BATCH, PARAMS_PER_BATCH = 800, 100, 100  # MLflow takes 100 of each and 1000 in all
-_NOTE, _OURS = "mlflow.note.content", "labkit.note"
 _WAITS = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds between tries at something that may pass
 
 
@@ -95,7 +95,7 @@ class Recorder:
         """Set or replace one tag; `flush` writes it."""
         from mlflow.entities import RunTag
 
-        self.tags = [*(tag for tag in self.tags if tag.key != key), RunTag(key, value)]
+        self.tags = [*(known for known in self.tags if known.key != key), RunTag(key, value)]
 
     @property
     def waiting(self) -> int:
@@ -149,16 +149,16 @@ class Recorder:
 
     def _note(self, note: str) -> None:
         """Say why the run ended, where MLflow's pages show it; our own tag tells it from what users write there."""
-        for key in (_OURS, _NOTE):
+        for key in (tag.NOTE, tag.SHOWN_NOTE):
             self.client.set_tag(self.run_id, key, note)
 
     def _take_back_note(self) -> None:
         """A run that ended well after all, or in a later call, does not go on saying why it was given up."""
         try:
-            self.client.delete_tag(self.run_id, _OURS)
+            self.client.delete_tag(self.run_id, tag.NOTE)
         except Exception:  # there is none, as almost always
             return
-        self._write(lambda: self.client.delete_tag(self.run_id, _NOTE))
+        self._write(lambda: self.client.delete_tag(self.run_id, tag.SHOWN_NOTE))
 
     def _write(self, action: Callable[[], object]) -> None:
         try:
@@ -205,4 +205,4 @@ def dataset_input(facts: dict[str, Any]) -> DatasetInput:
         source=json.dumps({"url" if web else "uri": source}),
         profile=json.dumps(facts["profile"]) if "profile" in facts else None,
     )
-    return DatasetInput(entry, [InputTag("mlflow.data.context", str(facts.get("context", "training")))])
+    return DatasetInput(entry, [InputTag(tag.DATA_CONTEXT, str(facts.get("context", "training")))])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from labkit.tracking import tags
 from labkit.tracking.client import Tracker
 from labkit.tracking.store import default_store
 
@@ -19,7 +20,7 @@ STUDY_OF_TRIAL = "LABKIT_STUDY_OF_TRIAL"  # Optuna's name of the stage's study
 PRUNED_BY = "LABKIT_PRUNED_BY"  # the storage through which a trial hears that it is given up; unset: never
 CODE = "LABKIT_CODE"  # the versions of one's own code that the multirun was checked with
 FINAL = "final"  # the last stage of a search: the winner, trained on the final split
-TAGS = {STUDY: "labkit.study", STAGE: "labkit.stage", TRIAL: "labkit.trial"}
+TAGS = {STUDY: tags.STUDY, STAGE: tags.STAGE, TRIAL: tags.TRIAL}
 
 _trackers: dict[tuple[int, str], Tracker] = {}
 _kept = False

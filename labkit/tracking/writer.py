@@ -18,11 +18,14 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from labkit.tracking import tags as tag
 from labkit.tracking.moved import usable
+from labkit.tracking.queries import Wanted
 from labkit.tracking.reading import curves, matching
 from labkit.tracking.recorder import Patience, Recorder
 from labkit.tracking.run import now
@@ -99,7 +102,7 @@ class Writer:
         name, tags = message["experiment"], dict(message["tags"])
         parent = message["parent"]
         if parent is not None:
-            tags["mlflow.parentRunId"] = parent if isinstance(parent, str) else self.runs[parent].run_id
+            tags[tag.PARENT] = parent if isinstance(parent, str) else self.runs[parent].run_id
         if name not in self.experiments:
             number = self.patience(lambda: experiment_id(self.client, self.uri, self.artifact_root, name))
             place = self.client.get_experiment(number).artifact_location
@@ -131,7 +134,7 @@ class Writer:
             return []
         self.open()
         if message["op"] == "find":
-            return matching(self.client, message["experiments"], message["where"], message["deleted"])
+            return [asdict(row) for row in matching(self.client, Wanted(**message["wanted"]))]
         return [curves(self.client, run_id, message["keys"]) for run_id in message["ids"]]
 
     def reopen(self, message: dict[str, Any]) -> RunInfo:

@@ -144,10 +144,10 @@ def test_the_whole_command_passes_well_below_a_minute(process: Any, tmp_path: Pa
     assert int(found[1]) > 500
     assert float(found[2]) < 40
     (row,) = runs(uri := default_store(tmp_path)[0], experiments=["checks"])
-    assert row["status"] == "FINISHED"
-    assert row["metrics"]["checks"] == int(found[1])
+    assert row.status == "FINISHED"
+    assert row.metrics["checks"] == int(found[1])
     for name in ("taylor_softmax_loss", "taylor_residual_network_3_blocks", "finite_differences", "memorised_losses"):
-        assert artifact(uri, row["run_id"], f"figures/{name}.png").startswith(b"\x89PNG")
+        assert artifact(uri, row.run_id, f"figures/{name}.png").startswith(b"\x89PNG")
     assert contestants([row], "val/accuracy") == [], "it is no row of a leaderboard"
 
 

@@ -88,16 +88,16 @@ def test_an_interrupted_run_is_killed_and_says_nothing_more(ended: dict[str, tup
     code, err, folder = ended["interrupt"]
     assert (code, _statuses(folder)) == (130, ["KILLED"])
     assert "Traceback" not in err
-    assert "KeyboardInterrupt" in rows_in(folder)[0]["tags"]["mlflow.note.content"]
+    assert "KeyboardInterrupt" in rows_in(folder)[0].tags["mlflow.note.content"]
 
 
 def test_a_run_that_raises_failed(ended: dict[str, tuple[int, str, Path]]) -> None:
     code, err, folder = ended["raise"]
     parent, broken, fine = rows_in(folder)
     assert code == 1
-    assert (parent["status"], broken["status"], fine["status"]) == ("FAILED", "FAILED", "FINISHED")
+    assert (parent.status, broken.status, fine.status) == ("FAILED", "FAILED", "FINISHED")
     assert "ArithmeticError: the loss is negative" in err
-    assert "the loss is negative" in broken["tags"]["mlflow.note.content"]
+    assert "the loss is negative" in broken.tags["mlflow.note.content"]
 
 
 @pytest.mark.slow

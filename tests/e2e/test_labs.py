@@ -113,7 +113,7 @@ def run_part(clean_environment: dict[str, str], tmp_path: Path) -> Any:
             check=False,
         )
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-        return [row for row in runs(default_store(tmp_path)[0]) if "labkit.lab_part" in row["tags"]]
+        return [row for row in runs(default_store(tmp_path)[0]) if "labkit.lab_part" in row.tags]
 
     return run_part
 
@@ -122,15 +122,15 @@ def run_part(clean_environment: dict[str, str], tmp_path: Path) -> Any:
 @pytest.mark.parametrize(("lab", "part"), PARTS, ids=lambda value: str(value))
 def test_every_part_runs_on_embedded_data(lab: str, part: str, run_part: Any) -> None:
     rows = run_part(f"lab={lab}", f"part={part}")
-    (own,) = [row for row in rows if row["tags"]["labkit.lab_part"] == f"{lab}/{part}"]
-    assert (own["status"], own["params"]["profile"]) == ("FINISHED", "smoke")
+    (own,) = [row for row in rows if row.tags["labkit.lab_part"] == f"{lab}/{part}"]
+    assert (own.status, own.params["profile"]) == ("FINISHED", "smoke")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("data", ["tones", "syllables"])
 def test_deep_networks_take_sounds_and_texts(data: str, run_part: Any) -> None:
     rows = run_part("lab=boulder", "part=part3", f"data={data}")
-    assert [(row["name"], row["params"]["data"], row["status"]) for row in rows] == [
+    assert [(row.name, row.params["data"], row.status) for row in rows] == [
         ("part2", data, "FINISHED"),
         ("part3", data, "FINISHED"),
     ]

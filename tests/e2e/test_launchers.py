@@ -71,8 +71,8 @@ def rows_in(folder: Path) -> list[RunRow]:
 def family(folder: Path) -> tuple[RunRow, list[RunRow]]:
     """The parent run and its children; there is nothing else."""
     found = rows_in(folder)
-    (parent,) = [row for row in found if row["parent"] is None]
-    children = [row for row in found if row["parent"] == parent["run_id"]]
+    (parent,) = [row for row in found if row.parent is None]
+    children = [row for row in found if row.parent == parent.run_id]
     assert len(found) == len(children) + 1
     return parent, children
 
@@ -80,8 +80,8 @@ def family(folder: Path) -> tuple[RunRow, list[RunRow]]:
 def numbers(rows: Sequence[RunRow]) -> dict[tuple[str, str], dict[str, float]]:
     """Learning rate and seed -> the metrics but for times."""
     return {
-        (row["params"]["optimizer.lr"], row["params"]["seed"]): {
-            key: value for key, value in row["metrics"].items() if not key.startswith("time/")
+        (row.params["optimizer.lr"], row.params["seed"]): {
+            key: value for key, value in row.metrics.items() if not key.startswith("time/")
         }
         for row in rows
     }
@@ -110,9 +110,9 @@ def test_jobs_are_children_of_one_parent(
     out, err = running.communicate(timeout=SECONDS)
     assert running.returncode == 0, err
     parent, children = family(tmp_path)
-    assert {row["status"] for row in (parent, *children)} == {"FINISHED"}
+    assert {row.status for row in (parent, *children)} == {"FINISHED"}
     assert len(children) == JOBS[sweeper]
-    groups = [row["tags"]["labkit.group"] for row in children]
+    groups = [row.tags["labkit.group"] for row in children]
     assert all("threads=1 " in group for group in groups), groups
     pids = {re.search(r"pid=(\d+)", group)[1] for group in groups}  # type: ignore[index]
     assert len(pids) == (len(children) if launcher == "submitit_local" else 2)
@@ -129,8 +129,8 @@ def test_a_failed_job_is_failed_and_the_others_are_not(launcher: str, own: Path,
     answer = process(*words, cwd=tmp_path, seconds=SECONDS, PYTHONPATH=str(own))
     parent, children = family(tmp_path)
     assert answer.code == 1
-    assert parent["status"] == "FAILED"
-    assert [row["status"] for row in sorted(children, key=lambda row: row["tags"]["labkit.reproduce"])] == [
+    assert parent.status == "FAILED"
+    assert [row.status for row in sorted(children, key=lambda row: row.tags["labkit.reproduce"])] == [
         "FAILED",
         "FINISHED",
     ]
@@ -149,7 +149,7 @@ def test_where_every_job_failed_each_says_why(launcher: str, own: Path, process:
     assert "Traceback" not in answer.err
     assert answer.out.count("FAILED") == 2
     _, children = family(tmp_path)
-    assert [row["status"] for row in children] == ["FAILED", "FAILED"]
+    assert [row.status for row in children] == ["FAILED", "FAILED"]
 
 
 # --- the command is killed
@@ -158,7 +158,7 @@ def test_where_every_job_failed_each_says_why(launcher: str, own: Path, process:
 def statuses(folder: Path) -> list[str]:
     if not (folder / "mlruns" / "mlflow.db").exists():
         return []
-    return sorted(row["status"] for row in rows_in(folder))
+    return sorted(row.status for row in rows_in(folder))
 
 
 def wait_for(folder: Path, wanted: Sequence[str], seconds: float, running: Any = None) -> None:
@@ -249,8 +249,8 @@ def test_a_ray_cluster_of_two_workers(launcher: str, cluster: str, process: Any,
     answer = process("-m", *words, cwd=tmp_path, seconds=SECONDS, RAY_AUTH_MODE="disabled")
     assert answer.code == 0, answer.err
     parent, children = family(tmp_path)
-    assert [row["status"] for row in (parent, *children)] == ["FINISHED"] * 5
-    assert len({row["tags"]["labkit.group"].partition("pid=")[2].partition(" ")[0] for row in children}) == 2
+    assert [row.status for row in (parent, *children)] == ["FINISHED"] * 5
+    assert len({row.tags["labkit.group"].partition("pid=")[2].partition(" ")[0] for row in children}) == 2
 
 
 # --- no extra

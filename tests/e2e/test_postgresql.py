@@ -138,7 +138,7 @@ def stored(uri: str) -> tuple[list[RunRow], dict[str, dict[str, list[tuple[int, 
     keys = ["val/accuracy", "val/loss"]
     with Tracker(uri, "unused") as tracker:
         found = tracker.find()
-        ids = [row["run_id"] for row in found]
+        ids = [row.run_id for row in found]
         return found, dict(zip(ids, tracker.histories(ids, keys), strict=True))
 
 
@@ -155,14 +155,14 @@ def test_nothing_is_lost_and_nothing_is_twice_in_mlflow(
     variables = {**environment, "MLFLOW_TRACKING_URI": uri}
     at_once(TRACK, [[str(p), str(RUNS), str(STEPS), "parent"] for p in range(PROCESSES)], variables, tmp_path)
     found, curves = stored(uri)
-    names = Counter(row["name"] for row in found)
+    names = Counter(row.name for row in found)
     assert names == {f"{p}-{n}": 1 for p in range(PROCESSES) for n in range(RUNS)}
     for row in found:
-        assert (row["status"], row["experiment"], row["parent"]) == ("FINISHED", "lab", "parent")
-        assert row["params"]["seed"] == row["tags"]["labkit.seed"] == row["name"]
-        assert curves[row["run_id"]] == {
+        assert (row.status, row.experiment, row.parent) == ("FINISHED", "lab", "parent")
+        assert row.params["seed"] == row.tags["labkit.seed"] == row.name
+        assert curves[row.run_id] == {
             "val/accuracy": [(step, step + 0.25) for step in range(STEPS)],
-            "val/loss": [(step, float(row["name"].partition("-")[0])) for step in range(STEPS)],
+            "val/loss": [(step, float(row.name.partition("-")[0])) for step in range(STEPS)],
         }
     texts = [path.read_text() for path in (tmp_path / "mlruns" / "artifacts").rglob("config.yaml")]
     assert Counter(texts) == names
@@ -199,8 +199,8 @@ def test_a_restart_of_the_server_loses_nothing(server: Server, environment: dict
         run.log(2, {"val/loss": 0.25})
         run.finish("FINISHED")
     (row,), curves = stored(uri)
-    assert row["status"] == "FINISHED"
-    assert curves[row["run_id"]]["val/loss"] == [(0, 1.0), (1, 0.5), (2, 0.25)]
+    assert row.status == "FINISHED"
+    assert curves[row.run_id]["val/loss"] == [(0, 1.0), (1, 0.5), (2, 0.25)]
 
 
 def test_a_database_that_is_not_there_is_said_in_a_sentence(server: Server) -> None:
@@ -221,7 +221,7 @@ def test_two_commands_in_an_empty_database(server: Server, environment: dict[str
         running.append(subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.DEVNULL))
     assert [process.wait(timeout=120) for process in running] == [0, 0]
     found, _ = stored(uri)
-    assert Counter(row["name"] for row in found if row["parent"]) == {"a": 2, "b": 2}
-    assert {row["status"] for row in found} == {"FINISHED"}
-    parents = {row["run_id"]: row["name"] for row in found if row["parent"] is None}
-    assert all(parents[row["parent"]] == row["name"] for row in found if row["parent"])
+    assert Counter(row.name for row in found if row.parent) == {"a": 2, "b": 2}
+    assert {row.status for row in found} == {"FINISHED"}
+    parents = {row.run_id: row.name for row in found if row.parent is None}
+    assert all(parents[row.parent] == row.name for row in found if row.parent)

@@ -102,16 +102,16 @@ def test_a_multirun_again_finds_everything_done_and_its_job_alone_is_the_same(
     first = labkit(*words)
     assert first.code == 0, first.err
     before = rows_of(folder)
-    (parent,) = {row["tags"]["labkit.reproduce"] for row in before if not row["parent"]}
+    (parent,) = {row.tags["labkit.reproduce"] for row in before if not row.parent}
     assert page_command(folder) == parent
     shell(parent)
-    known = {row["run_id"] for row in rows_of(folder)}
-    assert known == {row["run_id"] for row in before}
-    job = next(row["tags"] for row in reversed(before) if "labkit.config_hash" in row["tags"])
+    known = {row.run_id for row in rows_of(folder)}
+    assert known == {row.run_id for row in before}
+    job = next(row.tags for row in reversed(before) if "labkit.config_hash" in row.tags)
     shell(job["labkit.reproduce"])
-    (new,) = [row for row in rows_of(folder) if row["run_id"] not in known]
-    assert (new["tags"]["labkit.config_hash"], new["parent"]) == (job["labkit.config_hash"], None)
-    assert new["tags"]["labkit.reproduce"] == job["labkit.reproduce"]
+    (new,) = [row for row in rows_of(folder) if row.run_id not in known]
+    assert (new.tags["labkit.config_hash"], new.parent) == (job["labkit.config_hash"], None)
+    assert new.tags["labkit.reproduce"] == job["labkit.reproduce"]
 
 
 def test_a_run_says_how_to_repeat_and_to_see_it(
@@ -123,7 +123,7 @@ def test_a_run_says_how_to_repeat_and_to_see_it(
     answer = labkit(*SHORT)
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     shell(said(answer.out, "reproduce"))
-    assert next(row["run_id"] for row in rows_of(folder)) == said(answer.out, "run id")
+    assert next(row.run_id for row in rows_of(folder)) == said(answer.out, "run id")
     assert len(rows_of(folder)) == 2
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert "MLflow on http://127.0.0.1:5000" in shell(said(answer.out, "open")).out

@@ -36,7 +36,7 @@ def search(labkit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def trained(folder: Path) -> list[RunRow]:
-    return [row for row in runs(default_store(folder)[0]) if "labkit.sweep" not in row["tags"]]
+    return [row for row in runs(default_store(folder)[0]) if "labkit.sweep" not in row.tags]
 
 
 def table(said: str) -> list[list[str]]:
@@ -51,32 +51,32 @@ def column(said: str, name: str) -> list[str]:
 
 
 def value(row: RunRow, metric: str) -> str:
-    number = row["metrics"][metric]
+    number = row.metrics[metric]
     return f"{100 * number:.2f}" if metric.endswith("accuracy") else f"{number:.4g}"
 
 
 def test_runs_of_other_searches_are_in_the_table_of_one_that_uses_them(search: Any, tmp_path: Path) -> None:
     search(*TWO)
-    first = {row["params"]["model.hidden"]: row for row in trained(tmp_path)}
+    first = {row.params["model.hidden"]: row for row in trained(tmp_path)}
     said = search("model.hidden=choice([4],[8],[2])", "hydra.sweeper.n_trials=3", "hydra.sweeper.study_name=three")
     assert "search: 2 of 3 runs were trained before" in said
     assert "3 trials = 3 rows + 0 failed + 0 diverged + 0 pruned; 3 runs." in said
-    every = {row["params"]["model.hidden"]: row for row in trained(tmp_path)}
-    best_first = sorted(every, key=lambda hidden: -every[hidden]["metrics"]["val/accuracy"])
+    every = {row.params["model.hidden"]: row for row in trained(tmp_path)}
+    best_first = sorted(every, key=lambda hidden: -every[hidden].metrics["val/accuracy"])
     assert column(said, "model.hidden") == best_first
     assert column(said, "val/accuracy (%)") == [value(every[hidden], "val/accuracy") for hidden in best_first]
-    assert {every[hidden]["run_id"] for hidden in first} == {row["run_id"] for row in first.values()}
+    assert {every[hidden].run_id for hidden in first} == {row.run_id for row in first.values()}
 
     said = search(*TWO, "objective=val/loss")  # another search, on the same runs
-    lowest_first = sorted(first, key=lambda hidden: first[hidden]["metrics"]["val/loss"])
+    lowest_first = sorted(first, key=lambda hidden: first[hidden].metrics["val/loss"])
     assert column(said, "val/loss") == [value(first[hidden], "val/loss") for hidden in lowest_first]
 
     said = search(*TWO, "seeds=3")
     assert column(said, "n") == ["3", "3"]
     for hidden, mean in zip(column(said, "model.hidden"), column(said, "val/accuracy (%)"), strict=True):
-        own = [row for row in trained(tmp_path) if row["params"]["model.hidden"] == hidden]
+        own = [row for row in trained(tmp_path) if row.params["model.hidden"] == hidden]
         assert len(own) == 3
-        expected = 100 * math.fsum(row["metrics"]["val/accuracy"] for row in own) / 3
+        expected = 100 * math.fsum(row.metrics["val/accuracy"] for row in own) / 3
         assert float(mean.split()[0]) == pytest.approx(expected, abs=0.006)
     assert len(trained(tmp_path)) == 7
 
@@ -104,6 +104,6 @@ def test_what_the_store_has_no_longer_is_said_and_trained_again(
 
 def change(folder: Path, what: str, hidden: str) -> None:
     """Change the newest run of a point in the store, as its owner or an accident does."""
-    run_id = next(row["run_id"] for row in reversed(trained(folder)) if row["params"]["model.hidden"] == hidden)
+    run_id = next(row.run_id for row in reversed(trained(folder)) if row.params["model.hidden"] == hidden)
     with sqlite3.connect(folder / "mlruns" / "mlflow.db") as connection:
         connection.execute(f"update runs set {what} where run_uuid = ?", (run_id,))

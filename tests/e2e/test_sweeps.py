@@ -36,11 +36,11 @@ def rows_in(folder: Path) -> list[RunRow]:
 
 
 def children(folder: Path) -> list[RunRow]:
-    return [row for row in rows_in(folder) if row["parent"]]
+    return [row for row in rows_in(folder) if row.parent]
 
 
 def parents(folder: Path) -> list[RunRow]:
-    return [row for row in rows_in(folder) if not row["parent"]]
+    return [row for row in rows_in(folder) if not row.parent]
 
 
 # --- both launchers
@@ -64,20 +64,20 @@ def test_the_population_launcher_says_what_it_chose(launched: dict[str, tuple[An
 def test_both_launchers_leave_the_same_runs(launched: dict[str, tuple[Any, Path]]) -> None:
     kept = {}
     for launcher, (_, folder) in launched.items():
-        rows = sorted(children(folder), key=lambda row: (row["params"]["optimizer.lr"], row["params"]["seed"]))
-        assert [row["status"] for row in rows] == ["FINISHED"] * 4
-        assert len({row["parent"] for row in rows}) == 1
+        rows = sorted(children(folder), key=lambda row: (row.params["optimizer.lr"], row.params["seed"]))
+        assert [row.status for row in rows] == ["FINISHED"] * 4
+        assert len({row.parent for row in rows}) == 1
         kept[launcher] = rows
     for ours, theirs in zip(kept["population"], kept["basic"], strict=True):
-        assert {k: v for k, v in ours["params"].items() if "paths." not in k} == {
-            k: v for k, v in theirs["params"].items() if "paths." not in k
+        assert {k: v for k, v in ours.params.items() if "paths." not in k} == {
+            k: v for k, v in theirs.params.items() if "paths." not in k
         }
         for key in ("labkit.config_hash", "labkit.seed_group", "labkit.shape", "labkit.purpose"):
-            assert ours["tags"][key] == theirs["tags"][key]
-        assert set(ours["tags"]) == set(theirs["tags"])
-        assert "members=4" in ours["tags"]["labkit.group"]
-        assert "members=1" in theirs["tags"]["labkit.group"]
-        timeless = [{k: v for k, v in row["metrics"].items() if k != "time/seconds"} for row in (ours, theirs)]
+            assert ours.tags[key] == theirs.tags[key]
+        assert set(ours.tags) == set(theirs.tags)
+        assert "members=4" in ours.tags["labkit.group"]
+        assert "members=1" in theirs.tags["labkit.group"]
+        timeless = [{k: v for k, v in row.metrics.items() if k != "time/seconds"} for row in (ours, theirs)]
         assert timeless[0] == pytest.approx(timeless[1], rel=1e-10)
 
 
@@ -98,9 +98,9 @@ def test_a_multirun_ends_in_a_leaderboard_and_a_page(launched: dict[str, tuple[A
     assert place
     page = (folder / place[1]).read_text()
     (parent,) = parents(folder)
-    assert artifact(default_store(folder)[0], parent["run_id"], "report.html").decode() == page
+    assert artifact(default_store(folder)[0], parent.run_id, "report.html").decode() == page
     for row in children(folder):
-        assert row["run_id"] in page
+        assert row.run_id in page
 
 
 # --- a grid with a memory
@@ -138,22 +138,22 @@ def test_a_failed_job_is_retried_and_the_others_are_kept(process: Any, own: Path
     first = process(*words, cwd=tmp_path, PYTHONPATH=str(own))
     assert first.code == 1
     assert "ArithmeticError: the loss is negative" in first.err
-    assert sorted(row["status"] for row in children(tmp_path)) == ["FAILED", "FINISHED"]
-    assert [row["status"] for row in parents(tmp_path)] == ["FAILED"]
+    assert sorted(row.status for row in children(tmp_path)) == ["FAILED", "FINISHED"]
+    assert [row.status for row in parents(tmp_path)] == ["FAILED"]
     process(*words, cwd=tmp_path, PYTHONPATH=str(own))
-    assert sorted(row["status"] for row in children(tmp_path)) == ["FAILED", "FAILED", "FINISHED"]
+    assert sorted(row.status for row in children(tmp_path)) == ["FAILED", "FAILED", "FINISHED"]
 
 
 def test_seeds_give_a_row_that_speaks_for_them(process: Any, tmp_path: Path) -> None:
     answer = process(*QUICK, "seeds=3", cwd=tmp_path)
     assert answer.code == 0, answer.err
     (parent,) = parents(tmp_path)
-    values = [row["metrics"]["val/accuracy"] for row in children(tmp_path)]
-    assert {row["params"]["seed"] for row in children(tmp_path)} == {"0", "1", "2"}
-    assert parent["metrics"]["seeds"] == 3
-    assert parent["metrics"]["val/accuracy"] == pytest.approx(sum(values) / 3)
-    low, high = (parent["metrics"][f"val/accuracy/{end}"] for end in ("low", "high"))
-    assert low <= parent["metrics"]["val/accuracy"] <= high
+    values = [row.metrics["val/accuracy"] for row in children(tmp_path)]
+    assert {row.params["seed"] for row in children(tmp_path)} == {"0", "1", "2"}
+    assert parent.metrics["seeds"] == 3
+    assert parent.metrics["val/accuracy"] == pytest.approx(sum(values) / 3)
+    low, high = (parent.metrics[f"val/accuracy/{end}"] for end in ("low", "high"))
+    assert low <= parent.metrics["val/accuracy"] <= high
     (page,) = (tmp_path / "mlruns/reports").iterdir()
     assert "Learning curves: mean of n = 3 seeds" in page.read_text(), "one setting has all of its curves"
 
@@ -163,9 +163,9 @@ def test_two_configurations_have_a_row_each_and_a_baseline(process: Any, tmp_pat
     words = ("-m", *QUICK, "optimizer.lr=0.1,0.001", "seeds=2", "hydra.sweeper.baseline='optimizer.lr=0.1'")
     answer = process(*words, cwd=tmp_path)
     assert answer.code == 0, answer.err
-    speaking = [row for row in rows_in(tmp_path) if "labkit.seeds_of" in row["tags"]]
-    assert sorted(row["params"]["optimizer.lr"] for row in speaking) == ["0.001", "0.1"]
-    assert all(row["metrics"]["seeds"] == 2 for row in speaking)
+    speaking = [row for row in rows_in(tmp_path) if "labkit.seeds_of" in row.tags]
+    assert sorted(row.params["optimizer.lr"] for row in speaking) == ["0.001", "0.1"]
+    assert all(row.metrics["seeds"] == 2 for row in speaking)
     assert "baseline" in answer.out
 
 
@@ -183,12 +183,12 @@ def test_a_search_goes_through_its_stages(searched: tuple[Any, Path]) -> None:
     assert answer.code == 0, answer.err
     stages: dict[str, int] = {}
     for row in children(folder):
-        stages[row["tags"]["labkit.stage"]] = stages.get(row["tags"]["labkit.stage"], 0) + 1
-        assert row["tags"]["labkit.study"] == "tiny"
-        opened = any(name.startswith("test/") for name in row["metrics"])
-        assert opened == (row["tags"]["labkit.stage"] == "final"), "only the winner opens the test set"
+        stages[row.tags["labkit.stage"]] = stages.get(row.tags["labkit.stage"], 0) + 1
+        assert row.tags["labkit.study"] == "tiny"
+        opened = any(name.startswith("test/") for name in row.metrics)
+        assert opened == (row.tags["labkit.stage"] == "final"), "only the winner opens the test set"
     assert stages == {"coarse": 3, "fine": 4, "confirm": 4, "final": 2}
-    seeds = {row["params"]["seed"] for row in children(folder) if row["tags"]["labkit.stage"] == "confirm"}
+    seeds = {row.params["seed"] for row in children(folder) if row.tags["labkit.stage"] == "confirm"}
     assert seeds == {"1000", "1001"}
 
 
@@ -196,12 +196,12 @@ def test_a_search_leaves_a_table_and_a_page(searched: tuple[Any, Path]) -> None:
     answer, folder = searched
     (parent,) = parents(folder)
     uri = default_store(folder)[0]
-    table = artifact(uri, parent["run_id"], "search.csv").decode().splitlines()
+    table = artifact(uri, parent.run_id, "search.csv").decode().splitlines()
     assert table[0].startswith("rank,stage")
     assert [line.split(",")[1] for line in table[1:]] == ["final", *["confirm"] * 2, *["fine"] * 4, *["coarse"] * 3]
     budget = "13 trials = 13 in 10 rows + 0 failed + 0 diverged + 0 pruned; 13 runs."
     page = (folder / "mlruns/reports/tiny.html").read_text()
-    for text in (answer.out, artifact(uri, parent["run_id"], "search.md").decode(), page):
+    for text in (answer.out, artifact(uri, parent.run_id, "search.md").decode(), page):
         assert budget in text
 
 
@@ -233,13 +233,13 @@ def test_a_search_that_is_killed_goes_on_to_the_same_end(
 ) -> None:
     command = [sys.executable, "-m", "labkit", *SEARCH]
     running = subprocess.Popen(command, cwd=tmp_path, env=clean_environment, stderr=subprocess.DEVNULL)
-    _wait(lambda: any(row["tags"].get("labkit.stage") == "fine" for row in rows_in(tmp_path)))
+    _wait(lambda: any(row.tags.get("labkit.stage") == "fine" for row in rows_in(tmp_path)))
     running.send_signal(signal.SIGKILL)
     running.wait()
     answer = process(*SEARCH, cwd=tmp_path)
     assert answer.code == 0, answer.err
     assert _values(tmp_path) == _values(searched[1])
-    assert "RUNNING" not in {row["status"] for row in rows_in(tmp_path)}
+    assert "RUNNING" not in {row.status for row in rows_in(tmp_path)}
 
 
 @pytest.mark.slow
@@ -266,14 +266,14 @@ def test_hopeless_trials_are_given_up_and_divergence_is_data(process: Any, tmp_p
     budget = ("hydra.sweeper.n_trials=12", "trainer.epochs=6", "optimizer.lr=tag(log,interval(1e-5,1e6))")
     answer = process("-m", *words, *budget, cwd=tmp_path)
     assert answer.code == 0, answer.err
-    pruned = [row for row in children(tmp_path) if "labkit.pruned_at" in row["tags"]]
-    diverged = [row for row in children(tmp_path) if "labkit.diverged_at" in row["tags"]]
+    pruned = [row for row in children(tmp_path) if "labkit.pruned_at" in row.tags]
+    diverged = [row for row in children(tmp_path) if "labkit.diverged_at" in row.tags]
     assert pruned
     assert diverged
     for row in pruned:
-        assert row["status"] == "KILLED"
-        assert int(row["tags"]["labkit.pruned_at"]) < 216
-    assert {row["status"] for row in diverged} == {"FINISHED"}
+        assert row.status == "KILLED"
+        assert int(row.tags["labkit.pruned_at"]) < 216
+    assert {row.status for row in diverged} == {"FINISHED"}
 
 
 @pytest.mark.slow
@@ -284,13 +284,13 @@ def test_several_objectives_and_a_conditional_key(process: Any, tmp_path: Path) 
     answer = process("-m", *QUICK, *words, *space, condition, cwd=tmp_path)
     assert answer.code == 0, answer.err
     for row in children(tmp_path):
-        assert row["params"]["optimizer._target_"].endswith("momentum") == ("optimizer.momentum" in row["params"])
+        assert row.params["optimizer._target_"].endswith("momentum") == ("optimizer.momentum" in row.params)
 
 
 def _values(folder: Path) -> dict[tuple[str, str, str], float]:
-    rows = [row for row in children(folder) if row["status"] == "FINISHED"]
+    rows = [row for row in children(folder) if row.status == "FINISHED"]
     return {
-        (row["tags"]["labkit.stage"], row["params"]["loss.l2"], row["params"]["seed"]): row["metrics"]["val/accuracy"]
+        (row.tags["labkit.stage"], row.params["loss.l2"], row.params["seed"]): row.metrics["val/accuracy"]
         for row in rows
     }
 

@@ -90,4 +90,4 @@ def test_a_run_a_sweep_and_an_experiment_from_another_directory(
     assert "step_size: 800" in call(installed, tmp_path, clean_environment, "--cfg", "job", "experiment=kth/ex4")
     found = runs(default_store(tmp_path)[0])
     trials = 8 + 16 + 3 * 5 + 5  # coarse, fine, three candidates and the winner on five seeds
-    assert [row["status"] for row in found] == ["FINISHED"] * (1 + 1 + trials), "one run, a parent and its children"
+    assert [row.status for row in found] == ["FINISHED"] * (1 + 1 + trials), "one run, a parent and its children"

@@ -80,29 +80,29 @@ def test_a_part_runs_the_parts_it_needs_first_and_nothing_twice(
     assert "labkit name=again data=spirals trainer.epochs=1 seeds=2 trainer.batch_size=16" in said
     assert said.count(f"trainer.batch_size=16 paths.root={tmp_path}\n") == 2  # as printed it goes to the same store
     assert "outside its band: learns nothing" in said
-    trained = [row for row in rows(tmp_path) if row["name"] in ("rates", "again") and row["params"].get("seed")]
+    trained = [row for row in rows(tmp_path) if row.name in ("rates", "again") and row.params.get("seed")]
     assert len(trained) == 4 + 2
-    again = [row for row in trained if row["name"] == "again"]
-    assert {(row["params"]["optimizer.lr"], row["params"]["model.hidden"]) for row in again} == {("0.1", "[8, 9]")}
-    records = {row["name"]: row for row in rows(tmp_path) if record.PART in row["tags"]}
-    assert {name: row["status"] for name, row in records.items()} == {"first": "FINISHED", "second": "FAILED"}
+    again = [row for row in trained if row.name == "again"]
+    assert {(row.params["optimizer.lr"], row.params["model.hidden"]) for row in again} == {("0.1", "[8, 9]")}
+    records = {row.name: row for row in rows(tmp_path) if "labkit.lab_part" in row.tags}
+    assert {name: row.status for name, row in records.items()} == {"first": "FINISHED", "second": "FAILED"}
     first, second = record.read([records["first"], records["second"]], tmp_path)
     assert len(first.tested) == 4
     assert [verdict.holds for verdict in second.verdicts] == [False, True]
     assert second.steps["again"]["command"].startswith("labkit name=again")
     assert str(tmp_path) not in second.steps["again"]["command"]
     assert (len(second.steps["checked"]["run_ids"]), second.steps["checked"]["training"]) == (1, 0)
-    assert second.tested == set(second.steps["again"]["run_ids"]) == {row["run_id"] for row in again}
+    assert second.tested == set(second.steps["again"]["run_ids"]) == {row.run_id for row in again}
 
     assert call("part=second") == 1
     assert "it takes winners of first, which has run" in capsys.readouterr().out
-    now = [row for row in rows(tmp_path) if row["name"] in ("rates", "again") and row["params"].get("seed")]
+    now = [row for row in rows(tmp_path) if row.name in ("rates", "again") and row.params.get("seed")]
     assert len(now) == 6
 
     words = ("task=report", "lab=own", f"paths.root={tmp_path}", "task.file=results.md")
     report.report(file="results.md")(compose(words), words)
     said = (tmp_path / "results.md").read_text()
-    mean = sum(row["metrics"]["val/accuracy"] for row in again) / 2
+    mean = sum(row.metrics["val/accuracy"] for row in again) / 2
     assert f"| learns nothing (val/accuracy) | {100 * mean:.2f} ±" in said
     assert "| own second | smoke | spirals | 1 of 2 hold | - | 3 | 2 |" in said
     assert "| checked | 3 checks, 0 failed: differences |" in said

@@ -10,21 +10,18 @@ from typing import Any
 import pytest
 
 from labkit.labs.page import Shown, page, shown
-from labkit.labs.record import DEFINITION, GIVEN, Record
+from labkit.labs.record import Record
 from labkit.labs.schema import Claim, Part, Step
 from labkit.labs.settings_table import lines
 from labkit.labs.verdict import Verdict
+from labkit.tracking.rows import RunRow
+from tests.stored import run_row
 
 
-def row(profile: str = "full", start: int = 0, definition: str = "d", **tags: str) -> dict[str, Any]:
-    usual = {"mlflow.source.git.commit": "0123456789", "labkit.hardware": "two cores", "labkit.versions": "a=1"}
-    return {
-        "run_id": "r",
-        "start_time": start,
-        "params": {"profile": profile, "data": "cifar10* mnist"},
-        "metrics": {},
-        "tags": {**usual, DEFINITION: definition, **tags},
-    }
+def row(profile: str = "full", start: int = 0, definition: str = "d", **tags: str) -> RunRow:
+    usual = {"mlflow.source.git.commit": "0123456789", "hardware": "two cores", "versions": "a=1"}
+    params = {"profile": profile, "data": "cifar10* mnist"}
+    return run_row("r", {**usual, "part_definition": definition, **tags}, start_time=start, params=params)
 
 
 CLAIM = Claim(
@@ -51,20 +48,19 @@ STEP = {
 }
 
 
-def record(*verdicts: Verdict, about: dict[str, Any] | None = None, **step: Any) -> Record:
+def record(*verdicts: Verdict, about: RunRow | None = None, **step: Any) -> Record:
     return Record(about or row(), verdicts, {"train": {**STEP, **step}})
 
 
-def trained(run_id: str, seed: int, accuracy: float, **params: str) -> dict[str, Any]:
+def trained(run_id: str, seed: int, accuracy: float, **params: str) -> RunRow:
     metrics = {"val/accuracy": accuracy, "test/accuracy": accuracy - 0.01, "time/seconds": 1.0}
     if params.get("model") == "mlp":
         metrics["test/recall"] = 0.5
-    about = {"name": "train", "status": "FINISHED", "tags": {}, "parent": None, "start_time": 0, "end_time": 1}
-    return {"run_id": run_id, "params": {"seed": str(seed), **params}, "metrics": metrics, **about}
+    return run_row(run_id, name="train", params={"seed": seed, **params}, metrics=metrics, end_time=1)
 
 
 RUNS = {
-    row["run_id"]: row
+    row.run_id: row
     for row in (
         trained("a" * 32, 0, 0.6, model="mlp"),
         trained("b" * 32, 1, 0.7, model="mlp"),
@@ -157,16 +153,16 @@ def test_of_many_settings_the_best_and_the_worst_are_shown_and_each_stage_by_its
     assert len({len(line) for line in found}) == 1
     many = many[:13]
     assert [line[1] for line in lines("grid", many)] == [f"lr={i}" for i in range(12, -1, -1)]
-    staged = [{**row, "tags": {"labkit.stage": "coarse" if i < 6 else "fine"}} for i, row in enumerate(many)]
+    staged = [row.with_tags({"labkit.stage": "coarse" if i < 6 else "fine"}) for i, row in enumerate(many)]
     assert [line[0] for line in lines("grid", staged)] == ["grid (coarse)"] * 6 + ["grid (fine)"] * 7
-    lost = {**many[0], "tags": {"labkit.diverged_at": "7"}}
+    lost = many[0].with_tags({"labkit.diverged_at": "7"})
     assert [line[1:3] for line in lines("grid", [lost, many[1]])] == [["lr=1", "1"], ["lr=0 DIVERGED", "0"]]
 
 
 def test_what_was_checked_without_training_is_counted() -> None:
-    row = {**trained("d" * 32, 0, 0.0), "name": "or_xor", "params": {"task.only": "gradient"}}
-    checks = {**row, "tags": {"labkit.checks": "3"}, "metrics": {"checks": 3.0, "checks_failed": 1.0}}
-    claims = {**row, "tags": {"labkit.principle": "or_xor"}, "metrics": {"claims": 5.0, "claims_false": 0.0}}
+    about: dict[str, Any] = {"name": "or_xor", "params": {"task.only": "gradient"}}
+    checks = run_row("d" * 32, {"checks": "3"}, metrics={"checks": 3.0, "checks_failed": 1.0}, **about)
+    claims = run_row("d" * 32, {"principle": "or_xor"}, metrics={"claims": 5.0, "claims_false": 0.0}, **about)
     said = [line[1] for line in lines("step", [checks, claims])]
     assert said == ["3 checks, 1 failed: gradient", "or_xor: 5 claims, 0 false"]
 
@@ -203,14 +199,14 @@ def test_the_newest_record_of_the_largest_profile_counts_and_openings_of_all() -
     tested = [["a"], ["b"], ["c"], ["b", "d"]]
     records = [record(about=r, tested=t, run_ids=t) for r, t in zip(rows, tested, strict=True)]
     (found,) = part(*records)
-    assert (found.record.profile, found.record.row["start_time"]) == ("full", 3)
+    assert (found.record.profile, found.record.row.start_time) == ("full", 3)
     assert found.tested == set("abcd")
     assert "4 runs opened the test set, once each (3 of them in other profiles or earlier" in text(*records)
     assert part() == []
 
 
 def test_another_data_set_is_a_part_of_its_own() -> None:
-    own, other = part(record(VERDICT), record(about=row("quick", 5, **{GIVEN: "data=fsdd"})))
+    own, other = part(record(VERDICT), record(about=row("quick", 5, part_given="data=fsdd")))
     assert (own.given, other.given) == ("", "data=fsdd")
     assert other.command == "make own-first PROFILE=quick DATA=fsdd"
     assert "## own first (data=fsdd): a part" in text(other.record)
@@ -218,6 +214,6 @@ def test_another_data_set_is_a_part_of_its_own() -> None:
 
 def test_its_keys_are_in_the_command_but_not_where_its_files_lie() -> None:
     given = shlex.join(["data=table", "data.root=/home/me/my data", "data.ignore=[a, b]"])
-    (found,) = part(record(about=row("quick", 5, **{GIVEN: given})))
+    (found,) = part(record(about=row("quick", 5, part_given=given)))
     assert found.command == "make own-first PROFILE=quick DATA='table data.ignore=[a, b]'"
     assert "/home" not in text(found.record)

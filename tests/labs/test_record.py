@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from labkit.labs.command import Ran
 from labkit.labs.record import _step, rows_of
+from labkit.tracking.rows import RunRow
+from tests.stored import run_row
 
 
-def row(run_id: str, stage: str | None, **metrics: float) -> dict[str, Any]:
-    tags = {} if stage is None else {"labkit.stage": stage}
+def row(run_id: str, stage: str | None, **metrics: float) -> RunRow:
+    tags = {} if stage is None else {"stage": stage}
     found = {"val/accuracy": 0.5, "time/seconds": 2.0, **metrics}
-    return {"run_id": run_id, "tags": tags, "metrics": found, "params": {}, "start_time": 0, "end_time": 2000}
+    return run_row(run_id, tags, metrics=found, end_time=2000)
 
 
-def ran(*rows: dict[str, Any]) -> Ran:
+def ran(*rows: RunRow) -> Ran:
     return Ran(("sweeps=own",), 0, list(rows), 1.0)
 
 
@@ -22,9 +22,9 @@ def test_a_step_gives_back_the_stages_that_its_runs_had_in_it() -> None:
     """One run in two stages of this search; its own tags name the search that trained it first."""
     step = _step(ran(row("a", "coarse"), row("a", "fine"), row("b", "fine")))
     store = {run_id: row(run_id, "elsewhere") for run_id in "ab"}
-    known = [(one["run_id"], one["tags"]["labkit.stage"]) for one in rows_of(step, store)]
+    known = [(one.run_id, one.stage) for one in rows_of(step, store)]
     assert known == [("a", "coarse"), ("a", "fine"), ("b", "fine")]
-    assert [one["run_id"] for one in rows_of(step, {"b": store["b"]})] == ["b"]
+    assert [one.run_id for one in rows_of(step, {"b": store["b"]})] == ["b"]
 
 
 def test_a_run_in_two_stages_trained_and_opened_the_test_set_once() -> None:
@@ -35,5 +35,5 @@ def test_a_run_in_two_stages_trained_and_opened_the_test_set_once() -> None:
 
 def test_rows_of_an_earlier_version_keep_their_own_tags() -> None:
     step = {"run_ids": ["a"]}
-    assert rows_of(step, {"a": row("a", "coarse")})[0]["tags"] == {"labkit.stage": "coarse"}
-    assert rows_of(_step(ran(row("a", None))), {"a": row("a", None)})[0]["tags"] == {}
+    assert rows_of(step, {"a": row("a", "coarse")})[0].tags == {"labkit.stage": "coarse"}
+    assert rows_of(_step(ran(row("a", None))), {"a": row("a", None)})[0].tags == {}

@@ -26,6 +26,8 @@ from labkit.multirun.composer import grid
 from labkit.multirun.parent_run import sweep_params
 from labkit.runs.plan import resolved
 from labkit.runs.record import parameters
+from labkit.tracking.rows import RunRow
+from tests.stored import run_row
 
 LABS = CONF / "labs"
 KNOWN = {lab: read(LABS, lab) for lab in names(LABS)}
@@ -46,7 +48,7 @@ def test_every_part_is_read_and_its_claims_have_a_step_in_their_profiles(lab: st
 
 
 @cache
-def trained_by(lab: str, name: str, step: str, profile: str) -> list[dict[str, Any]]:
+def trained_by(lab: str, name: str, step: str, profile: str) -> list[RunRow]:
     """The rows of a step's grid as far as their parameters are known before it runs."""
     part = KNOWN[lab].parts[name]
     words = Course(profile, Path()).words(part, part.steps[step])
@@ -56,7 +58,7 @@ def trained_by(lab: str, name: str, step: str, profile: str) -> list[dict[str, A
     swept += [f"{key}={value}" for key, value in sweep_params(config).items()]
     flat = parameters(resolved(config), config.hydra.runtime.choices)
     rows = grid(OverridesParser.create().parse_overrides(swept))
-    return [{"params": flat | dict(word.split("=", 1) for word in row)} for row in rows]
+    return [run_row("", params=flat | dict(word.split("=", 1) for word in row)) for row in rows]
 
 
 @pytest.mark.parametrize(("lab", "name"), PARTS, ids=lambda value: str(value))
@@ -71,7 +73,7 @@ def test_what_a_claim_picks_is_what_its_step_trains(lab: str, name: str) -> None
                 assert matching(trained_by(lab, name, step, profile), where), (claim.says, profile, where)
 
 
-def verdict(claim: Claim, rows: list[dict[str, Any]], profile: str) -> Verdict:
+def verdict(claim: Claim, rows: list[RunRow], profile: str) -> Verdict:
     return judge(claim, {"train": rows}, profile)
 
 
@@ -81,13 +83,13 @@ def claim(**keys: Any) -> Claim:
     return Part(title="", steps=steps, claims=[{**usual, **keys}]).claims[0]  # type: ignore[arg-type]
 
 
-def row(run_id: str, seed: int, test: float, val: float = 0.5, **params: str) -> dict[str, Any]:
+def row(run_id: str, seed: int, test: float, val: float = 0.5, **params: str) -> RunRow:
     params = {key.replace("__", "."): value for key, value in params.items()} | {"seed": str(seed)}
     metrics = {"test/accuracy": test, "val/accuracy": val}
-    common = {"name": "", "status": "FINISHED", "tags": {}, "parent": None}
-    return {**common, "run_id": run_id, "params": params, "metrics": metrics}
+    return run_row(run_id, params=params, metrics=metrics)
 
 
+DIVERGED = {"labkit.diverged_at": "7"}
 ROWS = [
     row("a0", 0, 0.60, 0.6, model="residual", optimizer__lr="0.01"),
     row("a1", 1, 0.64, 0.6, model="residual", optimizer__lr="0.01"),
@@ -123,7 +125,7 @@ def test_differences_are_paired_by_seed_and_judged_by_their_interval() -> None:
     assert (found.n, found.holds, found.reached) == (3, False, None)
     assert found.run_ids == ("a0", "a1", "a2", "b0", "b1", "b2")
     better = [row(f"b{s}", s, 0.80 + 0.03 * s, model="standard", optimizer__lr="0.01") for s in range(3)]
-    clear = [one for one in THREE if one["run_id"] < "b"] + better
+    clear = [one for one in THREE if one.run_id < "b"] + better
     assert verdict(claim(**keys), clear, "full").holds is True
 
 
@@ -190,7 +192,7 @@ def test_without_a_result_no_claim_holds(rows: list[dict[str, Any]]) -> None:
 
 
 def test_a_seed_that_diverged_is_no_survivor_to_leave_out() -> None:
-    rows = [row("c0", 0, 0.6, model="mlp"), {**row("c1", 1, 0.6, model="mlp"), "tags": {"labkit.diverged_at": "7"}}]
+    rows = [row("c0", 0, 0.6, model="mlp"), row("c1", 1, 0.6, model="mlp").with_tags(DIVERGED)]
     found = verdict(claim(), rows, "full")
     assert (found.n, found.tried, found.holds, found.reached) == (1, 2, False, False)
     assert "1 of 2" in to_markdown([found], "full")
@@ -218,7 +220,7 @@ def test_one_of_several_values_and_another_step_to_compare_with() -> None:
 
 
 def test_only_the_runs_of_a_stage() -> None:
-    staged = [{**one, "tags": {"labkit.stage": "final" if one["run_id"] < "b" else "fine"}} for one in ROWS]
+    staged = [one.with_tags({"labkit.stage": "final" if one.run_id < "b" else "fine"}) for one in ROWS]
     assert verdict(claim(stage="fine"), staged, "full").run_ids == ("b0", "b1")
     assert verdict(claim(stage="confirm"), staged, "full").n == 0
 
@@ -233,12 +235,12 @@ def test_a_winner_is_chosen_on_validation_data_and_hands_its_parameters_on() -> 
     assert winner(reference(where={"model": "standard"}), ROWS)["model"] == "standard"
     with pytest.raises(ConfigError, match="no parameter 'loss"):
         winner(reference(keys=["loss.l2"]), ROWS)
-    for rows in ([], [{**ROWS[0], "status": "FAILED"}]):
+    for rows in ([], [replace(ROWS[0], status="FAILED")]):
         with pytest.raises(ConfigError, match="no run of step train has a val/accuracy to choose by"):
             winner(reference(), rows)
     with pytest.raises(ConfigError, match="fewer than 3 settings of step train have a val/accuracy"):
         winner(reference(place=3), ROWS)
-    lost = [*ROWS[:3], {**ROWS[3], "status": "FAILED"}]
+    lost = [*ROWS[:3], replace(ROWS[3], status="FAILED")]
     with pytest.raises(ConfigError, match="in step train fewer than 2 settings have kept all seeds"):
         winner(reference(place=2), lost)
     assert winner(reference(), lost)["model"] == "residual"
@@ -274,13 +276,13 @@ def test_a_row_is_chosen_by_validation_data_even_where_only_some_rows_have_a_par
 def test_of_several_rows_that_nothing_tells_apart_none_is_judged() -> None:
     rows = [row("a0", 0, 0.6, model="mlp"), row("b0", 0, 0.9, model="residual")]
     for one in rows:
-        del one["metrics"]["val/accuracy"]
+        del one.metrics["val/accuracy"]
     assert verdict(claim(), rows, "full").holds is False
     assert verdict(claim(), rows[:1], "full").found == 0.6  # a single one needs no choice
 
 
 def test_a_question_about_settings_that_all_diverged_is_no_missing_run() -> None:
-    rows = [{**one, "tags": {"labkit.diverged_at": "7"}, "metrics": {}} for one in ROWS]
+    rows = [replace(one, metrics={}).with_tags(DIVERGED) for one in ROWS]
     asked = replace(claim(), says="is it good?", full=None, goal=None)
     found = verdict(asked, rows, "full")
     assert (found.holds, found.n, found.tried, len(found.run_ids)) == (None, 0, 2, 4)
@@ -297,7 +299,7 @@ def test_the_other_side_of_a_difference_may_be_the_best_of_several_steps() -> No
 
 LOST = [
     row("c0", 0, 0.6, 0.9, optimizer__lr="1"),
-    {**row("c1", 1, 0.6, 0.9, optimizer__lr="1"), "status": "FAILED"},
+    replace(row("c1", 1, 0.6, 0.9, optimizer__lr="1"), status="FAILED"),
     row("d0", 0, 0.5, 0.5, optimizer__lr="0.1"),
     row("d1", 1, 0.5, 0.5, optimizer__lr="0.1"),
 ]
@@ -350,7 +352,7 @@ def test_pairs_of_different_numbers_of_seeds_are_compared_on_those_they_share() 
     ],
 )
 def test_wall_time_counts_overlaps_once(spans: list[tuple[int, int | None]], seconds: float) -> None:
-    assert wall_seconds([{"start_time": start, "end_time": end} for start, end in spans]) == seconds
+    assert wall_seconds([run_row("r", start_time=start, end_time=end) for start, end in spans]) == seconds
 
 
 def test_tables_say_what_was_found() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
@@ -13,30 +11,15 @@ from labkit.multirun.parent_run import Checked
 from labkit.multirun.search_outcome import rows, tried
 from labkit.search.results import StageResult
 from labkit.search.trials import Trial
-
-
-class Store:
-    """Rows as a tracker finds them, by id or by the tag of a study; `asked` counts questions."""
-
-    def __init__(self, *rows: dict[str, Any]) -> None:
-        self.rows, self.asked = rows, 0
-
-    def find(self, where: str, deleted: bool = False) -> list[dict[str, Any]]:
-        self.asked += 1
-        kept = [row for row in self.rows if row.get("deleted", False) == deleted]
-        if where.startswith("attributes.run_id IN"):
-            return [row for row in kept if row["run_id"] in re.findall(r"'(\w+)'", where)]
-        study = re.findall(r"'(\w+)'", where)[0]
-        return [row for row in kept if row["tags"].get("labkit.study") == study and row["status"] == "FAILED"]
-
+from labkit.tracking.rows import RunRow
+from tests.stored import Store, run_row
 
 METRICS = {"val/accuracy": 0.5, "val/loss": 1.25}
 
 
-def row(run_id: str, status: str = "FINISHED", config_hash: str = "h", deleted: bool = False, **tags: str) -> Any:
-    marks = {f"labkit.{name}": value for name, value in tags.items()} | {"labkit.config_hash": config_hash}
+def row(run_id: str, status: str = "FINISHED", config_hash: str = "h", **tags: str) -> RunRow:
     params = {"loss.l2": "0.1", "seed": "0"}
-    return {"run_id": run_id, "status": status, "tags": marks, "deleted": deleted, "params": params, "metrics": METRICS}
+    return run_row(run_id, {"config_hash": config_hash, **tags}, status=status, params=params, metrics=METRICS)
 
 
 def trial(*run_ids: str, state: str = "complete", number: int = 0) -> Trial:
@@ -49,16 +32,16 @@ def jobs(*hashes: str) -> list[Checked]:
 
 
 PRUNED = {"pruned_at": "9"}
-REASONS: list[tuple[Trial, Sequence[Any], str]] = [
+REASONS: list[tuple[Trial, Sequence[RunRow], str]] = [
     (trial("a"), [row("a")], ""),
     (trial("a", "b"), [row("a"), row("b", config_hash="i")], ""),
     (trial("a", state="diverged"), [row("a", diverged_at="3")], ""),
     (trial("a", state="pruned"), [row("a", "KILLED", **PRUNED)], ""),
     (trial("a"), [], "its run is not in the store here"),
-    (trial("a"), [row("a", deleted=True)], "its run was deleted"),
-    (trial("a", "b"), [row("a"), row("b", config_hash="i", deleted=True)], "its run was deleted"),
-    (trial("a", state="pruned"), [row("a", "KILLED", deleted=True, **PRUNED)], "its run was deleted"),
-    (trial("a", state="diverged"), [row("a", deleted=True)], "its run was deleted"),
+    (trial("a"), [row("a", deleted="yes")], "its run was deleted"),
+    (trial("a", "b"), [row("a"), row("b", config_hash="i", deleted="yes")], "its run was deleted"),
+    (trial("a", state="pruned"), [row("a", "KILLED", deleted="yes", **PRUNED)], "its run was deleted"),
+    (trial("a", state="diverged"), [row("a", deleted="yes")], "its run was deleted"),
     *(
         (trial("a"), [row("a", status)], f"its run did not finish: {status} in the store")
         for status in ("FAILED", "KILLED", "RUNNING")
@@ -71,9 +54,10 @@ REASONS: list[tuple[Trial, Sequence[Any], str]] = [
 
 
 @pytest.mark.parametrize(("one", "stored", "why"), REASONS)
-def test_why_a_trial_counts_no_longer(one: Trial, stored: Sequence[Any], why: str) -> None:
+def test_why_a_trial_counts_no_longer(one: Trial, stored: Sequence[RunRow], why: str) -> None:
     asked = jobs("h", "i") if len(one.run_ids) > 1 else jobs("h")
-    assert search_runs.lost(Store(*stored), "here", ["val/accuracy"], [one], [asked]) == ({one.key: why} if why else {})
+    store = Store(*stored, deleted=[row.run_id for row in stored if "labkit.deleted" in row.tags])
+    assert search_runs.lost(store, "here", ["val/accuracy"], [one], [asked]) == ({one.key: why} if why else {})
 
 
 def test_a_value_of_another_objective_counts_no_longer() -> None:
@@ -94,11 +78,11 @@ def test_stage_and_trial_are_those_of_the_study_whoever_used_a_run_first() -> No
     store = Store(row("a", study="theirs", stage="other", trial="7"))
     stages = [StageResult(name, None, (), (trial("a", number=3),)) for name in ("coarse", "fine")]
     runs = search_runs.of_stages(store, "ours", stages)
-    assert [(one.stage, one.runs[0]["run_id"], one.params) for one in tried(stages, runs)] == [
+    assert [(one.stage, one.runs[0].run_id, one.params) for one in tried(stages, runs)] == [
         ("coarse", "a", {"loss.l2": "0.1"}),
         ("fine", "a", {"loss.l2": "0.1"}),
     ]
-    tags = [{name: found["tags"][f"labkit.{name}"] for name in ("study", "stage", "trial")} for found in
+    tags = [{name: found.tags[f"labkit.{name}"] for name in ("study", "stage", "trial")} for found in
             rows("ours", stages, runs)]  # fmt: skip
     assert tags == [{"study": "ours", "stage": name, "trial": "3"} for name in ("coarse", "fine")]
 
@@ -112,5 +96,5 @@ def test_a_failed_trial_has_the_run_of_its_last_attempt_and_nobody_elses() -> No
     )
     stages = [StageResult("fine", None, (), (trial(state="failed", number=5),))]
     runs = search_runs.of_stages(store, "ours", stages)
-    assert [found["run_id"] for found in search_runs.behind("fine", stages[0].trials[0], runs)] == ["last"]
-    assert [found["run_id"] for found in rows("ours", stages, runs)] == ["last"]
+    assert [found.run_id for found in search_runs.behind("fine", stages[0].trials[0], runs)] == ["last"]
+    assert [found.run_id for found in rows("ours", stages, runs)] == ["last"]

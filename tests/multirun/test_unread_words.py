@@ -12,6 +12,8 @@ from labkit.compose import compose
 from labkit.config import ConfigError
 from labkit.multirun.unread_words import check_run, check_task
 from labkit.tasks.compare import _rows
+from labkit.tracking.rows import RunRow
+from tests.stored import run_row
 
 CONFIGS = {
     "sweeps/one.yaml": "# @package _global_\nhydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      seed: 1,2\n",
@@ -152,8 +154,8 @@ def test_what_a_run_reads_may_be_given(words: str) -> None:
     check_run(words.split(), compose(words.split()))
 
 
-def row(lab: str, *metrics: str, **tags: str) -> Any:
-    return {"experiment": lab, "metrics": dict.fromkeys(metrics, 0.5), "tags": tags, "params": {}}
+def row(lab: str, *metrics: str, **tags: str) -> RunRow:
+    return run_row("r", tags, experiment=lab, metrics=dict.fromkeys(metrics, 0.5))
 
 
 def test_compare_names_the_metric_and_the_lab_that_the_runs_have() -> None:

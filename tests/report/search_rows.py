@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from labkit.report.search_table import StageFacts, Tried
+from labkit.tracking.rows import RunRow
+from tests.stored import run_row
 
 FIXED = {
     "data._target_": "labkit.data.cifar.cifar10",
@@ -28,7 +30,8 @@ class Search:
     """Collects rows; a trial's value is a smooth hill over the logarithms of its numbers, with noise by seed."""
 
     def __init__(self, study: str = "kth/lambda") -> None:
-        self.study, self.rows, self._n = study, [], count()
+        self.study, self._n = study, count()
+        self.rows: list[RunRow] = []
         self._rng = np.random.default_rng(0)
 
     def run(self, stage: str, trial: int, params: dict[str, Any], *, seed: int = 0, **tags: str) -> None:
@@ -41,19 +44,18 @@ class Search:
             metrics["test/accuracy"] = value - 0.004
         status = tags.pop("status", "FINISHED")
         self.rows.append(
-            {
-                "run_id": hashlib.md5(f"{self.study} {n}".encode()).hexdigest(),
-                "name": self.study,
-                "experiment": "kth",
-                "status": status,
-                "start_time": 1_795_000_000_000 + 30_000 * n,
-                "end_time": 1_795_000_030_000 + 30_000 * n,
-                "params": FIXED | {key: str(value) for key, value in params.items()} | {"seed": str(seed)},
-                "metrics": {} if status == "FAILED" else metrics,
-                "tags": {"labkit.study": self.study, "labkit.stage": stage, "labkit.trial": str(trial)}
-                | {f"labkit.{key}": value for key, value in tags.items()},
-                "parent": "f" * 32,
-            }
+            run_row(
+                hashlib.md5(f"{self.study} {n}".encode()).hexdigest(),
+                {"study": self.study, "stage": stage, "trial": str(trial), **tags},
+                name=self.study,
+                experiment="kth",
+                status=status,
+                start_time=1_795_000_000_000 + 30_000 * n,
+                end_time=1_795_000_030_000 + 30_000 * n,
+                params=FIXED | params | {"seed": seed},
+                metrics={} if status == "FAILED" else metrics,
+                parent="f" * 32,
+            )
         )
 
     def _accuracy(self, params: dict[str, Any], seed: int) -> float:
@@ -68,19 +70,18 @@ class Search:
         return 0.1 + 0.41 * math.exp(-0.5 * steep) + bonus + noise
 
 
-def tried(rows: list[dict[str, Any]]) -> list[Tried]:
+def tried(rows: list[RunRow]) -> list[Tried]:
     """Rows as the trials of their own tags, which is what they are as long as nobody else uses them."""
-    trials: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    trials: dict[tuple[str, str], list[RunRow]] = {}
     for row in rows:
-        tags = row["tags"]
-        trials.setdefault((tags.get("labkit.stage", ""), tags["labkit.trial"]), []).append(row)
+        trials.setdefault((row.stage, row.trial), []).append(row)
     return [Tried(stage, _state(own), own, {"trial": trial}) for (stage, trial), own in trials.items()]
 
 
-def _state(rows: list[dict[str, Any]]) -> str:
+def _state(rows: list[RunRow]) -> str:
     fates = {"labkit.pruned_at": "pruned", "labkit.diverged_at": "diverged"}
-    lost = [fates.get(tag) for row in rows for tag in row["tags"] if tag in fates]
-    failed = ["failed" for row in rows if row["status"] != "FINISHED"]
+    lost = [fates.get(tag) for row in rows for tag in row.tags if tag in fates]
+    failed = ["failed" for row in rows if row.status != "FINISHED"]
     return str([*lost, *failed, "complete"][0])
 
 
@@ -104,7 +105,7 @@ def lambda_search() -> tuple[list[Tried], list[StageFacts]]:
     return tried(rows), stages
 
 
-def lambda_rows() -> tuple[list[dict[str, Any]], list[StageFacts]]:
+def lambda_rows() -> tuple[list[RunRow], list[StageFacts]]:
     """8 values of lambda, 16 in the zoomed range with one pruned and one diverged, 3 on 5 seeds, the best on 5."""
     search = Search()
     for trial, l2 in enumerate(np.geomspace(1e-5, 1e-1, 8)):

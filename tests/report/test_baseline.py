@@ -12,14 +12,14 @@ from labkit.config import ConfigError
 from labkit.report import baseline
 from labkit.report.layouts import to_csv, to_markdown
 from labkit.report.leaderboard import rank
+from tests.stored import run_row
 
 VALUES = {"0": [0.50, 0.53, 0.49, 0.55], "0.001": [0.52, 0.55, 0.50, 0.58], "1e-05": [0.51, 0.52, 0.50, 0.55]}
 
 
 def row(run_id, value, name="x", status="FINISHED", **params):
-    params = {key.replace("__", "."): str(item) for key, item in params.items()}
-    metrics = {"val/accuracy": value}
-    return {"run_id": run_id, "name": name, "status": status, "params": params, "metrics": metrics, "tags": {}}
+    params = {key.replace("__", "."): item for key, item in params.items()}
+    return run_row(run_id, name=name, status=status, params=params, metrics={"val/accuracy": value})
 
 
 def rows():
@@ -134,12 +134,12 @@ def test_three_seeds_that_gain_the_same_sample_show_none_either():
     text = to_markdown(rank(rows, baseline="a=0"))
     assert "| +1.43 |" in text
     assert "| [" in text  # each mean has one: its seeds are two samples apart
-    coarse = [one | {"tags": {"labkit.samples": "train=700 val=10 test=70"}} for one in rows]
+    coarse = [one.with_tags({"labkit.samples": "train=700 val=10 test=70"}) for one in rows]
     assert "| [" not in to_markdown(rank(coarse, baseline="a=0"))  # of 10 samples one is 10 points
 
 
 def sized(one):
-    return one | {"tags": {"labkit.samples": "train=700 val=70 test=1"}}
+    return one.with_tags({"labkit.samples": "train=700 val=70 test=1"})
 
 
 @pytest.mark.parametrize(

@@ -10,26 +10,19 @@ from rich.console import Console
 from labkit.report.datasets import by_data
 from labkit.report.layouts import to_csv, to_markdown, to_rich
 from labkit.report.leaderboard import rank
+from tests.stored import run_row
 
 CIFAR, DIGITS = "labkit.data.cifar.cifar10", "labkit.data.digits.digits"
 
 
 def row(run_id, target=CIFAR, sha="aa", value=0.5, **params):
-    params = {key.replace("__", "."): str(item) for key, item in params.items()}
-    tags = {"labkit.data_sha256": sha * 32} if sha else {}
-    return {
-        "run_id": run_id,
-        "name": run_id,
-        "status": "FINISHED",
-        "params": {"data._target_": target} | params,
-        "metrics": {"val/accuracy": value},
-        "tags": tags,
-        "parent": None,
-    }
+    params = {"data._target_": target} | {key.replace("__", "."): item for key, item in params.items()}
+    tags = {"data_sha256": sha * 32} if sha else {}
+    return run_row(run_id, tags, params=params, metrics={"val/accuracy": value})
 
 
 def groups(rows) -> dict[str, str]:
-    return {name: "".join(row["run_id"] for row in own) for name, own in by_data(rows).items()}
+    return {name: "".join(row.run_id for row in own) for name, own in by_data(rows).items()}
 
 
 def test_constructors_and_contents_make_data_sets():
@@ -93,9 +86,10 @@ def test_the_baseline_is_looked_for_in_each_data_set():
 
 def test_what_the_runs_were_told_of_their_data_stands_below_the_table():
     notes = ("no sample of class c in the test part", "3 of 9 files left out")
-    told = row("p") | {"tags": {"labkit.data_sha256": "aa", "labkit.data_notes": "\n".join(notes)}}
+    told, again = (row(name, sha="aa", **params).with_tags({"labkit.data_notes": "\n".join(notes)}) for name, params in
+                   (("p", {}), ("r", {"lr": 1})))  # fmt: skip
     other = row("q", DIGITS, "bb")
-    board = rank([told, told | {"run_id": "r", "params": told["params"] | {"lr": "1"}}, other])
+    board = rank([told, again, other])
     assert [section.remarks for section in board.sections] == [notes, ()]
     for note in notes:
         assert to_markdown(board).count(f"Data: {note}.") == 1

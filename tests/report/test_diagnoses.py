@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
@@ -11,24 +11,24 @@ from labkit.report.layouts import to_markdown
 from labkit.report.leaderboard import rank
 from labkit.report.search_layouts import search_markdown
 from labkit.report.search_table import Tried, search_table
+from labkit.tracking.rows import RunRow
+from tests.stored import run_row
 
 IDLE = "not learnt: validation accuracy 10.32% is that of guessing"
 FAR = "overfits: training accuracy 99.00%, validation accuracy 71.00%"
 
 
-def row(lr: float, *said: str, seed: int = 0, value: float = 0.1032, status: str = "FINISHED") -> dict[str, Any]:
-    return {
-        "run_id": f"{lr}-{seed}".ljust(32, "f"),
-        "name": "x",
-        "status": status,
-        "params": {"optimizer.lr": str(lr), "seed": str(seed)},
-        "metrics": {"val/accuracy": value},
-        "tags": {"labkit.diagnosis": "\n".join(said)} if said else {},
-        "parent": None,
-    }
+def row(lr: float, *said: str, seed: int = 0, value: float = 0.1032, status: str = "FINISHED") -> RunRow:
+    return run_row(
+        f"{lr}-{seed}".ljust(32, "f"),
+        {"diagnosis": "\n".join(said)} if said else {},
+        status=status,
+        params={"optimizer.lr": lr, "seed": seed},
+        metrics={"val/accuracy": value},
+    )
 
 
-def told(rows: list[dict[str, Any]]) -> list[str]:
+def told(rows: list[RunRow]) -> list[str]:
     return [line for line in to_markdown(rank(rows)).splitlines() if line and not line.startswith(("|", "Mean"))]
 
 
@@ -51,7 +51,7 @@ def test_seeds_of_a_setting_count_once_and_each_kind_by_itself() -> None:
 
 def test_what_was_pruned_or_failed_is_no_proof_of_learning() -> None:
     pruned = row(9, "pruned: its search gave it up after 60 updates", status="KILLED")
-    pruned["tags"]["labkit.pruned_at"] = "60"
+    pruned = pruned.with_tags({"labkit.pruned_at": "60"})
     gone = row(7, "diverged: the loss of update 6 is not finite", value=float("nan"))
     lost = [row(3, IDLE), pruned, gone, row(5, status="FAILED")]
     assert told(lost)[0].startswith("None of the 4 settings has learnt")
@@ -60,9 +60,10 @@ def test_what_was_pruned_or_failed_is_no_proof_of_learning() -> None:
 
 
 def test_a_setting_may_be_a_mapping() -> None:
-    rows = [row(3, IDLE), row(5)]
-    rows[0]["params"] = {"loss.l2": "{linear_1: 0.5}", "seed": "0"}
-    rows[1]["params"] = {"loss.l2": "0.0", "seed": "0"}
+    rows = [
+        replace(row(3, IDLE), params={"loss.l2": "{linear_1: 0.5}", "seed": "0"}),
+        replace(row(5), params={"loss.l2": "0.0", "seed": "0"}),
+    ]
     assert told(rows) == [f"1 of 2 settings, first l2 {{linear_1: 0.5}}: {IDLE}."]
 
 
@@ -77,7 +78,7 @@ def test_what_somebody_asked_for_is_no_fault(said: str) -> None:
 
 def test_a_search_says_it_of_all_its_stages() -> None:
     rows = [row(lr, IDLE) for lr in (3, 5)] + [row(0.1, value=0.9)]
-    trials = [Tried("search", "complete", [one], {"optimizer.lr": one["params"]["optimizer.lr"]}) for one in rows]
+    trials = [Tried("search", "complete", [one], {"optimizer.lr": one.params["optimizer.lr"]}) for one in rows]
     assert f"2 of 3 settings, first lr 3: {IDLE}." in search_markdown(search_table(trials))
 
 

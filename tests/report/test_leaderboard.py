@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import statistics
+from dataclasses import replace
 
 import pytest
 import scipy.stats
@@ -16,13 +17,13 @@ from scipy.special import expit, logit
 
 from labkit.report.layouts import to_csv, to_markdown, to_rich
 from labkit.report.leaderboard import rank
+from tests.stored import run_row
 
 
 def row(run_id, value=None, status="FINISHED", parent=None, extra=None, **params):
     metrics = ({} if value is None else {"val/accuracy": value}) | (extra or {})
-    params = {key.replace("__", "."): str(item) for key, item in params.items()}
-    base = {"run_id": run_id, "name": f"run {run_id}", "tags": {}}
-    return base | {"status": status, "params": params, "metrics": metrics, "parent": parent}
+    params = {key.replace("__", "."): item for key, item in params.items()}
+    return run_row(run_id, name=f"run {run_id}", status=status, params=params, metrics=metrics, parent=parent)
 
 
 def ids(board) -> list[str]:
@@ -139,15 +140,14 @@ def test_the_parent_of_a_multirun_is_no_contestant():
 
 def test_rows_that_speak_for_others_are_no_contestants():
     rows = [row("p", 0.4, seed=0), row("q", 0.6, seed=1), row("means", 0.5), row("sweep", 0.5)]
-    rows[2]["tags"] = {"labkit.seeds_of": "x"}
-    rows[3]["tags"] = {"labkit.sweep": "x"}
+    rows[2:] = rows[2].with_tags({"labkit.seeds_of": "x"}), rows[3].with_tags({"labkit.sweep": "x"})
     (entry,) = rank(rows).entries
     assert entry.run_ids == ("p", "q")
     assert entry.values == {"0": 0.4, "1": 0.6}
 
 
 def test_a_pruned_run_has_no_result_though_it_has_a_value():
-    rows = [row("p", 0.4, a=1), row("q", 0.9, a=2) | {"tags": {"labkit.pruned_at": "300"}}]
+    rows = [row("p", 0.4, a=1), row("q", 0.9, a=2).with_tags({"labkit.pruned_at": "300"})]
     assert [(entry.run_ids[0], entry.status) for entry in rank(rows).entries] == [("p", "FINISHED"), ("q", "PRUNED")]
 
 
@@ -173,7 +173,7 @@ some_rows = st.lists(st.tuples(numbers, st.integers(0, 3), st.integers(0, 2), st
 def test_every_run_is_listed_once_and_order_follows_the_mean(values):
     rows = [row(str(i), value, status, lr=lr, seed=seed) for i, (value, lr, seed, status) in enumerate(values)]
     board = rank(rows)
-    assert sorted(run_id for entry in board.entries for run_id in entry.run_ids) == sorted(r["run_id"] for r in rows)
+    assert sorted(run_id for entry in board.entries for run_id in entry.run_ids) == sorted(r.run_id for r in rows)
     ranked = [entry for entry in board.entries if entry.rank is not None]
     assert list(board.entries[: len(ranked)]) == ranked
     means = [entry.mean for entry in ranked]
@@ -242,7 +242,7 @@ def test_a_narrow_terminal_leaves_columns_out_instead_of_breaking_words(width):
         for (l2, own), letters in zip(values.items(), ("abc", "def"), strict=True)
         for seed, (value, letter) in enumerate(zip(own, letters, strict=True))
     ]
-    rows = [r | {"metrics": r["metrics"] | {"test/accuracy": 0.4, "time/seconds": 3.0}} for r in rows]
+    rows = [replace(r, metrics={**r.metrics, "test/accuracy": 0.4, "time/seconds": 3.0}) for r in rows]
     board = rank(rows, extra=("test/accuracy", "time/seconds"), baseline="loss.l2=0.1")
     shown = printed(to_rich(board), width)
     assert max(map(len, shown.splitlines())) <= width

@@ -27,6 +27,7 @@ from labkit.report.search_figures import objective_by_parameter
 from labkit.report.search_layouts import headline
 from labkit.report.search_table import search_table
 from tests.report.search_rows import lambda_rows, tried
+from tests.stored import run_row
 
 ROWS, STAGES = lambda_rows()
 TABLE = search_table(tried(ROWS), STAGES)
@@ -90,7 +91,7 @@ def test_the_page_says_everything(study):
 
 def test_every_run_is_linked_once(study):
     links = [link for link in Reader(page(study)).links if "/runs/" in link]
-    assert sorted(link.rpartition("/")[2] for link in links) == sorted(row["run_id"] for row in ROWS)
+    assert sorted(link.rpartition("/")[2] for link in links) == sorted(row.run_id for row in ROWS)
     assert Reader(page(replace(study, run_url=""))).links == []
 
 
@@ -132,13 +133,13 @@ def test_how_often_the_test_set_was_opened(count, words):
 
 
 def test_runs_that_opened_the_test_set_are_counted_but_not_their_means():
-    means = {"metrics": {"test/accuracy": 0.5}, "tags": {"labkit.seeds_of": "x"}}
+    means = run_row("means", {"seeds_of": "x"}, metrics={"test/accuracy": 0.5})
     assert opened_test([*ROWS, means]) == 5
 
 
 def test_a_leaderboard_fits_the_page_as_well():
-    other = [row | {"params": row["params"] | {"data._target_": "labkit.data.digits.digits"}} for row in ROWS[:3]]
-    other = [row | {"run_id": "0" * 24 + row["run_id"][:8]} for row in other]
+    digits = {"data._target_": "labkit.data.digits.digits"}
+    other = [replace(row, run_id="0" * 24 + row.run_id[:8], params={**row.params, **digits}) for row in ROWS[:3]]
     board = rank([*ROWS, *other], extra=("test/accuracy",))
     read = Reader(page(StudyPage("board", table=board_page_table(board))))
     assert "2 data sets; results on different data do not compare" in read.text

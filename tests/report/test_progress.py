@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.report.progress import Progress, duration, per_step
+from labkit.report.durations import duration, per_step
+from labkit.report.progress import Progress
 
 
 class Clock:

@@ -97,8 +97,8 @@ def one_grid(values):
 def test_every_trial_stands_at_its_parameter_and_its_value():
     rows, stages = lambda_rows()
     everything, closer = objective_by_parameter(search_table(tried(rows), stages)).axes
-    coarse = [r for r in rows if r["tags"]["labkit.stage"] == "coarse" and "labkit.diverged_at" not in r["tags"]]
-    expected = sorted((float(r["params"]["loss.l2"]), 100 * r["metrics"]["val/accuracy"]) for r in coarse)
+    coarse = [r for r in rows if r.stage == "coarse" and not r.diverged]
+    expected = sorted((float(r.params["loss.l2"]), 100 * r.metrics["val/accuracy"]) for r in coarse)
     assert np.allclose(sorted(drawn(everything)["coarse"]), expected, rtol=1e-12)
     assert {name: len(places) for name, places in drawn(everything).items()} == {
         "coarse": 7,

@@ -43,7 +43,7 @@ def test_what_has_no_result_ends_its_stage(table):
 def test_a_trial_is_the_mean_of_its_seeds(table):
     rows, _ = lambda_rows()
     best = part(table, "confirm").entries[0]
-    values = [row["metrics"]["val/accuracy"] for row in rows if row["run_id"] in best.run_ids]
+    values = [row.metrics["val/accuracy"] for row in rows if row.run_id in best.run_ids]
     assert len(values) == 5
     assert best.mean == pytest.approx(statistics.fmean(values))
     assert best.deviation == pytest.approx(statistics.stdev(values))
@@ -103,7 +103,7 @@ def test_ties_are_told():
     search = Search()
     for trial in range(3):
         search.run("only", trial, {"loss.l2": trial})
-        search.rows[-1]["metrics"]["val/accuracy"] = 0.5 if trial else 0.4
+        search.rows[-1].metrics["val/accuracy"] = 0.5 if trial else 0.4
     assert headline(search_table(tried(search.rows))).endswith(
         "with val/accuracy 50.00 % (one seed); 1 more setting ties with it."
     )
@@ -114,7 +114,7 @@ def test_a_multirun_without_stages_is_one_part():
     for trial, l2 in enumerate((0, 1e-4, 1e-3)):
         search.run("", trial, {"loss.l2": l2})
     for row in search.rows:
-        del row["tags"]["labkit.stage"]
+        del row.tags["labkit.stage"]
     table = search_table(tried(search.rows))
     (only,) = table.parts
     assert (only.stage.name, only.settings, table.keys) == ("", {}, ("loss.l2",))
@@ -163,7 +163,7 @@ def test_every_run_stands_in_the_table_exactly_once(runs):
         search.run(stage, trial, {"loss.l2": 10.0**-trial}, seed=seed, **fate)
     table = search_table(tried(search.rows), [StageFacts("coarse"), StageFacts("fine"), StageFacts("final")])
     listed = [run_id for own in table.parts for entry in own.entries for run_id in entry.run_ids]
-    assert sorted(listed) == sorted(row["run_id"] for row in search.rows)
+    assert sorted(listed) == sorted(row.run_id for row in search.rows)
     written = "".join(line["run_ids"] + " " for line in csv.DictReader(io.StringIO(search_csv(table)))).split()
     assert sorted(written) == sorted(listed)
     search_markdown(table)
@@ -180,7 +180,7 @@ def test_the_budget_adds_up(runs):
     search = Search()
     for n, (stage, point, seed, fate) in enumerate(runs):
         search.run(stage, n, {"loss.l2": 10.0**-point}, seed=seed, **fate)
-    trials = [replace(one, params={"loss.l2": one.runs[0]["params"]["loss.l2"]}) for one in tried(search.rows)]
+    trials = [replace(one, params={"loss.l2": one.runs[0].params["loss.l2"]}) for one in tried(search.rows)]
     table = search_table(trials)
     assert added(accounting(table)) == (len(runs), len(runs))
     points = {(one.stage, one.params["loss.l2"]) for one in trials}
@@ -197,7 +197,7 @@ def test_a_run_of_another_search_stands_where_this_one_used_it():
     for trial, l2 in enumerate((1e-2, 1e-3)):
         search.run("theirs", trial, {"loss.l2": l2})
     first, second = search.rows
-    trials = [Tried(stage, "complete", [row], {"loss.l2": row["params"]["loss.l2"]})
+    trials = [Tried(stage, "complete", [row], {"loss.l2": row.params["loss.l2"]})
               for stage, row in (("coarse", first), ("coarse", second), ("fine", second))]  # fmt: skip
     table = search_table(trials, [StageFacts("coarse"), StageFacts("fine")])
     assert [(part.stage.name, part.trials, len(part.run_ids)) for part in table.parts] == [
@@ -212,9 +212,9 @@ def test_a_point_that_a_sampler_repeats_is_one_row_of_two_trials():
     search.run("only", 0, {"loss.l2": 1e-3})
     search.run("only", 1, {"loss.l2": 1e-2})
     one, other = search.rows
-    trials = [Tried("only", "complete", [row], {"loss.l2": row["params"]["loss.l2"]}) for row in (one, other, one)]
+    trials = [Tried("only", "complete", [row], {"loss.l2": row.params["loss.l2"]}) for row in (one, other, one)]
     table = search_table(trials)
-    assert [entry.run_ids for entry in table.parts[0].entries] == [(one["run_id"],), (other["run_id"],)]
+    assert [entry.run_ids for entry in table.parts[0].entries] == [(one.run_id,), (other.run_id,)]
     assert accounting(table) == "3 trials = 3 in 2 rows + 0 failed + 0 diverged + 0 pruned; 2 runs."
     assert "tie" not in headline(table)
 
@@ -236,7 +236,7 @@ def test_a_value_that_the_store_lacks_is_no_row():
     search = Search()
     for trial, status in enumerate(("FINISHED", "FAILED")):
         search.run("only", trial, {"loss.l2": 0.1**trial}, status=status)
-    search.rows[1]["metrics"] = search.rows[0]["metrics"]
+    search.rows[1] = replace(search.rows[1], metrics=search.rows[0].metrics)
     points = [{"loss.l2": text} for text in ("1.0", "0.1", "0.01")]
     runs = [[row] for row in search.rows] + [[]]
     trials = [Tried("only", "complete", own, point) for own, point in zip(runs, points, strict=True)]
@@ -253,8 +253,8 @@ def test_a_trial_that_lost_a_seed_is_no_result_and_a_candidate_that_did_stands_l
         search.run("confirm", 0, {"loss.l2": 1e-3}, seed=seed, **({"diverged_at": "9"} if seed else {}))
         search.run("confirm", 1, {"loss.l2": 1e-5}, seed=seed)
     for row in search.rows:  # a confirmation has a trial for each seed
-        row["tags"]["labkit.trial"] += row["params"]["seed"] if row["tags"]["labkit.stage"] == "confirm" else ""
-    trials = [replace(one, params={"loss.l2": one.runs[0]["params"]["loss.l2"]}) for one in tried(search.rows)]
+        row.tags["labkit.trial"] += row.params["seed"] if row.tags["labkit.stage"] == "confirm" else ""
+    trials = [replace(one, params={"loss.l2": one.runs[0].params["loss.l2"]}) for one in tried(search.rows)]
     confirm, only = search_table(trials, [StageFacts("only"), StageFacts("confirm")]).parts
     assert [(e.status, e.params["loss.l2"]) for e in only.entries] == [("FINISHED", "1e-05"), ("DIVERGED", "0.001")]
     assert [(e.rank, e.tried, len(e.seeds), e.params["loss.l2"]) for e in confirm.entries] == [

@@ -8,7 +8,7 @@ import math
 import pytest
 from rich.console import Console
 
-from labkit.report.tables import RunSummary, dead, run_table, run_text, show_run
+from labkit.report.tables import RunSummary, run_table, run_text, show_run
 
 SUMMARY = RunSummary(
     name="kth/ex3 [seed 1]",
@@ -72,24 +72,3 @@ def test_the_table_is_something_rich_prints():
 def test_time(seconds, text):
     summary = RunSummary("a", "b", "FAILED", {}, seconds, "c", "d")
     assert f"time       {text}\n" in run_text(summary)
-
-
-def history(*losses: float, key: str = "train/loss") -> list[tuple[int, dict[str, float]]]:
-    return [(100 * i, {key: loss}) for i, loss in enumerate(losses)]
-
-
-@pytest.mark.parametrize("losses", [(2.5, 2.303, 2.302, 2.3031), (2.303, 2.302), (2.5, 2.303, 2.302)])
-def test_a_loss_that_stays_at_ln_k_is_a_dead_network(losses):
-    note = dead(history(*losses), 10)
-    assert note == "dead network: the training loss stays at ln 10 = 2.3026, that of guessing"
-
-
-@pytest.mark.parametrize(
-    "losses", [(2.3026,), (2.3026, 2.1, 1.9), (2.5, 2.3, 2.3, 2.2), (2.56, 2.31), (2.5, 2.4, 2.31), ()]
-)
-def test_a_network_that_learns_or_has_not_begun_is_not_dead(losses):
-    assert dead(history(*losses), 10) == ""
-
-
-def test_without_training_losses_those_of_validation_speak():
-    assert "the validation loss stays" in dead(history(2.5, 2.303, 2.302, key="val/loss"), 10)

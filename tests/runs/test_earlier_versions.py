@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,12 +11,15 @@ import pytest
 from labkit.compose import compose
 from labkit.config import ConfigError
 from labkit.multirun.optuna_sweep import fingerprint
-from labkit.multirun.parent_run import Checked, finished
+from labkit.multirun.parent_run import Checked
 from labkit.runs import earlier_versions
 from labkit.runs.plan import plan
 from labkit.runs.record import Job
+from labkit.runs.standing import finished
 from labkit.search.study import refuse_changes
 from labkit.tracking import session
+from labkit.tracking.rows import RunRow
+from tests.stored import Store, run_row
 
 
 def job(config_hash: str, code: dict[str, str] | None = None, curves: str = "") -> Checked:
@@ -26,29 +28,18 @@ def job(config_hash: str, code: dict[str, str] | None = None, curves: str = "") 
     )
 
 
-def row(config_hash: str, **tags: str) -> dict[str, Any]:
-    return {"run_id": config_hash, "tags": {"labkit.config_hash": config_hash, **tags}}
-
-
-@dataclass
-class Store:
-    """Answers every question with all of its rows."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-
-    def find(self, where: str) -> list[dict[str, Any]]:
-        told = "labkit.code" in where
-        return [row for row in self.rows if not told or earlier_versions.CODE in row["tags"]]
+def row(config_hash: str, **tags: str) -> RunRow:
+    return run_row(config_hash, {"config_hash": config_hash, "shape": "shape", **tags})
 
 
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
         ([], ""),
-        ([row("new", **{earlier_versions.CODE: "mine.py=2 base.py=1", earlier_versions.SETTINGS: "s"})], ""),
-        ([row("x", **{earlier_versions.CODE: "mine.py=1 base.py=1", earlier_versions.SETTINGS: "another"})], ""),
+        ([row("new", code="mine.py=2 base.py=1", settings="s")], ""),
+        ([row("x", code="mine.py=1 base.py=1", settings="another")], ""),
         (
-            [row("old", **{earlier_versions.CODE: "mine.py=1 base.py=1", earlier_versions.SETTINGS: "s"})],
+            [row("old", code="mine.py=1 base.py=1", settings="s")],
             "1 run with the same settings is of an earlier version of mine.py: trained again.",
         ),
         (  # stored before runs took note of their code
@@ -57,14 +48,12 @@ class Store:
         ),
     ],
 )
-def test_the_sentence_names_the_files_that_changed(rows: list[dict[str, Any]], expected: str) -> None:
-    assert earlier_versions.sentence(Store(rows), [job("new", {"mine.py": "2", "base.py": "1"})]) == expected
+def test_the_sentence_names_the_files_that_changed(rows: list[RunRow], expected: str) -> None:
+    assert earlier_versions.sentence(Store(*rows), [job("new", {"mine.py": "2", "base.py": "1"})]) == expected
 
 
 def test_a_run_that_drew_other_curves_is_not_reused() -> None:
-    store = Store(
-        [row("a", **{earlier_versions.CURVES: "mine.yaml=1"}), row("b", **{earlier_versions.CURVES: "mine.yaml=2"})]
-    )
+    store = Store(row("a", published="mine.yaml=1"), row("b", published="mine.yaml=2"))
     jobs = [job("a", curves="mine.yaml=2"), job("b", curves="mine.yaml=2")]
     assert list(finished(store, jobs)) == ["b"]
     told = "1 run with the same settings is of an earlier version of mine.yaml: trained again."

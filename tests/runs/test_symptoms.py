@@ -13,7 +13,7 @@ from labkit.engine.loop import train
 from labkit.runs import symptoms
 from labkit.runs.diagnosis import Diagnosis, diagnosis, observed
 from labkit.runs.plan import plan
-from labkit.runs.symptoms import Features, Seen
+from labkit.runs.symptoms import Features, Seen, dead
 
 RAW, STANDARD = Features(77.7, 255.0, 123.3), Features(0.6, 9.0, 1.0)
 
@@ -222,3 +222,24 @@ def test_movement_is_a_bound() -> None:
 
 def replace_steps(recipe: Any, rate: float) -> Any:
     return replace(recipe, rule=replace(recipe.rule, numbers={**recipe.rule.numbers, "lr": rate}))
+
+
+def losses_of(*losses: float, key: str = "train/loss") -> list[tuple[int, dict[str, float]]]:
+    return [(100 * i, {key: loss}) for i, loss in enumerate(losses)]
+
+
+@pytest.mark.parametrize("losses", [(2.5, 2.303, 2.302, 2.3031), (2.303, 2.302), (2.5, 2.303, 2.302)])
+def test_a_loss_that_stays_at_ln_k_is_a_dead_network(losses: tuple[float, ...]) -> None:
+    note = dead(losses_of(*losses), 10)
+    assert note == "dead network: the training loss stays at ln 10 = 2.3026, that of guessing"
+
+
+@pytest.mark.parametrize(
+    "losses", [(2.3026,), (2.3026, 2.1, 1.9), (2.5, 2.3, 2.3, 2.2), (2.56, 2.31), (2.5, 2.4, 2.31), ()]
+)
+def test_a_network_that_learns_or_has_not_begun_is_not_dead(losses: tuple[float, ...]) -> None:
+    assert dead(losses_of(*losses), 10) == ""
+
+
+def test_without_training_losses_those_of_validation_speak() -> None:
+    assert "the validation loss stays" in dead(losses_of(2.5, 2.303, 2.302, key="val/loss"), 10)

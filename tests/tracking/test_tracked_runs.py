@@ -93,8 +93,8 @@ def ended(store: tuple[str, Path]) -> Iterator[dict[str, RunRow]]:
     assert {ending for ending, code in codes.items() if code == 0} == {"finish1", "finish2", "finish3", "leave"}
     deadline = time.monotonic() + 30  # the writers of the dead ones are nobody's children now
     while time.monotonic() < deadline:
-        rows = {row["name"]: row for row in runs(store[0], experiments=["fresh"])}
-        if len(rows) == len(ENDINGS) and all(row["status"] != "RUNNING" for row in rows.values()):
+        rows = {row.name: row for row in runs(store[0], experiments=["fresh"])}
+        if len(rows) == len(ENDINGS) and all(row.status != "RUNNING" for row in rows.values()):
             break
         time.sleep(0.2)
     yield rows
@@ -109,9 +109,9 @@ def ended(store: tuple[str, Path]) -> Iterator[dict[str, RunRow]]:
 def test_status_never_lies(ended: dict[str, RunRow], ending: str) -> None:
     """However a trainer ends, its run says so, with an end time and a reason."""
     run = ended[ending]
-    assert (run["status"], run["tags"].get("mlflow.note.content", "")) == ENDINGS[ending]
-    assert run["end_time"] is not None
-    assert run["end_time"] >= run["start_time"]
+    assert (run.status, run.tags.get("mlflow.note.content", "")) == ENDINGS[ending]
+    assert run.end_time is not None
+    assert run.end_time >= run.start_time
 
 
 def test_eight_processes_lose_nothing_and_write_nothing_twice(
@@ -119,7 +119,7 @@ def test_eight_processes_lose_nothing_and_write_nothing_twice(
 ) -> None:
     """Every value that was logged before an end of any kind is there exactly once; the file is sound."""
     assert len(ended) == len(runs(store[0], experiments=["fresh"])) == 8
-    assert {run["params"]["ending"] for run in ended.values()} == set(ENDINGS)
+    assert {run.params["ending"] for run in ended.values()} == set(ENDINGS)
     with sqlite3.connect(store[0].removeprefix("sqlite:///")) as database:
         counts = database.execute("select run_uuid, key, count(*), count(distinct step) from metrics group by 1, 2")
         assert {tuple(row[2:]) for row in counts} == {(STEPS, STEPS)}
@@ -139,7 +139,7 @@ def recorded(store: tuple[str, Path], ended: dict[str, RunRow]) -> dict[str, str
         parent = tracker.start_run("kth lab", "parent", tags={"labkit.lab": "kth", "long": "t" * 9000})
         params = {"loss.l2": "0.1", "empty": "", "long": "p" * 7000} | {f"k{i}": str(i) for i in range(150)}
         child = tracker.start_run("kth lab", "child", params, dataset=data, parent=parent)
-        other = tracker.start_run("kth lab", "other", parent_run_id=ended["finish1"]["run_id"])
+        other = tracker.start_run("kth lab", "other", parent_run_id=ended["finish1"].run_id)
         for step in range(3):
             child.log(10 * step, {"val/accuracy": step / 2, "bad": math.inf})
             other.log(10 * step, {"val/accuracy": math.nan})
@@ -147,9 +147,9 @@ def recorded(store: tuple[str, Path], ended: dict[str, RunRow]) -> dict[str, str
         child.artifact_text("config.yaml", "é: 1")
         child.artifact_bytes("weights/final.npz", bytes(range(256)) * 8000)
         child.artifact_file(file, "notes")
-        annotated = tracker.resume(ended["finish2"]["run_id"])
+        annotated = tracker.resume(ended["finish2"].run_id)
         annotated.set_tag("seen", "yes")
-        reopened = tracker.resume(ended["finish3"]["run_id"], reopen=True)
+        reopened = tracker.resume(ended["finish3"].run_id, reopen=True)
         reopened.log(100, {"train/loss": 0.5})
         tracker.check()
         assert tracker.trouble == ""
@@ -163,22 +163,22 @@ def recorded(store: tuple[str, Path], ended: dict[str, RunRow]) -> dict[str, str
 
 def by_name(store: tuple[str, Path], name: str) -> RunRow:
     """The run of that name."""
-    return next(row for row in runs(store[0]) if row["name"] == name)
+    return next(row for row in runs(store[0]) if row.name == name)
 
 
 def test_params_tags_and_links(recorded: dict[str, str], store: tuple[str, Path], ended: dict[str, RunRow]) -> None:
     """What is too long is cut visibly; parents come from this process or another."""
     parent, child, other = (by_name(store, name) for name in ("parent", "child", "other"))
-    assert child["run_id"] == recorded["child"]
-    assert (child["experiment"], child["status"], parent["status"]) == ("kth lab", "FINISHED", "FINISHED")
-    assert len(child["params"]) == 153
-    assert (child["params"]["loss.l2"], child["params"]["empty"]) == ("0.1", "")
-    assert child["params"]["long"].endswith("p ... [cut: 7000 characters]")
-    assert parent["tags"]["long"].endswith("t ... [cut: 9000 characters]")
-    assert (child["tags"]["labkit.stage"], parent["tags"]["labkit.lab"]) == ("2", "kth")
-    assert (parent["parent"], child["parent"]) == (None, recorded["parent"])
-    assert (other["parent"], other["status"]) == (ended["finish1"]["run_id"], "FAILED")
-    assert other["tags"]["mlflow.note.content"] == "diverged"
+    assert child.run_id == recorded["child"]
+    assert (child.experiment, child.status, parent.status) == ("kth lab", "FINISHED", "FINISHED")
+    assert len(child.params) == 153
+    assert (child.params["loss.l2"], child.params["empty"]) == ("0.1", "")
+    assert child.params["long"].endswith("p ... [cut: 7000 characters]")
+    assert parent.tags["long"].endswith("t ... [cut: 9000 characters]")
+    assert (child.tags["labkit.stage"], parent.tags["labkit.lab"]) == ("2", "kth")
+    assert (parent.parent, child.parent) == (None, recorded["parent"])
+    assert (other.parent, other.status) == (ended["finish1"].run_id, "FAILED")
+    assert other.tags["mlflow.note.content"] == "diverged"
 
 
 def test_metrics(recorded: dict[str, str], store: tuple[str, Path]) -> None:
@@ -186,7 +186,7 @@ def test_metrics(recorded: dict[str, str], store: tuple[str, Path]) -> None:
     curves = history(store[0], recorded["child"])
     assert curves["val/accuracy"] == [(0, 0.0), (10, 0.5), (20, 1.0)]
     assert [math.isnan(value) for _, value in curves["bad"]] == [True] * 3
-    assert by_name(store, "child")["metrics"]["val/accuracy"] == 1.0
+    assert by_name(store, "child").metrics["val/accuracy"] == 1.0
     assert list(history(store[0], recorded["child"], ["val/accuracy"])) == ["val/accuracy"]
 
 
@@ -215,22 +215,22 @@ def test_dataset(recorded: dict[str, str], store: tuple[str, Path]) -> None:
 def test_runs_of_other_processes(recorded: dict[str, str], store: tuple[str, Path], ended: dict[str, RunRow]) -> None:
     """An annotated run keeps its end; a reopened one that was then left is KILLED, not FINISHED."""
     annotated, reopened = (by_name(store, name) for name in ("finish2", "finish3"))
-    assert (annotated["status"], annotated["tags"]["seen"]) == ("FINISHED", "yes")
-    assert annotated["end_time"] == ended["finish2"]["end_time"]
-    assert (reopened["status"], reopened["metrics"]["train/loss"]) == ("KILLED", 0.5)
+    assert (annotated.status, annotated.tags["seen"]) == ("FINISHED", "yes")
+    assert annotated.end_time == ended["finish2"].end_time
+    assert (reopened.status, reopened.metrics["train/loss"]) == ("KILLED", 0.5)
 
 
 def test_reading_in_pages(recorded: dict[str, str], store: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """More runs than fit on one page, oldest first; filters, experiments and ids narrow it."""
     whole = runs(store[0])
     monkeypatch.setattr(reading, "PAGE", 3)
-    assert [row["run_id"] for row in runs(store[0])] == [row["run_id"] for row in whole]
+    assert [row.run_id for row in runs(store[0])] == [row.run_id for row in whole]
     assert len(whole) == 11
-    assert [row["start_time"] for row in whole] == sorted(row["start_time"] for row in whole)
+    assert [row.start_time for row in whole] == sorted(row.start_time for row in whole)
     failed = runs(store[0], where="attributes.status = 'FAILED'")
-    assert {row["name"] for row in failed} == {"raise", "other"}
-    assert {row["name"] for row in runs(store[0], experiments=["kth lab"])} == {"parent", "child", "other"}
-    assert [row["name"] for row in runs(store[0], run_ids=[recorded["child"]])] == ["child"]
+    assert {row.name for row in failed} == {"raise", "other"}
+    assert {row.name for row in runs(store[0], experiments=["kth lab"])} == {"parent", "child", "other"}
+    assert [row.name for row in runs(store[0], run_ids=[recorded["child"]])] == ["child"]
     assert runs(store[0], experiments=["nothing"]) == []
     with pytest.raises(TrackingError, match="Invalid"):
         runs(store[0], where="nonsense ~ 3")
@@ -254,8 +254,8 @@ def test_a_writer_that_dies_is_told_and_its_runs_are_ended(store: tuple[str, Pat
     with pytest.raises(TrackingError, match="the tracking writer died with exit code -9"):
         tracker.close()
     (row,) = runs(store[0], run_ids=[run_id])
-    assert row["status"] == "FAILED"
-    assert "writer died" in row["tags"]["mlflow.note.content"]
+    assert row.status == "FAILED"
+    assert "writer died" in row.tags["mlflow.note.content"]
 
 
 def test_a_worker_settles_between_its_jobs(tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_a_worker_settles_between_its_jobs(tmp_path: Path) -> None:
         first.finish("FINISHED")
         tracker.settle()
         (row,) = runs(uri)
-        assert (row["status"], row["metrics"]) == ("FINISHED", {"val/loss": 0.5})
+        assert (row.status, row.metrics) == ("FINISHED", {"val/loss": 0.5})
         second = tracker.start_run("kth", "second")
         second.artifact_file(tmp_path / "missing.txt")
         second.finish("FINISHED")
@@ -278,4 +278,4 @@ def test_a_worker_settles_between_its_jobs(tmp_path: Path) -> None:
         third = tracker.start_run("kth", "third")
         third.finish("FINISHED")
         tracker.settle()
-        assert [row["status"] for row in runs(uri)] == ["FINISHED", "FAILED", "FINISHED"]
+        assert [row.status for row in runs(uri)] == ["FINISHED", "FAILED", "FINISHED"]

@@ -1,14 +1,16 @@
-"""What a metric is: a share, a quantity that is never negative, or any number; and the finest step it can take."""
+"""Metrics of stored runs: shares, positive or any numbers, which way they are better, the finest step they take."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Literal
+
+from labkit.tracking import tags as tag
+from labkit.tracking.rows import RunRow
 
 Scale = Literal["share", "positive", "real"]
 
-SAMPLES = "labkit.samples"  # the tag of a run that holds the size of each part: `train=1132 val=126 test=539`
 _SHARES = ("accuracy", "precision", "recall")
 _POSITIVE = re.compile(r"time/|grad_l1/|lr$|.*/(loss|cost)$")
 
@@ -16,6 +18,11 @@ _POSITIVE = re.compile(r"time/|grad_l1/|lr$|.*/(loss|cost)$")
 def is_share(metric: str) -> bool:
     """Whether a metric is a share of samples, shown in per cent."""
     return metric.endswith(_SHARES)
+
+
+def is_maximised(metric: str) -> bool:
+    """Return whether a metric is better the higher it is: all but losses, costs and times."""
+    return not metric.startswith("time/") and not metric.endswith(("/loss", "/cost"))
 
 
 def scale(metric: str) -> Scale:
@@ -30,7 +37,7 @@ def samples_text(**parts: int) -> str:
     return " ".join(f"{part}={count}" for part, count in parts.items())
 
 
-def resolution(rows: Iterable[Mapping[str, Any]], metric: str) -> float:
+def resolution(rows: Iterable[RunRow], metric: str) -> float:
     """Return the step by which one sample moves a share: 1/n, of the smallest part among some runs.
 
     A macro average moves by about as much where the classes are of one size. 0 for what is no share, and where no run
@@ -39,6 +46,6 @@ def resolution(rows: Iterable[Mapping[str, Any]], metric: str) -> float:
     if not is_share(metric):
         return 0.0
     part = metric.partition("/")[0]
-    texts = ((row.get("tags") or {}).get(SAMPLES, "") for row in rows)
+    texts = (row.tags.get(tag.SAMPLES, "") for row in rows)
     sizes = [int(size[1]) for text in texts if (size := re.search(rf"\b{re.escape(part)}=([1-9]\d*)\b", text))]
     return 1 / min(sizes) if sizes else 0.0
