@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
+
+from labkit.tracking import tags
 
 PACKAGE = Path(__file__).resolve().parents[1] / "labkit"
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -143,6 +146,37 @@ def test_every_module_has_a_place_and_a_speaking_name() -> None:
         relative = path.relative_to(PACKAGE)
         assert relative.stem not in {"utils", "util", "common", "helpers", "helper", "misc"}, relative
         assert relative.parts[0].removesuffix(".py") in {*ORDER, "__init__", "__main__", "plugins"}, relative
+
+
+# Whoever knows the store's own words: all others ask by name and read attributes.
+STORE = re.compile(r"tags\.`|attributes\.(status|start_time|run_id)|\[['\"](tags|params|metrics|run_id)['\"]\]")
+
+
+def store_words(source: str) -> list[str]:
+    """Return what a file above `tracking` says in the store's own words: names of tags, filters, rows by key."""
+    texts = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)]
+    told = {value for key, value in vars(tags).items() if key.isupper()}
+    names = [text for text in texts if isinstance(text, str) and (text in told or text.startswith("mlflow."))]
+    return [*names, *(found[0] for found in STORE.finditer(source))]
+
+
+@pytest.mark.parametrize("path", [f for f in FILES if house(module_name(f)) != "tracking"], ids=module_name)
+def test_only_tracking_knows_the_words_of_the_store(path: Path) -> None:
+    assert not store_words(path.read_text())
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'row.tags.get("labkit.stage")',
+        "row.tags['mlflow.parentRunId']",
+        "tracker.find(f\"tags.`{name}` = '{value}'\")",
+        "tracker.find('attributes.status = 1')",
+        'row["params"]["seed"]',
+    ],
+)
+def test_a_planted_word_of_the_store_is_found(source: str) -> None:
+    assert store_words(source)
 
 
 def torch_uses(source: str, place: str) -> list[str]:

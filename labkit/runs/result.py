@@ -53,10 +53,9 @@ class Table:
 
     Attributes:
         study: the sweep's name.
-        rows: Its runs as the store has them, see `labkit.tracking.rows.RunRow`: `rows[0].metrics`, or
-            `rows[0]["metrics"]`. Of a search stage by stage, a run that several stages use in each of them; the tags
-            `labkit.study`, `labkit.stage` and `labkit.trial` are those of this search, also where another one trained
-            the run.
+        rows: Its runs as the store has them, see `labkit.tracking.rows.RunRow`. Of a search stage by stage, a run that
+            several stages use in each of them; the tags `labkit.study`, `labkit.stage` and `labkit.trial` are those of
+            this search, also where another one trained the run.
         text: the leaderboard, or a search's table, in Markdown.
     """
 

@@ -47,6 +47,8 @@ def runs(
 
 def matching(client: MlflowClient, wanted: Wanted) -> list[RunRow]:
     """Return the runs of an open store that a question asks for, oldest first."""
+    if wanted.run_ids is not None and not wanted.run_ids:
+        return []
     found = _matching(client, wanted.experiments, mlflow_filter(wanted), wanted.deleted)
     return [row for row in found if wanted.fits(row)]
 

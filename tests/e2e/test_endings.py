@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from labkit.tracking.reading import RunRow, runs
+from labkit.tracking.reading import runs
+from labkit.tracking.rows import RunRow
 from labkit.tracking.store import default_store
 
 LONG = ("trainer.steps=100000000", "trainer.eval_every=1000", "model.hidden=16")

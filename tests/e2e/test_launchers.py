@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from labkit.tracking.reading import RunRow, runs
+from labkit.tracking.reading import runs
+from labkit.tracking.rows import RunRow
 from labkit.tracking.store import default_store
 
 EXTRAS = {"submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}

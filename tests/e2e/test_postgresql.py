@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 
 from labkit.tracking.client import Tracker
-from labkit.tracking.reading import RunRow, runs
+from labkit.tracking.reading import runs
+from labkit.tracking.rows import RunRow
 from labkit.tracking.store import TrackingError
 
 PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None, key=lambda path: float(path.parent.name))

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from labkit.tracking import session
-from labkit.tracking.reading import RunRow, runs
+from labkit.tracking.reading import runs
+from labkit.tracking.rows import RunRow
 from labkit.tracking.store import default_store, open_store, sentence
 
 SHORT = ("trainer.epochs=1", "trainer.batch_size=500")

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from labkit.tracking.reading import RunRow, artifact, history, runs
+from labkit.tracking.reading import artifact, history, runs
+from labkit.tracking.rows import RunRow
 from labkit.tracking.store import default_store
 
 KINDS = ("loss", "cost", "accuracy", "precision", "recall")

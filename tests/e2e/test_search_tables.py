@@ -13,7 +13,8 @@ import pytest
 
 from labkit.multirun import search_outcome
 from labkit.tracking import session
-from labkit.tracking.reading import RunRow, runs
+from labkit.tracking.reading import runs
+from labkit.tracking.rows import RunRow
 from labkit.tracking.store import default_store
 
 GRID = ("-m", "trainer.steps=3", "hydra/sweeper=optuna", "hydra.sweeper.sampler=grid")

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from labkit.tracking.reading import RunRow, artifact, runs
+from labkit.tracking.reading import artifact, runs
+from labkit.tracking.rows import RunRow
 from labkit.tracking.store import default_store
 
 QUICK = ("trainer.epochs=1", "trainer.threads=1")

@@ -16,7 +16,9 @@ import pytest
 
 from labkit.tracking import reading
 from labkit.tracking.client import Tracker
-from labkit.tracking.reading import RunRow, artifact, history, runs
+from labkit.tracking.queries import Wanted
+from labkit.tracking.reading import artifact, history, runs
+from labkit.tracking.rows import RunRow
 from labkit.tracking.store import TrackingError, default_store
 
 STEPS = 40
@@ -279,3 +281,28 @@ def test_a_worker_settles_between_its_jobs(tmp_path: Path) -> None:
         third.finish("FINISHED")
         tracker.settle()
         assert [row.status for row in runs(uri)] == ["FINISHED", "FAILED", "FINISHED"]
+
+
+def test_the_store_finds_what_a_question_fits(tmp_path: Path) -> None:
+    """MLflow's search and the plain reading of a question agree, whatever quotes a value holds."""
+    studies = ["plain", "it's", 'a "b"', """both ' and " """]
+    with Tracker(*default_store(tmp_path)) as tracker:
+        begun = []
+        for i, study in enumerate(studies):
+            tags = {"labkit.study": study} | ({"labkit.code": "mine.py=1"} if i % 2 else {})
+            begun.append(tracker.start_run(f"lab {i % 2}", f"run {i}", {"seed": str(i)}, tags))
+            begun[-1].finish("FAILED" if i == 3 else "FINISHED")
+        everything = tracker.find()
+        questions = [
+            *(Wanted(tags={"labkit.study": study}) for study in studies),
+            Wanted(having=("labkit.code",)),
+            Wanted(tags={"labkit.study": "plain"}, status="FAILED"),
+            Wanted(status="FINISHED", since=everything[1].start_time),
+            Wanted(run_ids=(begun[0].id, begun[2].id)),
+            Wanted(run_ids=()),
+            Wanted(experiments=("lab 1", "none")),
+        ]
+        found = [tracker.find(question) for question in questions]
+        assert found == [[row for row in everything if question.fits(row)] for question in questions]
+        assert [len(rows) for rows in found] == [1, 1, 1, 1, 2, 0, 2, 2, 0, 2]
+        assert tracker.find(Wanted(deleted=True)) == []
