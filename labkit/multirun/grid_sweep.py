@@ -14,7 +14,7 @@ from labkit.multirun import parent_run, seeds
 from labkit.multirun.composer import grid
 from labkit.multirun.parent_run import Checked
 from labkit.multirun.runner import Answer, Runner, sweep_variables
-from labkit.report.layouts import to_markdown
+from labkit.report.board_layout import board_markdown
 from labkit.report.progress import duration
 from labkit.runs.result import Returns, Table
 from labkit.tracking import session
@@ -109,7 +109,7 @@ def _recorded(
         page = board_page(config, study, ranked, found, tracker)
         failed = too_many_failed(answers, settings["max_failure_rate"])
         sweep_outcome.close(parent, ranked, page, sweep_outcome.page_place(config, study), failed)
-    return answers, Table(study, found, to_markdown(ranked))
+    return answers, Table(study, found, board_markdown(ranked))
 
 
 def dry_run(tracker: Any, jobs: Sequence[Checked]) -> None:

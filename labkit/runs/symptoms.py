@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from labkit.report.tables import dead
+from labkit.report.run_summary import dead
 
 # Standardised features have a root mean square of 1, images scaled to 0..1 less; from here on a first layer's sums grow
 # large enough to saturate its units or to drive the loss up, at initial weights meant for 1.

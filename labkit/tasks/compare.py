@@ -8,8 +8,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from labkit.config import ConfigError, Flag, nearest
+from labkit.report.board_layout import show
 from labkit.report.entries import speaks_for_others
-from labkit.report.layouts import show
 from labkit.report.leaderboard import rank
 from labkit.tracking.reading import RunRow, runs
 from labkit.tracking.store import default_store

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.report.search_layouts import accounting, headline, search_csv, search_markdown, stage_cells
+from labkit.report.search_layout import accounting, headline, search_csv, search_markdown, stage_sheet
 from labkit.report.search_table import StageFacts, Tried, search_table
 from tests.report.search_rows import Search, facts, lambda_rows, lambda_search, tried
 
@@ -57,7 +57,8 @@ def test_only_what_tells_trials_apart_is_a_column_and_what_tells_stages_apart_a_
 
 
 def test_the_stages_with_their_ranges(table):
-    heads, lines = stage_cells(table)
+    sheet = stage_sheet(table)
+    heads, lines = sheet.heads, sheet.cells()
     assert heads == ["stage", "sampler", "trials", "runs", "loss.l2", "settings", "best val/accuracy (%)"]
     assert [line[0] for line in lines] == ["coarse", "fine", "confirm", "final"]
     assert [line[4] for line in lines][:2] == ["1e-05..0.1 (log)", "6.31e-05..0.00631 (log)"]
@@ -130,7 +131,8 @@ def test_a_searched_key_that_never_differs_is_shown_and_a_group_by_what_it_chose
     space = [{"key": group, "choices": ["sgd", "adam"]}, {"key": "loss.l2", "choices": [0.0]}]
     table = search_table(tried(search.rows), [facts("only", "grid", space)])
     assert table.keys == ("optimizer._target_", "loss.l2")
-    heads, (line,) = stage_cells(table)
+    sheet = stage_sheet(table)
+    heads, (line,) = sheet.heads, sheet.cells()
     assert line[heads.index("optimizer._target_")] == "sgd, adam"
     assert "| sgd |" in search_markdown(table)
 
