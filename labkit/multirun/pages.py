@@ -18,6 +18,7 @@ from labkit.report.cells import brief
 from labkit.report.diagnoses import none_learnt
 from labkit.report.published import Published, published
 from labkit.report.search_layout import reading
+from labkit.report.study_page import page
 from labkit.runs import commands, provenance
 from labkit.tracking.store import default_store
 
@@ -132,7 +133,7 @@ def _page(
     facts: dict[str, Any],
 ) -> str:
     root = Path(config.paths.root)
-    return report.page(
+    return page(
         StudyPage(
             title=study,
             question=question(config),

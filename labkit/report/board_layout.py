@@ -87,7 +87,7 @@ def board_sheet(board: Leaderboard, section: Section, limit: int | None = None) 
         *seed_columns("n" if seeds else None, None),
         *([(_gain(board, section), lambda entry: entry)] if board.baseline else []),
         *further_columns(board.extra),
-        *parameter_columns(board.keys, section.keys),
+        *parameter_columns(section.keys, board.keys),
         (Column("status" if lost else None, fields=()), status),
         *run_columns(),
     ]
@@ -127,14 +127,14 @@ def further_columns(metrics: Iterable[str]) -> Columns:
     return [one(name) for name in metrics]
 
 
-def parameter_columns(keys: Iterable[str], shown: Iterable[str]) -> Columns:
-    """A column for each parameter; files have those that are not shown as well."""
+def parameter_columns(shown: Iterable[str], stored: Iterable[str]) -> Columns:
+    """The parameters that people see, and those that files have, each in an order of its own."""
 
-    def one(key: str) -> tuple[Column, Callable[[Entry], Any]]:
-        column = Column(key if key in shown else None, kinds.PARAMETER, (key,), yields=1)
+    def one(key: str, column: Column) -> tuple[Column, Callable[[Entry], Any]]:
         return column, lambda entry: entry.params.get(key)
 
-    return [one(key) for key in keys]
+    seen = (one(key, Column(key, kinds.PARAMETER, (), yields=1)) for key in shown)
+    return [*seen, *(one(key, in_files(key)) for key in stored)]
 
 
 def run_columns() -> Columns:

@@ -175,5 +175,6 @@ def sheet_of(items: Iterable[Item], columns: Sequence[tuple[Column, Callable[[It
 
 
 def joined(sheets: Sequence[Sheet]) -> Sheet:
-    """Return the rows of all sheets as one; their columns of files are the same."""
-    return replace(sheets[0], rows=[row for sheet in sheets for row in sheet.rows])
+    """Return what files have of sheets with equal `fields` as one, whatever people see of each."""
+    columns = [in_files(name) for name in sheets[0].fields]
+    return Sheet(columns, [record for sheet in sheets for record in sheet.records()])

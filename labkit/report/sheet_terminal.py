@@ -45,7 +45,7 @@ class _Screen:
     def _table(self, lines: Sequence[Sequence[str]], needs: Sequence[int], kept: Sequence[int], width: int) -> Table:
         several = any("\n" in cell for line in lines for cell in line)
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=several)
-        fits = _width(needs, kept) <= width
+        fits = _width(needs, kept) - 1 <= width  # rich draws no gap behind the last column but an edge
         for i in kept:
             column, least = self.sheet.shown[i], needs[i] if fits else None
             table.add_column(

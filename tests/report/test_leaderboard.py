@@ -272,3 +272,24 @@ def test_thousands_of_runs():
     assert board.entries[0].params == {"lr": "499"}
     assert len(board_csv(board).splitlines()) == 501
     assert len(printed(board_terminal(board)).splitlines()) >= 500
+
+
+def test_each_data_set_has_its_parameters_in_its_own_order_and_files_have_one_table():
+    """Keys are told in the order in which a data set's runs have them, which the runs of another may not."""
+
+    def on(data, *rows):
+        return [one | {"params": {**one["params"], "data._target_": f"labkit.data.x.{data}"}} for one in rows]
+
+    first = on("one", row("p", 0.1, a=1, b=1), row("q", 0.2, a=2, b=2))
+    second = on("other", row("r", 0.3, c=1, b=1, a=1), row("s", 0.4, c=2, b=2, a=2))
+    board = rank([*first, *second])
+    assert [section.keys for section in board.sections] == [("a", "b"), ("c", "b", "a")]
+    heads = [line for line in board_markdown(board).splitlines() if line.startswith("| rank")]
+    assert [line.split(" | ")[2:-1] for line in heads] == [["a", "b"], ["c", "b", "a"]]
+    lines = list(csv.DictReader(io.StringIO(board_csv(board))))
+    assert [(line["data"], line["a"], line["b"], line["c"]) for line in lines] == [
+        ("one", "2", "2", ""),
+        ("one", "1", "1", ""),
+        ("other", "2", "2", "2"),
+        ("other", "1", "1", "1"),
+    ]
