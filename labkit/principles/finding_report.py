@@ -7,6 +7,7 @@ import sys
 from labkit.principles.finding import Finding
 from labkit.report.sheet import Column, Sheet
 from labkit.report.sheet_markdown import to_markdown
+from labkit.report.sheet_terminal import to_terminal
 
 _WIDTH = 150  # of a table that goes to a file
 
@@ -15,8 +16,6 @@ def show(name: str, question: str, finding: Finding, seconds: float) -> None:
     """Print tables, notes and claims with their verdicts to standard output."""
     from rich.console import Console
     from rich.text import Text
-
-    from labkit.report.sheet_terminal import to_terminal
 
     console = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
     console.print(Text.assemble((name, "bold"), f"  {question}  ({seconds:.1f} s)"))

@@ -14,6 +14,7 @@ from labkit.report.quantities import scale
 from labkit.report.sheet import NOTHING, Column, Kind, Mark, Sheet, in_files, joined, sheet_of
 from labkit.report.sheet_csv import to_csv
 from labkit.report.sheet_markdown import to_markdown
+from labkit.report.sheet_terminal import to_terminal
 from labkit.report.statistics import FEWEST, Summary
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ def board_terminal(board: Leaderboard, limit: int | None = None) -> Group:
     """Return tables for a terminal; what does not fit is left out, and named below."""
     from rich.console import Group
     from rich.text import Text
-
-    from labkit.report.sheet_terminal import to_terminal
 
     parts: list[Any] = [Text(apart(board))] if apart(board) else []
     for section in board.sections:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from labkit.report.progress import duration
 from labkit.report.sheet import Column, Kind, Sheet
+from labkit.report.sheet_terminal import to_terminal
 from labkit.report.sheet_text import to_text
 
 if TYPE_CHECKING:
@@ -115,8 +116,6 @@ def run_table(summary: RunSummary) -> Group:
     """The table for a terminal, as something rich can print; `show_run` prints it so that commands stay whole."""
     from rich.console import Group
     from rich.text import Text
-
-    from labkit.report.sheet_terminal import to_terminal
 
     good = summary.status == "FINISHED"
     title = Text.assemble((summary.name, "bold"), "  ", (summary.status, "green" if good else "bold red"))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-from rich import box
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from labkit.report.sheet import Column, Sheet
+
+if TYPE_CHECKING:  # rich is loaded when something is printed
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.table import Table
 
 _GAP = 3  # characters between columns
 _PIECE = re.compile(r"[-+.\d]+ \[[^]]*\]|\[[^]]*\]|[-.\d]+ ± \S+|\S+")  # what a line should not end inside of
@@ -30,6 +30,8 @@ class _Screen:
     sheet: Sheet
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        from rich.text import Text
+
         sheet = self.sheet
         lines = sheet.cells(Column.screen)
         needs = [_need(column, [line[i] for line in lines]) for i, column in enumerate(sheet.shown)]
@@ -43,6 +45,10 @@ class _Screen:
         yield from (Text(sentence, style="dim") for sentence in (*sheet.notes, *["; ".join(left_out)] * bool(left_out)))
 
     def _table(self, lines: Sequence[Sequence[str]], needs: Sequence[int], kept: Sequence[int], width: int) -> Table:
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
         several = any("\n" in cell for line in lines for cell in line)
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=several)
         fits = _width(needs, kept) - 1 <= width  # rich draws no gap behind the last column but an edge

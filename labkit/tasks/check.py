@@ -20,6 +20,7 @@ from labkit.models.network import Model
 from labkit.report.canvas import render
 from labkit.report.entries import FOUND
 from labkit.report.sheet_csv import to_csv
+from labkit.report.sheet_terminal import to_terminal
 from labkit.runs import commands, provenance
 from labkit.runs.plan import resolved, writable
 from labkit.tasks.only import chosen
@@ -87,8 +88,6 @@ def _announce(test: str) -> None:
 def show(found: Findings, details: bool, seconds: float) -> None:
     """Print the table, what its columns mean, every failure in full, and what it comes to."""
     from rich.console import Console
-
-    from labkit.report.sheet_terminal import to_terminal
 
     width = None if sys.stdout.isatty() else _WIDTH
     console = Console(width=width, highlight=False)

@@ -18,6 +18,7 @@ from labkit.labs.course import Course, Done
 from labkit.labs.rows import diagnoses
 from labkit.labs.schema import PROFILES, Lab
 from labkit.report.progress import duration
+from labkit.report.sheet_terminal import to_terminal
 from labkit.runs.plan import dataset, resolved
 from labkit.tracking import session
 
@@ -147,8 +148,6 @@ def carry_out(course: Course, lab: Lab, part: str, config: DictConfig) -> Done:
 def show(done: Done, profile: str) -> None:
     """Print the claims of a part and what failed."""
     from rich.console import Console
-
-    from labkit.report.sheet_terminal import to_terminal
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     print(f"\n{done.lab} {done.part}, profile {profile}, {duration(done.seconds)}")

@@ -278,3 +278,11 @@ def test_several_objectives_are_columns_and_have_no_single_winner():
     assert table.extra == ("val/loss", "test/accuracy")
     assert headline(table).startswith("Best in stage final by val/accuracy: ")
     assert "no single winner" in search_markdown(table)
+
+
+def test_a_screen_has_the_first_rows_of_every_stage_and_says_how_many_more_there_are(table):
+    lines = search_markdown(table, 2).splitlines()
+    listed = [line.split(" | ")[1] for line in lines if line.startswith(("| 1 |", "| 2 |", "| 3 |", "| - |"))]
+    assert listed == ["final", "confirm", "confirm", "fine", "fine", "coarse", "coarse"]
+    assert lines[-1] == "21 more rows: search.md and search.csv of the parent run."
+    assert "more rows" not in search_markdown(table)
