@@ -26,7 +26,7 @@ Column = str | Annotated[int, Field(strict=True)]  # a name or a position
 TEXT_ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".data")
 
 
-class Table(NamedTuple):
+class Content(NamedTuple):
     """What a file holds.
 
     Attributes:
@@ -109,7 +109,7 @@ def _read_csv(
     separator: str | None,
     decimal: str | None,
     header: bool | None,
-) -> Table:
+) -> Content:
     with path.open(encoding="utf-8-sig", newline="") as stream:
         try:
             first = list(islice(stream, FIRST_LINES))
@@ -129,7 +129,7 @@ def _read_csv(
 
 def _cells(
     path: Path, rows: Iterable[tuple[int, list[str]]], names: list[str], own: int, columns: list[int], form: Form
-) -> Table:
+) -> Content:
     """The numbers of the feature columns and the text of the target, row by row."""
     cells, classes = array("f"), []
     number = float if form.decimal == "." else form.number  # the same, without a call of ours for every cell
@@ -147,7 +147,7 @@ def _cells(
         if not all(map(math.isfinite, cells[-len(columns) :])):
             raise _bad_cell(path, line, row, names, columns, form)
     features = np.array(cells, dtype=np.float32).reshape(len(classes), len(columns))
-    return Table(features, classes, [names[i] for i in columns], str(form), form.decimal)
+    return Content(features, classes, [names[i] for i in columns], str(form), form.decimal)
 
 
 def _names(rows: Iterator[tuple[int, list[str]]], form: Form) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
@@ -203,7 +203,7 @@ def _refuse_keys(path: Path, **said: object) -> None:
             raise ConfigError(f"data.{key}: it speaks of CSV, and {path.name} is an NPZ file: leave it out.")
 
 
-def _read_npz(path: Path, target: str | int, ignore: Sequence[str | int]) -> Table:
+def _read_npz(path: Path, target: str | int, ignore: Sequence[str | int]) -> Content:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
@@ -230,7 +230,7 @@ def _read_npz(path: Path, target: str | int, ignore: Sequence[str | int]) -> Tab
     blocks = [arrays[name].reshape(len(classes), -1) for name in columns]
     features = np.concatenate(blocks, axis=1, dtype=np.float32, casting="unsafe")
     single = [name for name, block in zip(columns, blocks, strict=True) for _ in range(block.shape[1])]
-    return Table(features, [_text(value) for value in classes.tolist()], single)
+    return Content(features, [_text(value) for value in classes.tolist()], single)
 
 
 def _text(value: object) -> str:

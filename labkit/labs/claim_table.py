@@ -1,57 +1,85 @@
-"""The verdicts of a part as a terminal table, Markdown or CSV."""
+"""The verdicts of a part as sheets: for its record and its end, and for the results page."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Sequence
-
-from rich import box
-from rich.table import Table
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from labkit.labs.schema import PROFILES, Band, Claim
 from labkit.labs.verdict import Verdict
 from labkit.report import cells as write
-from labkit.report.statistics import FEWEST
+from labkit.report.board_layout import ENDS
+from labkit.report.kinds import FIRST_RUN, TRIED, estimated
+from labkit.report.sheet import NOTHING, Column, Kind, Mark, Sheet, in_files, sheet_of
+from labkit.report.statistics import FEWEST, Summary
 
-HEADS = ("claim", "found", "n", "band", "verdict", "goal", "source")
-
-
-def to_rich(verdicts: Sequence[Verdict], profile: str) -> Table:
-    """A table for a terminal."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in HEADS:
-        table.add_column(head, justify="right" if head in ("found", "n") else "left")
-    for verdict in verdicts:
-        style = {True: "green", False: "bold red", None: ""}[verdict.holds]
-        table.add_row(*_cells(verdict, profile), style=style)
-    return table
-
-
-def to_markdown(verdicts: Sequence[Verdict], profile: str) -> str:
-    """A Markdown table."""
-    return write.markdown_table(HEADS, [_cells(verdict, profile) for verdict in verdicts], right=["found", "n"])
+_NO_ENDS = (None, None)
+_MARKS: dict[bool | None, Mark] = {True: "good", False: "bad", None: ""}
+# Kinds whose values are verdicts.
+FOUND = Kind(lambda verdict: finding(verdict), lambda verdict: estimated(_summary(verdict)))
+HOLDS = Kind(lambda verdict: verdict_words(verdict), lambda verdict: (verdict.holds,))
+GOAL = Kind(lambda verdict: goal(verdict), lambda verdict: (*(verdict.claim.goal or _NO_ENDS), verdict.reached))
+# Pairs of a claim and its band, or None; of a claim, a number of the world and words about it.
+BAND = Kind(lambda pair: band(*pair), lambda pair: pair[1] or _NO_ENDS)
+BESIDE = Kind(lambda world: _beside(*world), lambda world: (world[1],))
 
 
-def to_csv(verdicts: Sequence[Verdict], profile: str) -> str:
-    """Full precision, whole run ids."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    spread = ["standard_deviation", "interval_low", "interval_high", "n", "tried"]
-    bands = ["band_low", "band_high", "holds", "goal_low", "goal_high", "reached"]
-    writer.writerow(["claim", "metric", "found", *spread, *bands, "source", "run_ids"])
-    for v in verdicts:
-        band, goal = v.claim.band(profile) or (None, None), v.claim.goal or (None, None)
-        numbers = [v.found, v.deviation, *(v.interval or (None, None)), v.n, v.tried, *band, v.holds, *goal, v.reached]
-        writer.writerow([v.claim.says, v.claim.metric, *numbers, v.claim.source, " ".join(v.run_ids)])
-    return buffer.getvalue()
+def claim_sheet(verdicts: Sequence[Verdict], profile: str) -> Sheet:
+    """Return the verdicts of a part."""
+    return sheet_of(
+        verdicts,
+        [
+            (Column("claim"), lambda verdict: verdict.claim.says),
+            (in_files("metric"), lambda verdict: verdict.claim.metric),
+            (Column("found", FOUND, ("found", *ENDS), right=True), lambda verdict: verdict),
+            (Column("n", TRIED, ("n", "tried"), right=True), lambda verdict: (verdict.n, verdict.tried)),
+            *_judged(profile),
+            (Column("source"), lambda verdict: verdict.claim.source),
+            (in_files("run_ids"), lambda verdict: " ".join(verdict.run_ids)),
+        ],
+        marks=[_MARKS[verdict.holds] for verdict in verdicts],
+    )
 
 
-def _cells(verdict: Verdict, profile: str) -> list[str]:
-    claim, n = verdict.claim, write.count(verdict.n, verdict.tried)
-    limits = band(claim, claim.band(profile))
-    return [claim.says, finding(verdict), n, limits, verdict_words(verdict), goal(verdict), claim.source]
+def page_sheet(verdicts: Sequence[Verdict], profile: str) -> Sheet:
+    """Return the verdicts of a part beside the world's numbers, as the results page has them."""
+    return sheet_of(
+        verdicts,
+        [
+            (Column("claim"), lambda verdict: f"{verdict.claim.says} ({verdict.claim.metric})"),
+            (Column("ours", FOUND, ("ours", *ENDS), right=True), lambda verdict: verdict),
+            (Column("n", TRIED, ("n", "tried"), right=True), lambda verdict: (verdict.n, verdict.tried)),
+            (
+                Column("assignment", BESIDE, right=True),
+                lambda v: (v.claim, v.claim.assignment, v.claim.assignment_says),
+            ),
+            (Column("best published", BESIDE), lambda v: (v.claim, v.claim.published, v.claim.published_by)),
+            *_judged(profile),
+            (Column("source"), lambda verdict: verdict.claim.source or None),
+            (Column("runs", FIRST_RUN, right=True), lambda verdict: verdict.run_ids),
+        ],
+    )
+
+
+def _judged(profile: str) -> list[tuple[Column, Callable[[Verdict], Any]]]:
+    """The columns of what became of a claim."""
+    return [
+        (Column("band", BAND, ("band_low", "band_high")), lambda verdict: (verdict.claim, verdict.claim.band(profile))),
+        (Column("verdict", HOLDS, ("holds",)), lambda verdict: verdict),
+        (Column("goal", GOAL, ("goal_low", "goal_high", "reached")), lambda verdict: verdict),
+    ]
+
+
+def _summary(verdict: Verdict) -> Summary:
+    return Summary(verdict.n, verdict.found, verdict.deviation, verdict.interval)
+
+
+def _beside(claim: Claim, value: float | None, words: str) -> str:
+    """The world's number, and whose it is or how it is meant."""
+    if value is None:
+        return NOTHING
+    return f"{number(claim, value)} ({words})" if words else number(claim, value)
 
 
 def goal(verdict: Verdict) -> str:
@@ -88,7 +116,7 @@ def verdict_words(verdict: Verdict) -> str:
     if verdict.n < verdict.tried:
         return f"{verdict.tried - verdict.n} of {verdict.tried} seeds lost"
     if not verdict.claim.paired:
-        return write.NOTHING
+        return NOTHING
     if verdict.interval is None:
         return _untold(verdict)
     if verdict.interval[0] <= 0 <= verdict.interval[1]:
@@ -105,7 +133,7 @@ def _untold(verdict: Verdict) -> str:
 def band(claim: Claim, limits: Band | None) -> str:
     """`45.50..47.20`, `at least 52.00`."""
     if limits is None:
-        return write.NOTHING
+        return NOTHING
     low, high = (None if end is None else number(claim, end) for end in limits)
     if low is None or high is None:
         return f"at least {low}" if high is None else f"at most {high}"

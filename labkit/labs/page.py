@@ -8,22 +8,22 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from labkit.labs.claim_table import band, finding, goal, number, verdict_words
+from labkit.labs.claim_table import page_sheet
 from labkit.labs.record import Record, rows_of
 from labkit.labs.rows import Rows
 from labkit.labs.schema import PROFILES, Claim, Part
-from labkit.labs.settings_table import heads as setting_heads
-from labkit.labs.settings_table import lines as settings_of
-from labkit.labs.verdict import Verdict
-from labkit.report import cells as write
+from labkit.labs.settings_table import settings_sheet
 from labkit.report.durations import duration
+from labkit.report.kinds import COMMAND, SECONDS
+from labkit.report.sheet import Column, Sheet
+from labkit.report.sheet_markdown import to_markdown
 from labkit.tracking import tags as tag
 from labkit.tracking.rows import RunRow
 
-RIGHT = ("ours", "n", "assignment", "runs", "training", "wall", "test set opened")
-CLAIM_HEADS = ("claim", "ours", "n", "assignment", "best published", "band", "verdict", "goal", "source", "runs")
-STEP_HEADS = ("step", "command", "runs", "training", "wall", "test set opened")
-PART_HEADS = ("part", "profile", "data", "claims", "goals", "runs", "test set opened", "training", "wall", "command")
+_COUNTS = (Column("runs", right=True), Column("test set opened", right=True))
+_TIMES = (Column("training", SECONDS, right=True), Column("wall", SECONDS, right=True))
+_PART = [*map(Column, ("part", "profile", "data", "claims", "goals")), *_COUNTS, *_TIMES, Column("command", COMMAND)]
+_STEP = [Column("step"), Column("command", COMMAND), _COUNTS[0], *_TIMES, _COUNTS[1]]
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def page(parts: Sequence[Shown], absent: Sequence[str], unverified: Mapping[str,
         "themselves were shaped by trials before, some with test numbers in sight; docs/decisions.md tells of them. "
         "'assignment' is the number in the lab's own document, which for Caltech and Montreal is a student's solution.",
         "\n".join(f"- {line}" for line in _facts(parts, unverified)),
-        write.markdown_table(PART_HEADS, [_overview(part) for part in parts], right=RIGHT),
+        to_markdown(Sheet(_PART, [_overview(part) for part in parts])),
     ]
     if absent:
         blocks.append(f"Parts without a record: {', '.join(absent)}.")
@@ -139,34 +139,34 @@ def _facts(parts: Sequence[Shown], unverified: Mapping[str, str]) -> Iterator[st
         yield f"{name}*: its files are not the published archive, so its checksum could not be compared{known}."
 
 
-def _overview(part: Shown) -> list[str]:
+def _overview(part: Shown) -> list[Any]:
     judged = [verdict.holds for verdict in part.record.verdicts if verdict.holds is not None]
     goals = [verdict.reached for verdict in part.record.verdicts if verdict.reached is not None]
     return [
         part.called,
         part.record.profile,
-        part.record.row.params["data"] or write.NOTHING,
+        part.record.row.params["data"] or None,
         _claims(part, judged),
-        f"{sum(goals)} of {len(goals)} reached" if goals else write.NOTHING,
+        f"{sum(goals)} of {len(goals)} reached" if goals else None,
         *_sizes(part),
-        f"`{part.command}`",
+        part.command,
     ]
 
 
-def _claims(part: Shown, judged: Sequence[bool]) -> str:
+def _claims(part: Shown, judged: Sequence[bool]) -> str | None:
     failed = [name for name, step in part.record.steps.items() if step["code"]]
     words = [f"{sum(judged)} of {len(judged)} hold"] if judged else []
     words += [f"FAILED: {', '.join(failed)}"] if failed else []
     words += ["changed since"] if part.changed else ["claims changed since"] if part.rejudged else []
-    return "; ".join(words) or write.NOTHING
+    return "; ".join(words) or None
 
 
-def _sizes(part: Shown) -> list[str]:
+def _sizes(part: Shown) -> tuple[int, int, float, float]:
     """Runs, openings of the test set, seconds of training and of wall time."""
     steps = part.record.steps.values()
     runs = len({run_id for step in steps for run_id in step["run_ids"]})
     training, wall = (sum(step[kind] for step in steps) for kind in ("training", "seconds"))
-    return [str(runs), str(len(part.tested)), duration(training), duration(wall)]
+    return runs, len(part.tested), training, wall
 
 
 def _part(part: Shown, unverified: Mapping[str, str]) -> Iterator[str]:
@@ -183,21 +183,19 @@ def _part(part: Shown, unverified: Mapping[str, str]) -> Iterator[str]:
     data = " ".join(known.get(name, name) for name in record.row.params["data"].split()) or "none"
     yield (
         f"`{part.command}`, {day}, commit {commit}; on {' and '.join(machines)}; data: {data}; {_runs(runs)}, "
-        f"{training} of training, {wall} in all; {_runs(opened)} opened the test set, once each{_of_others(part)}."
+        f"{duration(training)} of training, {duration(wall)} in all; "
+        f"{_runs(opened)} opened the test set, once each{_of_others(part)}."
     )
     if part.changed:
         yield "The part has changed since: its command trains what is new."
     elif part.rejudged:
         yield "Its claims have changed since: its command judges them again."
     if record.verdicts:
-        lines = [_claim(verdict, record.profile) for verdict in record.verdicts]
-        yield write.markdown_table(CLAIM_HEADS, lines, right=RIGHT)
-    settings = [line for name, rows in part.runs.items() for line in settings_of(name, rows, part.part.shows)]
-    if settings:
-        heads = setting_heads(part.part.shows)
-        yield write.markdown_table(heads, settings, right=heads[2:])
-    steps = [_step(name, step) for name, step in record.steps.items()]
-    yield write.markdown_table(STEP_HEADS, steps, right=RIGHT)
+        yield to_markdown(page_sheet(record.verdicts, record.profile))
+    settings = settings_sheet(part.runs, part.part.shows)
+    if settings.rows:
+        yield to_markdown(settings)
+    yield to_markdown(Sheet(_STEP, [_step(name, step) for name, step in record.steps.items()]))
     said = [f"- {name}: {sentence}" for name, step in record.steps.items() for sentence in step["diagnoses"]]
     if said:
         yield "\n".join(said)
@@ -209,37 +207,11 @@ def _of_others(part: Shown) -> str:
     return f" ({others} of them in other profiles or earlier versions of the part)" if others else ""
 
 
-def _runs(number: str) -> str:
-    return f"{number} run" if number == "1" else f"{number} runs"
+def _runs(number: int) -> str:
+    return "1 run" if number == 1 else f"{number} runs"
 
 
-def _claim(verdict: Verdict, profile: str) -> list[str]:
-    claim, rest = verdict.claim, len(verdict.run_ids) - 1
-    world = ((claim.assignment, claim.assignment_says), (claim.published, claim.published_by))
-    assignment, published = (_beside(claim, *one) for one in world)
-    return [
-        f"{claim.says} ({claim.metric})",
-        finding(verdict),
-        write.count(verdict.n, verdict.tried),
-        assignment,
-        published,
-        band(claim, claim.band(profile)),
-        verdict_words(verdict),
-        goal(verdict),
-        claim.source or write.NOTHING,
-        "".join(f"`{run_id[:8]}`" for run_id in verdict.run_ids[:1]) + (f" +{rest}" if rest > 0 else ""),
-    ]
-
-
-def _beside(claim: Claim, value: float | None, words: str) -> str:
-    """The world's number, and whose it is or how it is meant."""
-    if value is None:
-        return write.NOTHING
-    return f"{number(claim, value)} ({words})" if words else number(claim, value)
-
-
-def _step(name: str, step: Mapping[str, Any]) -> list[str]:
+def _step(name: str, step: Mapping[str, Any]) -> list[Any]:
     failed = f" (exit code {step['code']})" if step["code"] else ""
-    runs, tested = (str(len({*step[key]})) for key in ("run_ids", "tested"))
-    training, wall = (duration(step[kind]) for kind in ("training", "seconds"))
-    return [name + failed, f"`{step['command']}`", runs, training, wall, tested]
+    runs, tested = (len({*step[key]}) for key in ("run_ids", "tested"))
+    return [name + failed, step["command"], runs, step["training"], step["seconds"], tested]

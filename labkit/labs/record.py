@@ -11,10 +11,12 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from labkit.labs.claim_table import to_csv, to_markdown
+from labkit.labs.claim_table import claim_sheet
 from labkit.labs.command import Ran, written
 from labkit.labs.rows import Rows, diagnoses, wall_seconds
 from labkit.labs.verdict import Verdict, of_record
+from labkit.report.sheet_csv import to_csv
+from labkit.report.sheet_markdown import to_markdown
 from labkit.runs import commands, provenance
 from labkit.runs.plan import resolved
 from labkit.tracking import session
@@ -94,8 +96,8 @@ def keep(
     failed = sum(verdict.holds is False for verdict in found)
     seconds = sum(step.seconds for step in ran.values())
     kept.log(0, {"claims": len(found), "claims_failed": failed, "runs": len(runs), "time/seconds": seconds})
-    kept.artifact_text("claims.md", to_markdown(found, config.profile))
-    kept.artifact_text("claims.csv", to_csv(found, config.profile))
+    kept.artifact_text("claims.md", to_markdown(claim_sheet(found, config.profile)))
+    kept.artifact_text("claims.csv", to_csv(claim_sheet(found, config.profile)))
     kept.artifact_text("claims.json", json.dumps([asdict(verdict) for verdict in found], indent=1))
     kept.artifact_text("steps.json", json.dumps({name: _step(step) for name, step in ran.items()}, indent=1))
     kept.set_tag(tag.PART_WHOLE, str(whole).lower())

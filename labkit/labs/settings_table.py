@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from labkit.labs.rows import Rows, matching
 from labkit.report import cells as write
+from labkit.report import kinds
+from labkit.report.board_layout import ENDS
 from labkit.report.entries import Entry
 from labkit.report.leaderboard import rank
+from labkit.report.sheet import Column, Sheet
+from labkit.report.statistics import Summary
 from labkit.tracking.quantities import is_maximised
 from labkit.tracking.rows import RunRow
 
@@ -16,13 +20,29 @@ METRICS = ("val/accuracy", "test/accuracy", "train/loss", "val/loss")
 _FIRST, _LAST = 10, 3  # settings of a step, or of a stage of a search, that are shown of many
 
 
-def heads(further: Sequence[str] = ()) -> list[str]:
-    """The table's."""
-    return ["step", "setting", "n", *(write.unit(metric) for metric in (*METRICS, *further)), "runs"]
+def settings_sheet(steps: Mapping[str, Rows], further: Sequence[str] = ()) -> Sheet:
+    """Return the settings of all steps of a part.
+
+    Args:
+        steps: Runs of each step, by its name.
+        further: Metrics beside `METRICS`.
+    """
+    columns = [
+        *(Column("step"), Column("setting"), Column("n", kinds.TRIED, ("n", "tried"), right=True)),
+        *(_measured(metric) for metric in (*METRICS, *further)),
+        Column("runs", kinds.FIRST_RUN, right=True),
+    ]
+    return Sheet(columns, [line for step, rows in steps.items() for line in lines(step, rows, further)])
 
 
-def lines(step: str, rows: Rows, further: Sequence[str] = ()) -> Iterator[list[str]]:
-    """A step's settings as lines of a table, best first by the first of `METRICS` that its runs have.
+def _measured(metric: str) -> Column:
+    return Column(
+        write.unit(metric), kinds.estimate(metric), (metric, *(f"{metric} {end}" for end in ENDS)), right=True
+    )
+
+
+def lines(step: str, rows: Rows, further: Sequence[str] = ()) -> Iterator[list[Any]]:
+    """Return a step's settings as rows of the sheet, best first by the first of `METRICS` that its runs have.
 
     Of a search every stage is one group; of many settings the first and the last are shown. What a step checked,
     without training, is a line for each of its runs and of their findings.
@@ -35,7 +55,7 @@ def lines(step: str, rows: Rows, further: Sequence[str] = ()) -> Iterator[list[s
     shown = (*METRICS, *further)
     for row in (row for row in rows if row.is_untrained):
         said = [check_summary(row), *row.found]
-        yield from ([step, one, *[write.NOTHING] * (len(shown) + 1), f"`{row.run_id[:8]}`"] for one in said)
+        yield from ([step, one, *[None] * (len(shown) + 1), (row.run_id,)] for one in said)
     trained = [row for row in rows if not row.speaks_for_others]
     for stage in dict.fromkeys(row.stage for row in trained):
         group = matching(trained, {}, stage) if stage else trained
@@ -50,16 +70,13 @@ def lines(step: str, rows: Rows, further: Sequence[str] = ()) -> Iterator[list[s
         yield from made
 
 
-def _line(name: str, entry: Entry, objective: str, shown: Sequence[str]) -> list[str]:
+def _line(name: str, entry: Entry, objective: str, shown: Sequence[str]) -> list[Any]:
     setting = " ".join(f"{key.rpartition('.')[2]}={write.brief(value)}" for key, value in entry.params.items())
-    n = write.count(len(entry.seeds), entry.tried)
+    n = (len(entry.seeds), entry.tried)
     if entry.rank is None:
-        setting, n = f"{setting} {entry.status}".strip(), "0"
-    found = {objective: (entry.mean, entry.deviation)}
-    found |= {metric: (summary.mean, summary.deviation) for metric, summary in entry.extra.items()}
-    numbers = [write.spread(metric, *found.get(metric, (math.nan, None))) for metric in shown]
-    rest = len(entry.run_ids) - 1
-    return [name, setting, n, *numbers, f"`{entry.run_ids[0][:8]}`" + (f" +{rest}" if rest else "")]
+        setting, n = f"{setting} {entry.status}".strip(), (0, 0)
+    found = {**entry.extra, objective: Summary(len(entry.seeds), entry.mean, entry.deviation, entry.interval)}
+    return [name, setting, n, *(found.get(metric) for metric in shown), entry.run_ids]
 
 
 def check_summary(row: RunRow) -> str:

@@ -14,8 +14,8 @@ from labkit.multirun import parent_run, seeds
 from labkit.multirun.composer import grid
 from labkit.multirun.parent_run import Checked
 from labkit.multirun.runner import Answer, Runner, sweep_variables
+from labkit.report.board_layout import board_markdown
 from labkit.report.durations import duration
-from labkit.report.layouts import to_markdown
 from labkit.runs.result import Returns, Table
 from labkit.runs.standing import standing
 from labkit.tracking import session
@@ -111,7 +111,7 @@ def _recorded(
         page = board_page(config, study, ranked, found, tracker)
         failed = too_many_failed(answers, settings["max_failure_rate"])
         sweep_outcome.close(parent, ranked, page, sweep_outcome.page_place(config, study), failed)
-    return answers, Table(study, found, to_markdown(ranked))
+    return answers, Table(study, found, board_markdown(ranked))
 
 
 def dry_run(tracker: Tracker | None, jobs: Sequence[Checked]) -> None:

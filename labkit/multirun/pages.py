@@ -13,11 +13,12 @@ from omegaconf import DictConfig
 
 from labkit import report
 from labkit.config import ConfigError
-from labkit.report import Entry, Leaderboard, Member, PageFigure, SearchTable, StudyPage, seed_bands
+from labkit.report import Entry, Leaderboard, Member, PageFigure, SearchTable, Sheet, StudyPage, seed_bands
 from labkit.report.cells import brief
 from labkit.report.diagnoses import none_learnt
-from labkit.report.page import page
 from labkit.report.published import Published, published
+from labkit.report.search_layout import reading
+from labkit.report.study_page import page
 from labkit.runs import commands, provenance
 from labkit.tracking.client import Tracker
 from labkit.tracking.rows import RunRow
@@ -41,14 +42,16 @@ def search_page(config: DictConfig, study: str, table: SearchTable, rows: Sequen
     figures += _curves(config, members, tracker)
     answer = [none_learnt(entry for _, entry in named), report.headline(table), report.accounting(table)]
     facts = {"answer": " ".join(filter(None, answer)), "stages": report.search_page_stages(table)}
-    return _page(config, study, report.search_page_table(table), rows, figures, facts)
+    facts["reading"] = reading(table)
+    return _page(config, study, report.search_page_results(table), rows, figures, facts)
 
 
 def board_page(config: DictConfig, study: str, board: Leaderboard, rows: Sequence[RunRow], tracker: Tracker) -> str:
     """The page of a grid."""
     members = [(entry.run_ids, _label(entry)) for entry in board.entries if entry.run_ids and entry.rank]
     curves = _curves(config, members, tracker)
-    return _page(config, study, report.board_page_table(board), rows, curves, {"answer": none_learnt(board.entries)})
+    facts = {"answer": none_learnt(board.entries), "reading": report.board_page_reading(board)}
+    return _page(config, study, report.board_sheets(board), rows, curves, facts)
 
 
 def question(config: DictConfig) -> str:
@@ -128,7 +131,7 @@ def _by_step(curves: Mapping[str, Sequence[tuple[int, float]]]) -> list[tuple[in
 def _page(
     config: DictConfig,
     study: str,
-    table: Any,
+    results: Sequence[Sheet],
     rows: Sequence[RunRow],
     figures: Sequence[tuple[str, Any]],
     facts: dict[str, Any],
@@ -141,7 +144,7 @@ def _page(
             command=commands.multirun(config),
             date=datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
             versions=provenance.versions(),
-            table=table,
+            results=results,
             figures=[PageFigure(caption, report.render(figure)) for caption, figure in figures],
             opened_test=report.opened_test(rows),
             store_hint=commands.pages(default_store(root)[0], root),

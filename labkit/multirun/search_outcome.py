@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +10,7 @@ from omegaconf import DictConfig
 from labkit.multirun import search_runs
 from labkit.multirun.pages import search_page
 from labkit.multirun.sweep_outcome import keep_page, nearby, page_place
-from labkit.report.search_layouts import search_csv, search_markdown
+from labkit.report.search_layout import search_csv, search_markdown
 from labkit.report.search_table import StageFacts, Tried, search_table
 from labkit.runs.record import flattened
 from labkit.runs.result import Table
@@ -50,7 +48,7 @@ def close(
     up = definition.directions[0] == "maximize"
     table = search_table(tried(known, runs), facts(definition, known), definition.objectives, maximise=up)
     text = search_markdown(table)
-    print(_beginning(text))
+    print(search_markdown(table, _SHOWN))
     own = rows(definition.study, known, runs)
     found = Table(definition.study, own, text)
     if parent is None:
@@ -86,19 +84,6 @@ def rows(study: str, known: Sequence[StageResult], runs: search_runs.Runs) -> li
             for row in search_runs.behind(stage.name, trial, runs):
                 found.setdefault((stage.name, row.run_id), row.with_tags(own))
     return list(found.values())
-
-
-def _beginning(text: str) -> str:
-    """A table in Markdown with the first rows of every stage only: what fits a screen."""
-    seen: Counter[str] = Counter()
-    kept = []
-    for line in text.splitlines():
-        row = re.match(r"\| (?:\d+|-) \| (\S+) \|", line)
-        seen.update([row[1]] if row else [])
-        if row is None or seen[row[1]] <= _SHOWN:
-            kept.append(line)
-    more = sum(seen.values()) - sum(min(count, _SHOWN) for count in seen.values())
-    return "\n".join([*kept, *([f"\n{more} more rows: search.md and search.csv of the parent run."] if more else [])])
 
 
 def facts(definition: Definition, known: Sequence[StageResult]) -> list[StageFacts]:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from labkit.multirun import seeds
 from labkit.multirun.parent_run import Checked
-from labkit.report.layouts import show, to_csv, to_markdown
+from labkit.report.board_layout import board_csv, board_markdown, show
 from labkit.report.leaderboard import Leaderboard, rank
 from labkit.runs import commands, provenance
 from labkit.runs.plan import objectives
@@ -92,8 +92,8 @@ def check_baseline(config: DictConfig, jobs: Sequence[Checked], baseline: str) -
 
 def close(parent: Run, board: Leaderboard, page: str, place: Path, failed: bool = False) -> None:
     """Keep the leaderboard and its page with the parent, end it, and print the board."""
-    parent.artifact_text("leaderboard.md", to_markdown(board))
-    parent.artifact_text("leaderboard.csv", to_csv(board))
+    parent.artifact_text("leaderboard.md", board_markdown(board))
+    parent.artifact_text("leaderboard.csv", board_csv(board))
     keep_page(parent, page, place)
     parent.finish("FAILED" if failed else "FINISHED", "Too many jobs failed." if failed else "")
     show(board)

@@ -15,7 +15,7 @@ import torch
 
 from labkit.models.network import Network
 from labkit.nn.layer import Context
-from labkit.principles.finding import Claim, Finding, Table
+from labkit.principles.finding import Claim, Finding, sheet
 from labkit.principles.training import network
 
 SIDE, KERNEL = 20, 8  # the lab's patches of 8 x 8 on an image of 20 x 20
@@ -102,7 +102,7 @@ def padded(zeros: int) -> Padding:
 def finding(record: Record) -> Finding:
     """Tables and claims of what `measure` gave."""
     shape = " x ".join(map(str, (*record.output_shape[1:], record.output_shape[0])))
-    layer = Table(
+    layer = sheet(
         "8 filters of 5 x 5 x 3 on 32 x 32 x 3, stride 1, no padding",
         ("parameters", "output", "multiply-adds"),
         [(f"{record.parameters}", shape, f"{record.multiply_adds:,}")],
@@ -120,8 +120,8 @@ def finding(record: Record) -> Finding:
         for padding in record.paddings
     ]
     heads = ("zeros on each side", "output", "outputs of a corner pixel", "of a middle pixel", "share of border pixels")
-    padding = Table("Patches of 8 x 8 on 20 x 20", (*heads, "multiply-adds", "multiply-adds with a padded zero"), rows)
-    stack = Table(
+    padding = sheet("Patches of 8 x 8 on 20 x 20", (*heads, "multiply-adds", "multiply-adds with a padded zero"), rows)
+    stack = sheet(
         f"Side of a {_STACK_SIDE} x {_STACK_SIDE} image after convolutions of 5 x 5",
         ("padding", *map(str, range(len(record.sides["no padding"])))),
         [(name, *map(str, sides)) for name, sides in record.sides.items()],

@@ -21,7 +21,7 @@ from labkit.models.network import Network
 from labkit.nn.activation import Activation
 from labkit.nn.layer import Context
 from labkit.optim.rules import sgd
-from labkit.principles.finding import SURE, Claim, Finding, Table, difference, percent, points
+from labkit.principles.finding import SURE, Claim, Finding, difference, percent, points, sheet
 from labkit.principles.training import follow, network, only_training, recipe
 
 SAMPLES, EPOCHS, SEEDS = 1000, 5, 20
@@ -150,7 +150,7 @@ def finding(courses: Sequence[Course]) -> Finding:
     title = (
         f"Dead units after {epochs} epochs of {SAMPLES:,} samples in batches of 1: mean ± deviation of {seeds} seeds"
     )
-    return Finding([Table(title, (*heads, "dead scores after", "accuracy"), rows)], _claims(courses), _NOTES)
+    return Finding([sheet(title, (*heads, "dead scores after", "accuracy"), rows)], _claims(courses), _NOTES)
 
 
 _NOTES = (

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import mean, stdev
+
+from labkit.report.sheet import Column, Kind, Sheet
 
 SURE = 2.0  # a difference counts from so many standard errors
 
@@ -30,21 +32,6 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Table:
-    """Cells as they are to be read; one may have several lines.
-
-    Attributes:
-        title: what the rows are.
-        columns: their heads.
-        rows: as long as `columns`, each.
-    """
-
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True)
 class Finding:
     """Attributes:
     tables: at least one.
@@ -52,9 +39,28 @@ class Finding:
     notes: what a reader should know beside them.
     """
 
-    tables: Sequence[Table]
+    tables: Sequence[Sheet]
     claims: Sequence[Claim]
     notes: Sequence[str] = ()
+
+
+# In a file the lines of a cell are joined by semicolons.
+_LINES = Kind(plain=lambda text: ("; ".join(" ".join(line.split()) for line in text.splitlines()),))
+
+
+def sheet(title: str, heads: Iterable[str], rows: Sequence[Sequence[str]]) -> Sheet:
+    """Return cells as they are to be read, one of which may have several lines, as a sheet; numbers stand to the right.
+
+    Args:
+        title: Words that say what the rows are.
+        heads: Heads of the columns; the first tells the rows apart.
+        rows: Texts, a row as long as `heads`.
+    """
+    columns = [
+        Column(head, _LINES, right=i > 0 and any(sign.isdigit() for row in rows for sign in row[i]))
+        for i, head in enumerate(heads)
+    ]
+    return Sheet(columns, rows, title)
 
 
 def spread_of(values: Sequence[float]) -> tuple[float, float]:

@@ -22,8 +22,9 @@ from labkit.nn.initialise import glorot
 from labkit.optim.rules import sgd
 from labkit.preprocess.prepare import Parts, Preprocess, prepare
 from labkit.preprocess.split import split
-from labkit.principles.finding import Claim, Finding, Table, percent
+from labkit.principles.finding import Claim, Finding, percent, sheet
 from labkit.principles.training import follow, marks, network, recipe
+from labkit.report.sheet import Sheet
 
 RATE, BATCH, SEEDS = 0.03, 10, (0, 1, 2)  # rate and batch are the playground's own
 EPOCHS = {"relu": 250, "sigmoid": 4000}  # the lab's "iterations", each a pass over the training part
@@ -128,7 +129,7 @@ def _reached(course: Course) -> int | None:
     return next((step for step, loss in zip(course.updates, course.loss, strict=True) if loss < _REACHED), None)
 
 
-def _table(courses: Sequence[Course]) -> Table:
+def _table(courses: Sequence[Course]) -> Sheet:
     rows = [
         (
             course.name,
@@ -143,13 +144,13 @@ def _table(courses: Sequence[Course]) -> Table:
         for course in courses
     ]
     heads = ("network", "seed", "updates", "loss before", "loss after", "accuracy", "spread of hidden units")
-    return Table("Zero and random weights", (*heads, f"updates to loss {_REACHED}"), rows)
+    return sheet("Zero and random weights", (*heads, f"updates to loss {_REACHED}"), rows)
 
 
-def _gradients(courses: Sequence[Course]) -> Table:
+def _gradients(courses: Sequence[Course]) -> Sheet:
     shown = [course for course in courses if course.seed == SEEDS[0]]
     rows = [(course.name, *(f"{value:.3g}" for value in course.first_gradients.values())) for course in shown]
-    return Table("L1 norm of each layer's gradient in update 1", ("network", *shown[0].first_gradients), rows)
+    return sheet("L1 norm of each layer's gradient in update 1", ("network", *shown[0].first_gradients), rows)
 
 
 def _claims(courses: Sequence[Course]) -> list[Claim]:

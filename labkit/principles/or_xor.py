@@ -11,7 +11,7 @@ from torch import Tensor
 
 from labkit.models.network import Network
 from labkit.preprocess.plane import grid
-from labkit.principles.finding import Claim, Finding, Table
+from labkit.principles.finding import Claim, Finding, sheet
 from labkit.principles.xor_search import (
     CORNERS,
     OR,
@@ -106,8 +106,8 @@ def finding(record: Record) -> Finding:
     corners = (f"f({x1:g},{x2:g})" for x1, x2 in CORNERS)
     return Finding(
         [
-            Table("Networks written down", ("network", "hidden units", *corners, "as defined"), made),
-            Table("XOR searched", ("form", "how", "tried", "compute XOR", "best error"), searched),
+            sheet("Networks written down", ("network", "hidden units", *corners, "as defined"), made),
+            sheet("XOR searched", ("form", "how", "tried", "compute XOR", "best error"), searched),
         ],
         _claims(record),
         (

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from labkit.nn.layer import Context
 from labkit.nn.pooling import AveragePool, MaxPool
-from labkit.principles.finding import Claim, Finding, Table
+from labkit.principles.finding import Claim, Finding, sheet
 
 SHIFTS = ((0, 0), (0, 1), (1, 1), (1, 0))  # rows down and columns right of the 3 x 3 square, image by image
 _AVERAGES = (((1, 0.5), (0.5, 0.25)), ((0.5, 1), (0.25, 0.5)), ((0.25, 0.5), (0.5, 1)), ((0.5, 0.25), (1, 0.5)))
@@ -51,7 +51,7 @@ def finding(record: Record) -> Finding:
         (str(i), *(written(matrix) for matrix in matrices))
         for i, matrices in enumerate(zip(record.images, record.average, record.maximum, strict=True), start=1)
     ]
-    table = Table("2 x 2 pooling, stride 2", ("image", "pixels", "average", "maximum"), rows)
+    table = sheet("2 x 2 pooling, stride 2", ("image", "pixels", "average", "maximum"), rows)
     claims = [
         Claim(
             "max pooling gives ones only, so the four places of the square can no longer be told apart",

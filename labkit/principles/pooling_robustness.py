@@ -22,7 +22,7 @@ from labkit.models.network import Network
 from labkit.optim.rules import adam
 from labkit.preprocess.prepare import Part, Parts, Preprocess, prepare
 from labkit.preprocess.split import split
-from labkit.principles.finding import SURE, Claim, Finding, Table, difference, percent, points
+from labkit.principles.finding import SURE, Claim, Finding, difference, percent, points, sheet
 from labkit.principles.training import network, recipe
 
 BORDER = 4  # empty pixels around a digit of 8 x 8: no shift below pushes ink out of the image
@@ -141,12 +141,12 @@ def finding(results: Sequence[Robustness]) -> Finding:
     title = f"validation accuracy, mean ± deviation of {len(SEEDS)} seeds"
     return Finding(
         [
-            Table(
+            sheet(
                 f"Shifted by so many pixels: {title}",
                 ("halving", "parameters", "multiply-adds", *(f"{pixels} px" for pixels in SHIFTS)),
                 moved,
             ),
-            Table(
+            sheet(
                 f"With missing pixels: {title}", ("halving", *(f"{share:.0%} missing" for share in MISSING)), lacking
             ),
         ],

@@ -1,14 +1,13 @@
-"""How numbers, settings and seeds are written in tables, and Markdown's own rules."""
+"""How numbers, settings and seeds are written in tables."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
 
+from labkit.report.sheet import NOTHING
 from labkit.report.statistics import Interval, Paired, Summary
 from labkit.tracking.quantities import is_share
-
-NOTHING = "-"
 
 
 def is_percent(metric: str) -> bool:
@@ -106,15 +105,3 @@ def seeds(values: Iterable[str]) -> str:
 
 def _run(run: Sequence[int]) -> str:
     return f"{run[0]}..{run[-1]}" if len(run) > 2 else " ".join(map(str, run))
-
-
-def markdown_table(heads: Sequence[str], lines: Iterable[Sequence[str]], right: Iterable[str] = ()) -> str:
-    """A Markdown table; the columns whose heads are in `right` are right-aligned."""
-    aligned = set(right)
-    rows = [heads, ["---:" if head in aligned else "---" for head in heads], *lines]
-    return "".join("| " + " | ".join(escape(cell) for cell in row) + " |\n" for row in rows)
-
-
-def escape(cell: str) -> str:
-    """A cell without what Markdown would take for a table's own signs."""
-    return " ".join(cell.replace("\\", "\\\\").replace("|", "\\|").split())

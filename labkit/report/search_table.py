@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from labkit.report import cells as write
 from labkit.report.entries import Entry, differing, entries, ranks
+from labkit.report.sheet import NOTHING
 from labkit.report.statistics import summarise
 from labkit.tracking.quantities import is_maximised
 from labkit.tracking.rows import IGNORED, SEED, RunRow
@@ -221,4 +221,4 @@ def recorded(key: str) -> str:
 def _settings(own: Sequence[Tried], groups: Groups, keys: Sequence[str], ignore: Sequence[str]) -> dict[str, str]:
     everything = differing([row for trials in groups.values() for row in _rows(trials)], ignore)
     first = next(iter(_rows(own)), None)
-    return {key: first.params.get(key, write.NOTHING) for key in everything if first and key not in keys}
+    return {key: first.params.get(key, NOTHING) for key in everything if first and key not in keys}

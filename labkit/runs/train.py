@@ -12,7 +12,7 @@ from labkit.engine.loop import Progress as Step
 from labkit.engine.loop import train as train_population
 from labkit.metrics import never_predicted
 from labkit.report.progress import Progress
-from labkit.report.tables import RunSummary, show_run
+from labkit.report.run_summary import RunSummary, show_run
 from labkit.runs import commands, earlier_versions, record
 from labkit.runs.decision_regions import Film, Frames
 from labkit.runs.diagnosis import Diagnosis, diagnosis

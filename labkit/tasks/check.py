@@ -13,11 +13,13 @@ from omegaconf import DictConfig, OmegaConf
 from labkit.checks import figures as draw
 from labkit.checks.sanity import OVERFIT_LOSS
 from labkit.checks.suite import TESTS, Findings, run
-from labkit.checks.table import full, overview, summary, to_csv, to_markdown
+from labkit.checks.verdict_table import full, full_markdown, overview, summary
 from labkit.compose import CONF
 from labkit.config import Flag, build
 from labkit.models.network import Model
 from labkit.report.canvas import render
+from labkit.report.sheet_csv import to_csv
+from labkit.report.sheet_terminal import to_terminal
 from labkit.runs import commands, provenance
 from labkit.runs.plan import resolved, writable
 from labkit.tasks.only import chosen
@@ -89,11 +91,11 @@ def show(found: Findings, details: bool, seconds: float) -> None:
 
     width = None if sys.stdout.isatty() else _WIDTH
     console = Console(width=width, highlight=False)
-    console.print(full(found.verdicts) if details else overview(found.verdicts))
+    console.print(to_terminal(full(found.verdicts) if details else overview(found.verdicts)))
     for test in dict.fromkeys(verdict.test for verdict in found.verdicts):
         print(f"{test}: {' '.join(str(TESTS[test].__doc__).split())}")
     if found.failed and not details:
-        console.print(full(found.failed))
+        console.print(to_terminal(full(found.failed)))
     print(f"{summary(found.verdicts)} ({seconds:.1f} s)")
 
 
@@ -112,8 +114,8 @@ def record(found: Findings, root: Path, config: dict[str, Any], overrides: Seque
     )
     counts = {"checks": len(found.verdicts), "checks_failed": len(found.failed), "time/seconds": seconds}
     kept.log(0, {**counts, **found.numbers})
-    kept.artifact_text("checks.csv", to_csv(found.verdicts))
-    kept.artifact_text("checks.md", to_markdown(found.verdicts))
+    kept.artifact_text("checks.csv", to_csv(full(found.verdicts)))
+    kept.artifact_text("checks.md", full_markdown(found.verdicts))
     for name, figure in figures(found):
         kept.artifact_bytes(f"figures/{name}.png", render(figure))
     kept.finish("FAILED" if found.failed else "FINISHED", summary(found.verdicts) if found.failed else "")

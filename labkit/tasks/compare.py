@@ -8,7 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from labkit.config import ConfigError, Flag, nearest
-from labkit.report.layouts import show
+from labkit.report.board_layout import show
 from labkit.report.leaderboard import rank
 from labkit.tracking.reading import runs
 from labkit.tracking.rows import RunRow

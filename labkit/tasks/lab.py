@@ -12,12 +12,13 @@ from labkit.config import ConfigError, Flag, nearest
 from labkit.data.dataset import Dataset, MissingFileError
 from labkit.labs import record
 from labkit.labs.chosen_parts import chosen
-from labkit.labs.claim_table import to_rich
+from labkit.labs.claim_table import claim_sheet
 from labkit.labs.command import Ran, written
 from labkit.labs.course import Course, Done
 from labkit.labs.rows import diagnoses
 from labkit.labs.schema import PROFILES, Lab
 from labkit.report.durations import duration
+from labkit.report.sheet_terminal import to_terminal
 from labkit.runs.plan import dataset, resolved
 from labkit.tracking import session
 
@@ -151,7 +152,7 @@ def show(done: Done, profile: str) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     print(f"\n{done.lab} {done.part}, profile {profile}, {duration(done.seconds)}")
     if done.found:
-        console.print(to_rich(done.found, profile))
+        console.print(to_terminal(claim_sheet(done.found, profile)))
     for name, step in done.ran.items():
         for sentence in diagnoses(step.rows):
             print(f"step {name}: {sentence}")

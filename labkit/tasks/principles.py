@@ -16,8 +16,9 @@ from labkit.config import build
 from labkit.principles import convolution, dying_relu, initialisation, or_xor, pooling, pooling_robustness
 from labkit.principles import figures as draw
 from labkit.principles.finding import Finding
-from labkit.principles.tables import show, to_csv, to_markdown
+from labkit.principles.finding_report import finding_markdown, show
 from labkit.report.canvas import render
+from labkit.report.sheet_csv import to_csv
 from labkit.runs import commands, provenance
 from labkit.runs.plan import resolved, writable
 from labkit.tasks.only import chosen
@@ -143,6 +144,6 @@ def _record(
     run.log(0, {"claims": len(finding.claims), "claims_false": len(false), "time/seconds": seconds})
     for number, table in enumerate(finding.tables, start=1):
         run.artifact_text(f"tables/{name}_{number}.csv", to_csv(table))
-    run.artifact_text(f"{name}.md", to_markdown(name, principle.question, finding))
+    run.artifact_text(f"{name}.md", finding_markdown(name, principle.question, finding))
     run.artifact_bytes(f"figures/{name}.png", figure)
     run.finish("FAILED" if false else "FINISHED", "False: " + "; ".join(false) if false else "")

@@ -12,10 +12,11 @@ import pytest
 
 from labkit.checks import suite
 from labkit.checks.suite import TESTS
-from labkit.checks.table import FAILED, summary, to_csv, to_markdown
 from labkit.checks.verdict import Verdict
+from labkit.checks.verdict_table import FAILED, full, full_markdown, summary
 from labkit.nn.linear import Linear
 from labkit.report.entries import contestants
+from labkit.report.sheet_csv import to_csv
 from labkit.tracking.reading import artifact, runs
 from labkit.tracking.store import default_store
 
@@ -129,8 +130,8 @@ def test_the_files_have_every_verdict() -> None:
     bad = Verdict("overfit", "model=mlp", "loss", "0.3", "loss 0.3", "below 0.01", float("nan"))
     assert summary([good]) == "All 1 checks passed."
     assert summary([good, bad]) == "1 of 2 checks FAILED: overfit 1."
-    assert "a\\|b" in to_markdown([good, bad])
-    lines = list(csv.DictReader(io.StringIO(to_csv([good, bad]))))
+    assert "a\\|b" in full_markdown([good, bad])
+    lines = list(csv.DictReader(io.StringIO(to_csv(full([good, bad])))))
     assert [line["verdict"] for line in lines] == ["ok", FAILED]
     assert [line["share_of_tolerance"] for line in lines] == ["0.5", "nan"]
 

@@ -12,7 +12,7 @@ import pytest
 from labkit.labs.page import Shown, page, shown
 from labkit.labs.record import Record
 from labkit.labs.schema import Claim, Part, Step
-from labkit.labs.settings_table import lines
+from labkit.labs.settings_table import lines, settings_sheet
 from labkit.labs.verdict import Verdict
 from labkit.tracking.rows import RunRow
 from tests.stored import run_row
@@ -156,7 +156,10 @@ def test_of_many_settings_the_best_and_the_worst_are_shown_and_each_stage_by_its
     staged = [row.with_tags({"labkit.stage": "coarse" if i < 6 else "fine"}) for i, row in enumerate(many)]
     assert [line[0] for line in lines("grid", staged)] == ["grid (coarse)"] * 6 + ["grid (fine)"] * 7
     lost = many[0].with_tags({"labkit.diverged_at": "7"})
-    assert [line[1:3] for line in lines("grid", [lost, many[1]])] == [["lr=1", "1"], ["lr=0 DIVERGED", "0"]]
+    assert [line[1:3] for line in settings_sheet({"grid": [lost, many[1]]}).cells()] == [
+        ["lr=1", "1"],
+        ["lr=0 DIVERGED", "0"],
+    ]
 
 
 def test_what_was_checked_without_training_is_counted() -> None:

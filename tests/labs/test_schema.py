@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from labkit.compose import CONF, compose
 from labkit.config import ConfigError
-from labkit.labs.claim_table import to_csv, to_markdown, verdict_words
+from labkit.labs.claim_table import claim_sheet, verdict_words
 from labkit.labs.command import MULTIRUN
 from labkit.labs.course import Course
 from labkit.labs.definition import composed, definition
@@ -24,6 +24,8 @@ from labkit.labs.verdict import Verdict, of_record, within
 from labkit.labs.verdict import verdict as judge
 from labkit.multirun.composer import grid
 from labkit.multirun.parent_run import sweep_params
+from labkit.report.sheet_csv import to_csv
+from labkit.report.sheet_markdown import to_markdown
 from labkit.runs.plan import resolved
 from labkit.runs.record import parameters
 from labkit.tracking.rows import RunRow
@@ -140,7 +142,7 @@ def test_a_difference_without_an_interval_cannot_be_told(seeds: int) -> None:
     assert (found.holds, found.reached) == (None, None)
     some = "1 seed" if seeds == 1 else f"{seeds} seeds"
     assert verdict_words(found).startswith(f"cannot be told from {some}")
-    assert f"at least 0.00 cannot be told from {some}" in to_markdown([found], "full")
+    assert f"at least 0.00 cannot be told from {some}" in to_markdown(claim_sheet([found], "full"))
     outside = verdict(claim(**{**keys, "full": [0.1, None], "goal": [0.1, None]}), rows, "full")
     assert (outside.holds, outside.reached) == (False, False)  # whatever its interval, its middle is outside
 
@@ -183,7 +185,7 @@ def test_a_question_about_runs_that_are_not_there_fails() -> None:
     asked = {"says": "and this?", "where": {"model": "deep"}, "full": None, "goal": None}
     found = verdict(claim(**asked), ROWS, "full")
     assert (found.n, found.holds, found.reached) == (0, False, None)
-    assert "FAILS: no such run" in to_markdown([found], "full")
+    assert "FAILS: no such run" in to_markdown(claim_sheet([found], "full"))
 
 
 @pytest.mark.parametrize("rows", [[], [row("c", 0, math.nan, model="residual")]], ids=["no run", "diverged"])
@@ -195,7 +197,7 @@ def test_a_seed_that_diverged_is_no_survivor_to_leave_out() -> None:
     rows = [row("c0", 0, 0.6, model="mlp"), row("c1", 1, 0.6, model="mlp").with_tags(DIVERGED)]
     found = verdict(claim(), rows, "full")
     assert (found.n, found.tried, found.holds, found.reached) == (1, 2, False, False)
-    assert "1 of 2" in to_markdown([found], "full")
+    assert "1 of 2" in to_markdown(claim_sheet([found], "full"))
 
 
 def test_a_profile_without_a_band_has_no_verdict() -> None:
@@ -357,9 +359,9 @@ def test_wall_time_counts_overlaps_once(spans: list[tuple[int, int | None]], sec
 
 def test_tables_say_what_was_found() -> None:
     verdicts = [verdict(claim(source="a paper"), ROWS, "full")]
-    line = to_markdown(verdicts, "full").splitlines()[-1]
+    line = to_markdown(claim_sheet(verdicts, "full")).splitlines()[-1]
     assert line == "| it is good | 62.00 ± 2.83 | 2 | 50.00..70.00 | holds | at least 65.00 missed | a paper |"
-    assert "a0 a1" in to_csv(verdicts, "full")
+    assert "a0 a1" in to_csv(claim_sheet(verdicts, "full"))
 
 
 WRONG = {

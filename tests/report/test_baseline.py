@@ -10,7 +10,7 @@ import scipy.stats
 
 from labkit.config import ConfigError
 from labkit.report import baseline
-from labkit.report.layouts import to_csv, to_markdown
+from labkit.report.board_layout import board_csv, board_markdown
 from labkit.report.leaderboard import rank
 from tests.stored import run_row
 
@@ -47,13 +47,13 @@ def test_differences_are_those_of_the_paired_t_test():
 
 
 def test_layouts_show_them():
-    text = to_markdown(rank(rows(), baseline="loss.l2=0"))
+    text = board_markdown(rank(rows(), baseline="loss.l2=0"))
     assert "| difference to the baseline |" in text
     assert "Difference to loss.l2=0: " in text
     assert "| +2.00 [+0.70, +3.30] p=0.016 |" in text
     assert "| baseline |" in text
     assert "percentage points, paired over the seeds both have" in text
-    lines = list(csv.DictReader(io.StringIO(to_csv(rank(rows(), baseline="loss.l2=0")))))
+    lines = list(csv.DictReader(io.StringIO(board_csv(rank(rows(), baseline="loss.l2=0")))))
     assert float(lines[0]["difference"]) == pytest.approx(0.02)
     assert lines[0]["difference_n"] == "4"
     assert float(lines[0]["difference_low"]) == pytest.approx(0.02 - 0.012990, abs=1e-5)
@@ -64,7 +64,7 @@ def test_a_seed_that_only_one_has_is_left_out_and_said():
     board = rank([*rows(), row("g" * 32, 0.9, loss__l2="0.001", seed=9, model__hidden="[50, 10]", fixed="True")],
                  baseline="loss.l2=0")  # fmt: skip
     assert entry(board, "0.001").difference.difference == pytest.approx(0.02)
-    assert "p=0.016 (4 of 5 seeds)" in to_markdown(board)
+    assert "p=0.016 (4 of 5 seeds)" in board_markdown(board)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_parts_that_fit_only_apart_are_refused():
 def test_a_baseline_without_a_result_leaves_the_ranking_and_says_why():
     board = rank([row("p", 0.5, a=1), row("q", 0.6, status="FAILED", a=2)], baseline="a=2")
     assert [(e.rank, e.difference) for e in board.entries] == [(1, None), (None, None)]
-    assert "No differences: the baseline a=2 has no result (FAILED)." in to_markdown(board)
+    assert "No differences: the baseline a=2 has no result (FAILED)." in board_markdown(board)
 
 
 def test_two_seeds_that_gain_one_sample_each_show_no_certainty():
@@ -121,7 +121,7 @@ def test_two_seeds_that_gain_one_sample_each_show_no_certainty():
     board = rank(
         [sized(row(f"{a}{s}", (60 + s + a) / 70, a=a, seed=s)) for a in (0, 1) for s in (0, 1)], baseline="a=0"
     )
-    text = to_markdown(board)
+    text = board_markdown(board)
     assert "| +1.43 |" in text
     assert "p<" not in text
     assert "interval of the mean" in text
@@ -131,11 +131,11 @@ def test_two_seeds_that_gain_one_sample_each_show_no_certainty():
 
 def test_three_seeds_that_gain_the_same_sample_show_none_either():
     rows = [sized(row(f"{a}{s}", (60 + 2 * s + a) / 70, a=a, seed=s)) for a in (0, 1) for s in (0, 1, 2)]
-    text = to_markdown(rank(rows, baseline="a=0"))
+    text = board_markdown(rank(rows, baseline="a=0"))
     assert "| +1.43 |" in text
     assert "| [" in text  # each mean has one: its seeds are two samples apart
     coarse = [one.with_tags({"labkit.samples": "train=700 val=10 test=70"}) for one in rows]
-    assert "| [" not in to_markdown(rank(coarse, baseline="a=0"))  # of 10 samples one is 10 points
+    assert "| [" not in board_markdown(rank(coarse, baseline="a=0"))  # of 10 samples one is 10 points
 
 
 def sized(one):

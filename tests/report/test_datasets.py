@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
+from labkit.report.board_layout import board_csv, board_markdown, board_terminal
 from labkit.report.datasets import by_data
-from labkit.report.layouts import to_csv, to_markdown, to_rich
 from labkit.report.leaderboard import rank
 from tests.stored import run_row
 
@@ -65,13 +65,13 @@ def test_ranks_and_parameters_count_within_a_data_set(board):
 
 
 def test_every_layout_says_so(board):
-    text = to_markdown(board)
+    text = board_markdown(board)
     assert text.startswith("2 data sets; results on different data do not compare, so each is ranked by itself.\n")
     assert "\n## cifar10\n\n| rank | val/accuracy (%) | lr | runs |\n" in text
     assert "\n## digits\n\n| rank | val/accuracy (%) | width | runs |\n" in text
-    assert [line.split(",")[0] for line in to_csv(board).splitlines()] == ["data", *["cifar10"] * 2, *["digits"] * 2]
+    assert [line.split(",")[0] for line in board_csv(board).splitlines()] == ["data", *["cifar10"] * 2, *["digits"] * 2]
     console = Console(file=io.StringIO(), width=120)
-    console.print(to_rich(board, 1))
+    console.print(board_terminal(board, 1))
     for fact in ("2 data sets", "cifar10", "digits", "1 more rows"):
         assert fact in console.file.getvalue()
 
@@ -81,7 +81,7 @@ def test_the_baseline_is_looked_for_in_each_data_set():
     board = rank(rows, baseline="lr=1")
     assert [entry.is_baseline for entry in board.entries] == [True, False, False, False]
     assert [section.note for section in board.sections] == ["", "no baseline lr=1"]
-    assert "No differences: no baseline lr=1." in to_markdown(board)
+    assert "No differences: no baseline lr=1." in board_markdown(board)
 
 
 def test_what_the_runs_were_told_of_their_data_stands_below_the_table():
@@ -92,7 +92,7 @@ def test_what_the_runs_were_told_of_their_data_stands_below_the_table():
     board = rank([told, again, other])
     assert [section.remarks for section in board.sections] == [notes, ()]
     for note in notes:
-        assert to_markdown(board).count(f"Data: {note}.") == 1
+        assert board_markdown(board).count(f"Data: {note}.") == 1
     console = Console(file=io.StringIO(), width=120)
-    console.print(to_rich(board))
+    console.print(board_terminal(board))
     assert console.file.getvalue().count("Data: no sample of class c in the test part.") == 1

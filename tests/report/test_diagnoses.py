@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from labkit.labs.rows import diagnoses
-from labkit.report.layouts import to_markdown
+from labkit.report.board_layout import board_markdown
 from labkit.report.leaderboard import rank
-from labkit.report.search_layouts import search_markdown
+from labkit.report.search_layout import search_markdown
 from labkit.report.search_table import Tried, search_table
 from labkit.tracking.rows import RunRow
 from tests.stored import run_row
@@ -29,7 +29,7 @@ def row(lr: float, *said: str, seed: int = 0, value: float = 0.1032, status: str
 
 
 def told(rows: list[RunRow]) -> list[str]:
-    return [line for line in to_markdown(rank(rows)).splitlines() if line and not line.startswith(("|", "Mean"))]
+    return [line for line in board_markdown(rank(rows)).splitlines() if line and not line.startswith(("|", "Mean"))]
 
 
 def test_settings_that_share_a_rank_because_none_has_learnt_are_told() -> None:

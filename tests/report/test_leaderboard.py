@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from scipy.special import expit, logit
 
-from labkit.report.layouts import to_csv, to_markdown, to_rich
+from labkit.report.board_layout import board_csv, board_markdown, board_terminal
 from labkit.report.leaderboard import rank
 from tests.stored import run_row
 
@@ -155,13 +155,13 @@ def test_further_metrics_are_averaged_with_their_spread():
     rows = [row("p", 0.4, extra={"test/accuracy": 0.5}, seed=0), row("q", 0.6, extra={"test/accuracy": 0.7}, seed=1)]
     (entry,) = rank(rows, extra=("test/accuracy",)).entries
     assert entry.extra["test/accuracy"].mean == pytest.approx(0.6)
-    assert "| 60.00 ± 14.14 |" in to_markdown(rank(rows, extra=("test/accuracy",)))
+    assert "| 60.00 ± 14.14 |" in board_markdown(rank(rows, extra=("test/accuracy",)))
 
 
 def test_nothing_at_all():
     board = rank([])
     assert board.entries == ()
-    assert to_markdown(board) == "| rank | val/accuracy (%) | runs |\n| ---: | ---: | --- |\n"
+    assert board_markdown(board) == "| rank | val/accuracy (%) | runs |\n| ---: | ---: | --- |\n"
 
 
 numbers = st.one_of(st.none(), st.floats(width=32))
@@ -204,11 +204,11 @@ Mean ± sample standard deviation over n seeds; 95% interval of the mean by Stud
 
 def test_markdown():
     shown = MARKDOWN.format("on the logit scale, from 3 seeds on, and none where the seeds do not differ.")
-    assert to_markdown(BOARD) == shown
+    assert board_markdown(BOARD) == shown
 
 
 def test_csv_has_full_precision_and_whole_ids():
-    lines = list(csv.DictReader(io.StringIO(to_csv(BOARD))))
+    lines = list(csv.DictReader(io.StringIO(board_csv(BOARD))))
     assert float(lines[0]["val/accuracy"]) == BOARD.entries[0].mean
     assert float(lines[0]["standard_deviation"]) == BOARD.entries[0].deviation
     size = scipy.stats.sem([0.46, 0.47, 0.48]) / (0.47 * 0.53)
@@ -229,7 +229,7 @@ def printed(table, width=140) -> str:
 
 
 def test_rich_shows_the_same_cells():
-    shown = printed(to_rich(BOARD))
+    shown = printed(board_terminal(BOARD))
     for cell in ("47.00 ± 1.00", "[44.53, 49.49]", "1 of 2", "x|y", "[z]", "DIVERGED", "aaaaaaaa +2"):
         assert cell in shown
 
@@ -244,7 +244,7 @@ def test_a_narrow_terminal_leaves_columns_out_instead_of_breaking_words(width):
     ]
     rows = [replace(r, metrics={**r.metrics, "test/accuracy": 0.4, "time/seconds": 3.0}) for r in rows]
     board = rank(rows, extra=("test/accuracy", "time/seconds"), baseline="loss.l2=0.1")
-    shown = printed(to_rich(board), width)
+    shown = printed(board_terminal(board), width)
     assert max(map(len, shown.splitlines())) <= width
     assert "47.00 ± 1.00" in shown
     assert "45.50 ± 1.50" in shown
@@ -261,7 +261,7 @@ def test_a_narrow_terminal_leaves_columns_out_instead_of_breaking_words(width):
 
 def test_many_parameters_are_named_below_and_left_out():
     rows = [row(str(i), 0.1 * i, **{f"key{j}": i for j in range(12)}) for i in range(3)]
-    shown = " ".join(printed(to_rich(rank(rows), limit=2)).split())
+    shown = " ".join(printed(board_terminal(rank(rows), limit=2)).split())
     assert "1 more rows; 7 more parameters differ: key5, key6, key7, key8, key9, key10, key11" in shown
 
 
@@ -270,5 +270,26 @@ def test_thousands_of_runs():
     board = rank([row(f"{i:032x}", i / 2000, lr=i // 4, seed=i % 4, **same) for i in range(2000)])
     assert len(board.entries) == 500
     assert board.entries[0].params == {"lr": "499"}
-    assert len(to_csv(board).splitlines()) == 501
-    assert len(printed(to_rich(board)).splitlines()) >= 500
+    assert len(board_csv(board).splitlines()) == 501
+    assert len(printed(board_terminal(board)).splitlines()) >= 500
+
+
+def test_each_data_set_has_its_parameters_in_its_own_order_and_files_have_one_table():
+    """Keys are told in the order in which a data set's runs have them, which the runs of another may not."""
+
+    def on(data, *rows):
+        return [replace(one, params={**one.params, "data._target_": f"labkit.data.x.{data}"}) for one in rows]
+
+    first = on("one", row("p", 0.1, a=1, b=1), row("q", 0.2, a=2, b=2))
+    second = on("other", row("r", 0.3, c=1, b=1, a=1), row("s", 0.4, c=2, b=2, a=2))
+    board = rank([*first, *second])
+    assert [section.keys for section in board.sections] == [("a", "b"), ("c", "b", "a")]
+    heads = [line for line in board_markdown(board).splitlines() if line.startswith("| rank")]
+    assert [line.split(" | ")[2:-1] for line in heads] == [["a", "b"], ["c", "b", "a"]]
+    lines = list(csv.DictReader(io.StringIO(board_csv(board))))
+    assert [(line["data"], line["a"], line["b"], line["c"]) for line in lines] == [
+        ("one", "2", "2", ""),
+        ("one", "1", "1", ""),
+        ("other", "2", "2", "2"),
+        ("other", "1", "1", "1"),
+    ]

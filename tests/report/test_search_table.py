@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.report.search_layouts import accounting, headline, search_csv, search_markdown, stage_cells
+from labkit.report.search_layout import accounting, headline, search_csv, search_markdown, stage_sheet
 from labkit.report.search_table import StageFacts, Tried, search_table
 from tests.report.search_rows import Search, facts, lambda_rows, lambda_search, tried
 
@@ -57,7 +57,8 @@ def test_only_what_tells_trials_apart_is_a_column_and_what_tells_stages_apart_a_
 
 
 def test_the_stages_with_their_ranges(table):
-    heads, lines = stage_cells(table)
+    sheet = stage_sheet(table)
+    heads, lines = sheet.heads, sheet.cells()
     assert heads == ["stage", "sampler", "trials", "runs", "loss.l2", "settings", "best val/accuracy (%)"]
     assert [line[0] for line in lines] == ["coarse", "fine", "confirm", "final"]
     assert [line[4] for line in lines][:2] == ["1e-05..0.1 (log)", "6.31e-05..0.00631 (log)"]
@@ -130,7 +131,8 @@ def test_a_searched_key_that_never_differs_is_shown_and_a_group_by_what_it_chose
     space = [{"key": group, "choices": ["sgd", "adam"]}, {"key": "loss.l2", "choices": [0.0]}]
     table = search_table(tried(search.rows), [facts("only", "grid", space)])
     assert table.keys == ("optimizer._target_", "loss.l2")
-    heads, (line,) = stage_cells(table)
+    sheet = stage_sheet(table)
+    heads, (line,) = sheet.heads, sheet.cells()
     assert line[heads.index("optimizer._target_")] == "sgd, adam"
     assert "| sgd |" in search_markdown(table)
 
@@ -276,3 +278,11 @@ def test_several_objectives_are_columns_and_have_no_single_winner():
     assert table.extra == ("val/loss", "test/accuracy")
     assert headline(table).startswith("Best in stage final by val/accuracy: ")
     assert "no single winner" in search_markdown(table)
+
+
+def test_a_screen_has_the_first_rows_of_every_stage_and_says_how_many_more_there_are(table):
+    lines = search_markdown(table, 2).splitlines()
+    listed = [line.split(" | ")[1] for line in lines if line.startswith(("| 1 |", "| 2 |", "| 3 |", "| - |"))]
+    assert listed == ["final", "confirm", "confirm", "fine", "fine", "coarse", "coarse"]
+    assert lines[-1] == "21 more rows: search.md and search.csv of the parent run."
+    assert "more rows" not in search_markdown(table)

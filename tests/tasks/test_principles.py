@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from labkit.principles.finding import Claim, Finding, Table
-from labkit.principles.tables import to_csv, to_markdown
+from labkit.principles.finding import Claim, Finding, sheet
+from labkit.principles.finding_report import finding_markdown
+from labkit.report.sheet_csv import to_csv
 from labkit.tasks import principles
 
 
@@ -25,7 +26,7 @@ def test_each_principle_is_printed_with_its_verdicts_and_kept_as_a_run(labkit) -
 
 def test_a_false_claim_ends_with_exit_code_1(labkit, monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(record: Any) -> Finding:
-        return Finding([Table("t", ("a",), [("1",)])], [Claim("one is two", False, "1 and 2")])
+        return Finding([sheet("t", ("a",), [("1",)])], [Claim("one is two", False, "1 and 2")])
 
     changed = dataclasses.replace(principles.PRINCIPLES["pooling"], finding=wrong)
     monkeypatch.setitem(principles.PRINCIPLES, "pooling", changed)
@@ -46,9 +47,9 @@ def test_a_wrong_name_is_refused_in_one_sentence(labkit, only: str, told: str) -
 
 
 def test_tables_keep_their_lines_as_markdown_and_csv() -> None:
-    finding = Finding([Table("Images", ("image", "pixels"), [("1", "1 0\n0 1")])], [Claim("a | b", True, "5")], ["n"])
-    assert "| 1 | 1 0<br>0 1 |" in to_markdown("pooling", "What?", finding)
-    assert "| yes | a / b | 5 |" in to_markdown("pooling", "What?", finding)
+    finding = Finding([sheet("Images", ("image", "pixels"), [("1", "1 0\n0 1")])], [Claim("a | b", True, "5")], ["n"])
+    assert "| 1 | 1 0<br>0 1 |" in finding_markdown("pooling", "What?", finding)
+    assert r"| yes | a \| b | 5 |" in finding_markdown("pooling", "What?", finding)
     assert to_csv(finding.tables[0]) == "image,pixels\n1,1 0; 0 1\n"
 
 

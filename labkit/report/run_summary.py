@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
 from labkit.report.durations import duration
+from labkit.report.sheet import Column, Kind, Sheet
+from labkit.report.sheet_terminal import to_terminal
+from labkit.report.sheet_text import to_text
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -20,7 +23,7 @@ _PARTS = (
     ("validation, ensemble", "val/ensemble"),
     ("test, ensemble", "test/ensemble"),
 )
-_COLUMNS = ("accuracy", "precision", "recall", "loss")
+_METRICS = ("accuracy", "precision", "recall", "loss")
 
 
 @dataclass(frozen=True)
@@ -53,21 +56,24 @@ class RunSummary:
     suggested: str = ""
 
 
-def _rows(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
-    rows = []
-    for part, prefix in _PARTS:
-        values = [metrics.get(f"{prefix}/{column}") for column in _COLUMNS]
-        if any(value is not None for value in values):
-            rows.append((part, *(_cell(column, value) for column, value in zip(_COLUMNS, values, strict=True))))
-    return rows
+_SHARE, _LOSS = Kind(lambda value: _percent(value)), Kind(lambda value: f"{value:.4f}")
+_COLUMNS = (
+    Column("part", whole=True),
+    Column("accuracy", _SHARE, right=True),
+    Column("precision (macro)", _SHARE, right=True),
+    Column("recall (macro)", _SHARE, right=True),
+    Column("loss", _LOSS, right=True),
+)
 
 
-def _cell(column: str, value: float | None) -> str:
-    if value is None:
-        return "-"
-    if not math.isfinite(value):
-        return f"{value}"
-    return f"{value:.4f}" if column == "loss" else f"{100 * value:.2f}%"
+def run_sheet(summary: RunSummary) -> Sheet:
+    """Return the last metrics of a run, a row for each part that has any."""
+    rows = [[part, *(summary.metrics.get(f"{prefix}/{name}") for name in _METRICS)] for part, prefix in _PARTS]
+    return Sheet(_COLUMNS, [row for row in rows if any(value is not None for value in row[1:])])
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f}%" if math.isfinite(value) else f"{value}"
 
 
 def _seconds(seconds: float) -> str:
@@ -87,36 +93,21 @@ def _facts(summary: RunSummary) -> list[tuple[str, str]]:
     return [(name, value) for name, value in facts if value]
 
 
-HEADS = ("part", "accuracy", "precision (macro)", "recall (macro)", "loss")
-
-
 def run_table(summary: RunSummary) -> Group:
     """The table for a terminal, as something rich can print; `show_run` prints it so that commands stay whole."""
-    from rich import box
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
     good = summary.status == "FINISHED"
     title = Text.assemble((summary.name, "bold"), "  ", (summary.status, "green" if good else "bold red"))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in HEADS:
-        table.add_column(head, justify="left" if head == "part" else "right")
-    for row in _rows(summary.metrics):
-        table.add_row(*(Text(cell, no_wrap=True) for cell in row))
     warnings = [Text(f"warning: {sentence}", style="yellow") for sentence in _warnings(summary)]
     facts = [Text.assemble((f"{name:<11}", "dim"), value) for name, value in _facts(summary)]
-    return Group(title, table, *warnings, *facts)
+    return Group(title, to_terminal(run_sheet(summary)), *warnings, *facts)
 
 
 def run_text(summary: RunSummary) -> str:
     """The same as plain text: no colours, no frames, commands unbroken; for logs and files."""
-    rows = [HEADS, *_rows(summary.metrics)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADS))]
-    lines = [f"{summary.name}  {summary.status}"]
-    for first, *rest in rows:
-        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
-        lines.append("  ".join([first.ljust(widths[0]), *cells]))
+    lines = [f"{summary.name}  {summary.status}", *to_text(run_sheet(summary)).splitlines()]
     lines += [f"warning: {sentence}" for sentence in _warnings(summary)]
     lines += [f"{name:<11}{value}" for name, value in _facts(summary)]
     return "\n".join(lines) + "\n"

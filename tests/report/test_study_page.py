@@ -12,20 +12,21 @@ from importlib import resources
 
 import pytest
 
+from labkit.report.board_layout import board_sheets
 from labkit.report.canvas import render
 from labkit.report.leaderboard import rank
-from labkit.report.page import (
+from labkit.report.search_figures import objective_by_parameter
+from labkit.report.search_layout import headline
+from labkit.report.search_table import search_table
+from labkit.report.study_page import (
     PageFigure,
     StudyPage,
-    board_page_table,
+    board_page_reading,
     opened_test,
     page,
+    search_page_results,
     search_page_stages,
-    search_page_table,
 )
-from labkit.report.search_figures import objective_by_parameter
-from labkit.report.search_layouts import headline
-from labkit.report.search_table import search_table
 from tests.report.search_rows import lambda_rows, tried
 from tests.stored import run_row
 
@@ -70,7 +71,7 @@ def study():
         command="labkit sweeps=kth/lambda",
         date="2026-11-21",
         versions={"torch": "2.13.0"},
-        table=search_page_table(TABLE),
+        results=search_page_results(TABLE),
         stages=search_page_stages(TABLE),
         figures=[PageFigure("by lambda", render(objective_by_parameter(TABLE)))],
         opened_test=opened_test(ROWS),
@@ -141,13 +142,13 @@ def test_a_leaderboard_fits_the_page_as_well():
     digits = {"data._target_": "labkit.data.digits.digits"}
     other = [replace(row, run_id="0" * 24 + row.run_id[:8], params={**row.params, **digits}) for row in ROWS[:3]]
     board = rank([*ROWS, *other], extra=("test/accuracy",))
-    read = Reader(page(StudyPage("board", table=board_page_table(board))))
+    read = Reader(page(StudyPage("board", results=board_sheets(board), reading=board_page_reading(board))))
     assert "2 data sets; results on different data do not compare" in read.text
     assert read.tags.count("table") == 2
 
 
 def test_a_leaderboard_without_a_row_is_a_page_too():
-    text = page(StudyPage("nothing came", table=board_page_table(rank([]))))
+    text = page(StudyPage("nothing came", results=board_sheets(rank([]))))
     assert "All results" in text
     assert '<th class="num">' not in text
 
@@ -167,7 +168,7 @@ def test_the_template_is_part_of_the_package():
 
 def test_importing_the_page_loads_neither_jinja_nor_matplotlib():
     code = (
-        "import sys, labkit.report.page, labkit.report.search_figures, labkit.report.member_figures; "
+        "import sys, labkit.report.study_page, labkit.report.search_figures, labkit.report.member_figures; "
         "print([name for name in ('matplotlib', 'jinja2', 'rich', 'scipy', 'mlflow') if name in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

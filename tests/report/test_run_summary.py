@@ -8,7 +8,7 @@ import math
 import pytest
 from rich.console import Console
 
-from labkit.report.tables import RunSummary, run_table, run_text, show_run
+from labkit.report.run_summary import RunSummary, run_table, run_text, show_run
 
 SUMMARY = RunSummary(
     name="kth/ex3 [seed 1]",

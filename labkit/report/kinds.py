@@ -1,0 +1,65 @@
+"""Kinds of columns: metrics with their spread, intervals, seeds, settings, runs, commands, times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from labkit.report import cells as write
+from labkit.report.durations import duration
+from labkit.report.sheet import NOTHING, Kind
+from labkit.report.sheet_markdown import code
+from labkit.report.statistics import Summary
+
+_NO_ENDS = (None, None)
+
+
+def estimate(metric: str) -> Kind:
+    """Summaries of a metric: mean ± deviation; in files the mean, its deviation and both ends of its interval."""
+    return Kind(lambda value: write.spread(metric, value.mean, value.deviation), estimated)
+
+
+def estimated(value: Summary) -> list[float | None]:
+    """Return mean, deviation, low and high end of a summary, each None where there is none."""
+    return [known(value.mean), value.deviation, *(value.interval or _NO_ENDS)]
+
+
+def further(metric: str) -> Kind:
+    """Summaries of a metric beside the objective: of a time the mean alone; in files mean and deviation."""
+    return Kind(lambda value: write.summary(metric, value), lambda value: (known(value.mean), known(value.deviation)))
+
+
+def interval(metric: str) -> Kind:
+    """Ends of 95% intervals."""
+    return Kind(lambda ends: write.interval(metric, ends), lambda ends: ends)
+
+
+def known(value: float | None) -> float | None:
+    """Return a number that is one; None, an empty cell, for NaN."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _words(values: Iterable[str]) -> tuple[str]:
+    return (" ".join(values),)
+
+
+def _first(run_ids: tuple[str, ...]) -> str:
+    return f"{run_ids[0][:8]}{_others(run_ids)}" if run_ids else ""
+
+
+def _first_as_code(run_ids: tuple[str, ...]) -> str:
+    return f"`{run_ids[0][:8]}`{_others(run_ids)}" if run_ids else ""
+
+
+def _others(run_ids: tuple[str, ...]) -> str:
+    return f" +{len(run_ids) - 1}" if len(run_ids) > 1 else ""
+
+
+TRIED = Kind(lambda pair: write.count(*pair), lambda pair: pair)  # (seeds with a result, seeds tried)
+RANKED = Kind(lambda pair: write.count(*pair) if pair[0] else NOTHING, lambda pair: pair)  # of a line without a result
+SEEDS = Kind(write.seeds, _words)
+PARAMETER = Kind(write.parameter)
+RUNS = Kind(lambda run_ids: " ".join(run_id[:8] for run_id in run_ids), _words, screen=_first, runs=True)
+FIRST_RUN = Kind(_first, _words, markdown=_first_as_code, runs=True)
+SECONDS = Kind(lambda seconds: duration(seconds) if math.isfinite(seconds) else NOTHING)
+COMMAND = Kind(markdown=code)

@@ -1,0 +1,180 @@
+"""A sheet: any table of labkit before it is written, with columns of a kind, rows of raw values, sentences below.
+
+It is called so because a table is other things here too: a data format, what a sweep gives back, a class of rich.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
+
+NOTHING = "-"  # what people read where there is no value; files have an empty field
+
+Plain = str | int | float | bool | None
+Mark = Literal["", "best", "lost", "good", "bad"]
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way to write the values of a column: one text for people, one plain value or several for files.
+
+    A kind never meets None or "", the values of an empty cell.
+
+    Attributes:
+        text: Value -> its text, without any signs of a format.
+        plain: Value -> plain values at full precision, one for each field of the column.
+        screen: Value -> a shorter text for a terminal; None: `text`.
+        markdown: Value -> Markdown, escaped; None: `text`, which is then escaped.
+        runs: Whether the values are ids of runs, which a page links.
+    """
+
+    text: Callable[[Any], str] = str
+    plain: Callable[[Any], Sequence[Plain]] = lambda value: (value,)
+    screen: Callable[[Any], str] | None = None
+    markdown: Callable[[Any], str] | None = None
+    runs: bool = False
+
+
+TEXT = Kind()
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a sheet.
+
+    Attributes:
+        head: Name that people read; None: the column is in files only.
+        kind: Kind of its values.
+        fields: Names of its columns in files; None: one, called as the head; () for a column that files do not have.
+        right: Whether it is aligned to the right.
+        whole: Whether a terminal may not break its cells into lines.
+        yields: Order in which columns leave a narrow terminal, the highest first; 0 stays.
+    """
+
+    head: str | None
+    kind: Kind = TEXT
+    fields: tuple[str, ...] | None = None
+    right: bool = False
+    whole: bool = False
+    yields: int = 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of its columns in files."""
+        return (self.head or "",) if self.fields is None else self.fields
+
+    def text(self, value: Any) -> str:
+        """Return a value as people read it."""
+        return _written(value, self.kind.text)
+
+    def screen(self, value: Any) -> str:
+        """Return a value as a terminal shows it."""
+        return _written(value, self.kind.screen or self.kind.text)
+
+    def plain(self, value: Any) -> list[Plain]:
+        """Return a value as files have it, one for each of `names`."""
+        if value is None or value == "":
+            return [value, *[None] * (len(self.names) - 1)][: len(self.names)]
+        return list(self.kind.plain(value)) if self.names else []
+
+
+def _written(value: Any, write: Callable[[Any], str]) -> str:
+    if value is None:
+        return NOTHING
+    return "" if value == "" else write(value)
+
+
+def in_files(name: str) -> Column:
+    """A column of plain values that only files have."""
+    return Column(None, fields=(name,))
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table.
+
+    Attributes:
+        columns: Columns, in order.
+        rows: Values, a row as long as `columns`.
+        title: Heading; "" for none.
+        about: Words beside the heading.
+        warnings: Sentences below that tell of faults.
+        notes: Sentences below that say how to read it.
+        marks: What a row stands out by, one for each row; () for none.
+        left_out: What this excerpt lacks, a phrase each: `12 more rows`.
+        ruled: Head of a column; a terminal draws a line where its value changes.
+    """
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Any]]
+    title: str = ""
+    about: str = ""
+    warnings: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    marks: Sequence[Mark] = ()
+    left_out: Sequence[str] = ()
+    ruled: str = ""
+
+    @property
+    def shown(self) -> list[Column]:
+        """The columns that people see."""
+        return [column for column in self.columns if column.head is not None]
+
+    @property
+    def heads(self) -> list[str]:
+        """Their heads."""
+        return [column.head for column in self.columns if column.head is not None]
+
+    @property
+    def fields(self) -> list[str]:
+        """The columns of files."""
+        return [name for column in self.columns for name in column.names]
+
+    def cells(self, write: Callable[[Column, Any], str] = Column.text) -> list[list[str]]:
+        """Return the shown cells, row by row, each written by `write`."""
+        return [
+            [write(column, value) for column, value in zip(self.columns, row, strict=True) if column.head is not None]
+            for row in self.rows
+        ]
+
+    def records(self) -> list[list[Plain]]:
+        """Return the rows of files: plain values in the order of `fields`."""
+        return [
+            [plain for column, value in zip(self.columns, row, strict=True) for plain in column.plain(value)]
+            for row in self.rows
+        ]
+
+    def mark(self, row: int) -> Mark:
+        """Return what a row stands out by."""
+        return self.marks[row] if self.marks else ""
+
+    def without(self, drop: Callable[[Column, list[str]], bool]) -> Sheet:
+        """Return the sheet without the shown columns that `drop` picks by the column and its texts."""
+        gone = {
+            i
+            for i, column in enumerate(self.columns)
+            if column.head is not None and drop(column, [column.text(row[i]) for row in self.rows])
+        }
+        kept = [i for i in range(len(self.columns)) if i not in gone]
+        rows = [[row[i] for i in kept] for row in self.rows]
+        return replace(self, columns=[self.columns[i] for i in kept], rows=rows)
+
+
+def sheet_of(items: Iterable[Item], columns: Sequence[tuple[Column, Callable[[Item], Any]]], **about: Any) -> Sheet:
+    """Return a sheet with a row for each item.
+
+    Args:
+        items: Things that the rows are about.
+        columns: Columns, each with the value that an item has in it.
+        about: Further attributes of the sheet.
+    """
+    rows = [[value(item) for _, value in columns] for item in items]
+    return Sheet([column for column, _ in columns], rows, **about)
+
+
+def joined(sheets: Sequence[Sheet]) -> Sheet:
+    """Return what files have of sheets with equal `fields` as one, whatever people see of each."""
+    columns = [in_files(name) for name in sheets[0].fields]
+    return Sheet(columns, [record for sheet in sheets for record in sheet.records()])
