@@ -1,4 +1,7 @@
-"""Embedded sets: well formed, seeded, and each what its docstring says."""
+"""Embedded sets: well formed, seeded, and each what its docstring says.
+
+It also covers cluttered_digits.py, digits.py, gmm.py, planar.py, syllables.py and tones.py.
+"""
 
 from __future__ import annotations
 
