@@ -55,6 +55,9 @@ results: setup ## mlruns/reports/results.md from the parts that have run; ARGS=t
 ui: setup ## open MLflow's UI on the store under mlruns/, on this machine only
 	$(BIN)/labkit ui $(ARGS)
 
+# Compiled once, not by every worker and every process that a test starts.
+test test-full: export PYTHONDONTWRITEBYTECODE :=
+
 test: setup ## the test suite: no network, no data files
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 

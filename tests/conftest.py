@@ -7,7 +7,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -53,11 +55,14 @@ def labkit(
     from hydra.core.global_hydra import GlobalHydra
 
     from labkit import cli
-    from labkit.tracking import session
+    from labkit.tracking import client, session
+    from tests.warm_writer import WarmWriter
 
     folder = tmp_path_factory.mktemp("empty")
     monkeypatch.chdir(folder)
     monkeypatch.setattr(session, "start_writer", lambda config: None)  # a process each time, for nothing
+    popen = partial(WarmWriter, template=tmp_path_factory.getbasetemp() / "fresh_store.db")
+    monkeypatch.setattr(client, "subprocess", SimpleNamespace(Popen=popen, PIPE=None, STDOUT=None))
     for name in ("LABKIT_DATA", "MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR", session.PARENT_RUN):
         monkeypatch.setenv(name, "")  # so that what a command sets is undone
         monkeypatch.delenv(name)

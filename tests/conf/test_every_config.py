@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from labkit.compose import CONF, compose
+from labkit.compose import CONF, compose, register_resolvers
 from labkit.config import CONSTRUCTORS, MEMBERWISE, checked
 from labkit.runs.plan import SPLIT_KEYS, plan, resolved
 
@@ -124,10 +127,15 @@ def test_a_sweep_composes_as_a_multirun(sweep: str) -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     from labkit.multirun import space_grammar
-    from labkit.multirun.composer import grid
+    from labkit.multirun.composer import Composer, grid
     from labkit.multirun.parent_run import sweep_params
 
-    config = compose([f"sweeps={sweep}"])
+    register_resolvers()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(config_dir=str(CONF), version_base="1.3", job_name="labkit"):
+        loader = GlobalHydra.instance().config_loader()
+    config = loader.load_configuration("config", [f"sweeps={sweep}"], run_mode=RunMode.RUN)
+    composer = Composer(loader, config)  # as the multirun composes its jobs
     assert str(config.hydra.mode).endswith("MULTIRUN"), "no -m needed"
     assert resolved(config)["name"] == sweep.rpartition("/")[2]
     params = sweep_params(config)
@@ -137,7 +145,7 @@ def test_a_sweep_composes_as_a_multirun(sweep: str) -> None:
     assert len(rows) > 1
     endings = [stage.get("overrides") or [] for stage in (stages or {"": {}}).values()]
     for index in range(max(2, len(endings))):  # the first and the last row in turn, each with an ending
-        resolved(compose([f"sweeps={sweep}", *rows[-(index % 2)], *endings[index % len(endings)]]))
+        resolved(composer([f"sweeps={sweep}", *rows[-(index % 2)], *endings[index % len(endings)]]))
 
 
 def test_the_readme_names_every_sweep() -> None:

@@ -1,4 +1,7 @@
-"""What every data set must satisfy, a user's own included."""
+"""What every data set must satisfy, a user's own included.
+
+It also covers dataset.py.
+"""
 
 from dataclasses import replace
 

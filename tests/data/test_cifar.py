@@ -1,4 +1,7 @@
-"""CIFAR-10 and CIFAR-100 from small files in the published layout."""
+"""CIFAR-10 and CIFAR-100 from small files in the published layout.
+
+It also covers archive.py and cifar_names.py.
+"""
 
 import hashlib
 import io

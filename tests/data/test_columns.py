@@ -1,4 +1,7 @@
-"""Columns that number the rows, columns that are not there, and what makes two cells one class."""
+"""Columns that number the rows, columns that are not there, and what makes two cells one class.
+
+It also covers classes.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""MNIST and Fashion-MNIST from small files in the published format."""
+"""MNIST and Fashion-MNIST from small files in the published format.
+
+It also covers files.py.
+"""
 
 import gzip
 import hashlib

@@ -9,16 +9,14 @@ from typing import Any
 
 import pytest
 
-from labkit.compose import CONF
 from labkit.labs.command import Ran
 from labkit.labs.course import Done
-from labkit.labs.schema import Claim, names, read
+from labkit.labs.schema import Claim
 from labkit.labs.verdict import Verdict
 from labkit.tasks.lab import finish, show
 from labkit.tracking.reading import runs
 from labkit.tracking.store import default_store
-
-PARTS = [(lab, part) for lab in names(CONF / "labs") for part in read(CONF / "labs", lab).parts]
+from tests.labs.lab_files import PARTS
 
 
 def test_a_dry_run_prints_the_plan_and_does_nothing(labkit: Any) -> None:

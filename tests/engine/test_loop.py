@@ -1,4 +1,7 @@
-"""When a run is evaluated, when it ends, what it may see, and that its seed decides it."""
+"""When a run is evaluated, when it ends, what it may see, and that its seed decides it.
+
+It also covers trainer.py.
+"""
 
 from __future__ import annotations
 

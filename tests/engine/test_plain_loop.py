@@ -1,4 +1,7 @@
-"""Two epochs against a training loop in plain torch, written out: order, short batch, l2, decay, metrics, norms."""
+"""Two epochs against a training loop in plain torch, written out: order, short batch, l2, decay, metrics, norms.
+
+It also covers batches.py and evaluate.py.
+"""
 
 from __future__ import annotations
 

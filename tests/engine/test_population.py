@@ -1,4 +1,7 @@
-"""A population of M is M runs: every family of layers, members with numbers of their own, one that turns NaN."""
+"""A population of M is M runs: every family of layers, members with numbers of their own, one that turns NaN.
+
+It also covers recipe.py, streams.py and vector.py.
+"""
 
 from __future__ import annotations
 

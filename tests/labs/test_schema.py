@@ -19,7 +19,7 @@ from labkit.labs.command import MULTIRUN
 from labkit.labs.course import Course
 from labkit.labs.definition import composed, definition
 from labkit.labs.rows import at_the_edge, matching, wall_seconds, winner
-from labkit.labs.schema import PROFILES, Claim, Lab, Part, Reference, names, read
+from labkit.labs.schema import PROFILES, Claim, Lab, Part, Reference, read
 from labkit.labs.verdict import Verdict, of_record, within
 from labkit.labs.verdict import verdict as judge
 from labkit.multirun.composer import grid
@@ -29,11 +29,8 @@ from labkit.report.sheet_markdown import to_markdown
 from labkit.runs.plan import resolved
 from labkit.runs.record import parameters
 from labkit.tracking.rows import RunRow
+from tests.labs.lab_files import KNOWN, LABS, PARTS
 from tests.stored import run_row
-
-LABS = CONF / "labs"
-KNOWN = {lab: read(LABS, lab) for lab in names(LABS)}
-PARTS = [(lab, part) for lab, found in KNOWN.items() for part in found.parts]
 
 
 @pytest.mark.parametrize(("lab", "name"), PARTS, ids=lambda value: str(value))

@@ -13,12 +13,12 @@ from omegaconf import OmegaConf
 
 from labkit.compose import CONF, compose
 from labkit.labs.course import Course
-from labkit.labs.schema import PROFILES, Claim, names, read
+from labkit.labs.schema import PROFILES, Claim
 from labkit.labs.wording import worded
 from labkit.multirun.pages import question
 from labkit.report.cells import is_percent
+from tests.labs.lab_files import KNOWN
 
-KNOWN = {lab: read(CONF / "labs", lab) for lab in names(CONF / "labs")}
 CASES = [(lab, part, profile) for lab, found in KNOWN.items() for part in found.parts for profile in PROFILES]
 NUMBERS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "ten": 10}
 OPTIONS = {  # how a text may name a data set -> beginnings of the options that it may be

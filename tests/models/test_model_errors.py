@@ -1,4 +1,7 @@
-"""What a model file can get wrong, each said in one sentence that names the place and the way out."""
+"""What a model file can get wrong, each said in one sentence that names the place and the way out.
+
+It also covers entries.py.
+"""
 
 from __future__ import annotations
 

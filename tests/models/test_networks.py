@@ -1,4 +1,7 @@
-"""Every model of conf/ as a whole: gradients against autograd, counts against arithmetic by hand."""
+"""Every model of conf/ as a whole: gradients against autograd, counts against arithmetic by hand.
+
+It also covers network.py.
+"""
 
 from __future__ import annotations
 

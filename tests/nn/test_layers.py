@@ -1,4 +1,8 @@
-"""What every layer promises, over the table of layers: torch's values, autograd's gradients, members on their own."""
+"""What every layer promises, over the table of layers: torch's values, autograd's gradients, members on their own.
+
+It also covers activation.py, constant.py, convolution.py, dropout.py, embedding.py, flatten.py, layer.py, linear.py,
+normalisation.py and recurrent.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Samples on both sides of a split, classes without a sample in a part, and what is said of them."""
+"""Samples on both sides of a split, classes without a sample in a part, and what is said of them.
+
+It also covers remarks.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Preparation against numpy: everything fitted on the training part, nothing on the rest; what is refused; memory."""
+"""Preparation against numpy: everything fitted on the training part, nothing on the rest; what is refused; memory.
+
+It also covers normalise.py, outliers.py and pca.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Trials whose results are gone are run again at their points, in every stage, and the search comes to the same end."""
+"""Trials whose results are gone are run again at their points, in every stage, and the search comes to the same end.
+
+It also covers lost.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One contract for every sampler and pruner of Optuna's: it is refused in a sentence, or searches, resumes and ends."""
+"""One contract for every sampler and pruner of Optuna's: it is refused in a sentence, or searches, resumes and ends.
+
+It also covers listed.py, quiet.py and rehearsal.py.
+"""
 
 from __future__ import annotations
 

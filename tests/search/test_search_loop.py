@@ -1,4 +1,7 @@
-"""The search: coarse to fine, budgets in all, failures, what is refused, and that a kill changes nothing."""
+"""The search: coarse to fine, budgets in all, failures, what is refused, and that a kill changes nothing.
+
+It also covers outlook.py, plans.py, results.py, search.py, study.py and trials.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Dimensions and spaces: values in the range and on its steps, grids, conditions, differences in words."""
+"""Dimensions and spaces: values in the range and on its steps, grids, conditions, differences in words.
+
+It also covers dimension.py, scale.py and space.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Where a search lives: locations, torn journals, storages that cannot be reached, and who holds a study."""
+"""Where a search lives: locations, torn journals, storages that cannot be reached, and who holds a study.
+
+It also covers holder.py and storage.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The trainer's end: what it sends, what it costs, and how it behaves without ever importing MLflow."""
+"""The trainer's end: what it sends, what it costs, and how it behaves without ever importing MLflow.
+
+It also covers run.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Where the store is, and what is said about one that cannot be used."""
+"""Where the store is, and what is said about one that cannot be used.
+
+It also covers complaints.py and lock.py.
+"""
 
 from __future__ import annotations
 

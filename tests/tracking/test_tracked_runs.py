@@ -1,4 +1,7 @@
-"""Runs end to end: eight trainers on a store that does not exist yet, ended in every way; what a run records."""
+"""Runs end to end: eight trainers on a store that does not exist yet, ended in every way; what a run records.
+
+It also covers reading.py, session.py and writer.py.
+"""
 
 from __future__ import annotations
 
