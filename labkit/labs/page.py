@@ -117,7 +117,7 @@ def page(parts: Sequence[Shown], absent: Sequence[str], unverified: Mapping[str,
         "time in which a step's runs were under way, or that of its call where longer. "
         "What a step chooses it chooses on validation data; openings of the test set count every run that a record of "
         "the part names, those of other profiles and of earlier versions of the part included. The experiments "
-        "themselves were shaped by trials before, some with test numbers in sight; docs/decisions.md tells of them. "
+        "themselves were shaped by trials before, some with test numbers in sight; docs/log.md tells of them. "
         "'assignment' is the number in the lab's own document, which for Caltech and Montreal is a student's solution.",
         "\n".join(f"- {line}" for line in _facts(parts, unverified)),
         to_markdown(Sheet(_PART, [_overview(part) for part in parts])),

@@ -148,8 +148,8 @@ def test_a_sweep_composes_as_a_multirun(sweep: str) -> None:
         resolved(composer([f"sweeps={sweep}", *rows[-(index % 2)], *endings[index % len(endings)]]))
 
 
-def test_the_readme_names_every_sweep() -> None:
-    said = (Path(__file__).parents[2] / "README.md").read_text()
+def test_the_page_of_sweeps_names_every_sweep() -> None:
+    said = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text()
     assert [sweep for sweep in SWEEPS if f"`{sweep}`" not in said and f"sweeps={sweep}" not in said] == []
 
 
