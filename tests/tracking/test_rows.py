@@ -1,4 +1,7 @@
-"""What a stored run says of itself, and the questions that find it."""
+"""What a stored run says of itself, and the questions that find it.
+
+It also covers tags.py, queries.py and filters.py.
+"""
 
 from __future__ import annotations
 
