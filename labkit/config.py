@@ -49,7 +49,7 @@ CONSTRUCTORS: dict[str, dict[str, tuple[str, ...]]] = {
     "model": {"labkit.models.network": ("layers",)},
     "init": {"labkit.nn.initialise": ("zero", "normal", "scaled_normal", "glorot", "glorot_sigmoid", "he")},
     "loss": {"labkit.nn.loss": ("CrossEntropy",)},
-    "optimizer": {"labkit.optim.rules": ("sgd", "momentum", "nesterov", "adam", "rmsprop")},
+    "optimizer": {"labkit.optim.rules": ("sgd", "momentum", "nesterov", "adam", "adamw", "lion", "rmsprop")},
     "schedule": {"labkit.optim.schedules": ("constant", "cyclic", "linear_decay", "cosine", "range_test")},
     "strategy": {"labkit.optim.strategies": ("together", "alternating", "layer_by_layer", "weighted")},
     "trainer": {"labkit.engine.trainer": ("Trainer",)},

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -25,11 +26,15 @@ class Rule:
             The gradient is scratch space of the update.
         slots: names of the tensors the rule remembers; they start at 0.
         numbers: hyper-parameters, each a member's own; `lr` must be there, `weight_decay` may be.
+        decay: what the engine does with `weight_decay`: `coupled` adds it to the gradient that the rule sees,
+            `decoupled` shrinks the parameters beside the rule (Loshchilov and Hutter 2019). The `l2` of the loss is
+            part of the cost, so its gradient reaches every rule.
     """
 
     update: Update
     slots: tuple[str, ...] = ()
     numbers: Mapping[str, float] = field(default_factory=dict)
+    decay: Literal["coupled", "decoupled"] = "coupled"
 
 
 def _sgd(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t: int) -> None:
@@ -62,6 +67,14 @@ def _rmsprop(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t:
     theta.addcmul_(velocity, numbers["lr"], value=-1)
 
 
+def _lion(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t: int) -> None:
+    beta1, beta2 = numbers["beta1"], numbers["beta2"]
+    mixed = (slots["mean"] * beta1).addcmul_(gradient, 1 - beta1)
+    # torch.sign(nan) is 0: a member that diverged would stand still and look alive.
+    theta.addcmul_(torch.where(mixed.isnan(), mixed, mixed.sign()), numbers["lr"], value=-1)
+    slots["mean"].mul_(beta2).addcmul_(gradient, 1 - beta2)
+
+
 def sgd(*, lr: NonNegative, weight_decay: NonNegative = 0.0) -> Rule:
     """`theta <- theta - lr (g + weight_decay theta)` (Boulder lab, eqs. 1 and 6)."""
     return Rule(_sgd, (), {"lr": lr, "weight_decay": weight_decay})
@@ -90,6 +103,25 @@ def adam(
     return Rule(_adam, ("mean", "square"), numbers)
 
 
+def adamw(
+    *,
+    lr: NonNegative,
+    beta1: Fraction = 0.9,
+    beta2: Fraction = 0.999,
+    epsilon: Positive = 1e-8,
+    weight_decay: NonNegative = 0.01,
+) -> Rule:
+    """Adam with decoupled weight decay, `theta <- theta - lr weight_decay theta` (Loshchilov and Hutter 2019)."""
+    return replace(adam(lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=weight_decay), decay="decoupled")
+
+
+def lion(*, lr: NonNegative, beta1: Fraction = 0.9, beta2: Fraction = 0.99, weight_decay: NonNegative = 0.0) -> Rule:
+    """`theta <- theta - lr sign(beta1 m + (1 - beta1) g)`, `m <- beta2 m + (1 - beta2) g` (Chen et al. 2023,
+    algorithm 2), with decoupled weight decay."""
+    numbers = {"lr": lr, "beta1": beta1, "beta2": beta2, "weight_decay": weight_decay}
+    return Rule(_lion, ("mean",), numbers, "decoupled")
+
+
 def rmsprop(
     *,
     lr: NonNegative,
@@ -104,8 +136,19 @@ def rmsprop(
 
 
 def decay_gradient(theta: Tensor, gradient: Tensor, decay: Tensor) -> None:
-    """`g <- g + decay theta` in place: weight decay, and `2 lambda` of `loss.l2`, before the rule sees the gradient."""
+    """`g <- g + decay theta` in place, before the rule sees the gradient: `2 lambda` of `loss.l2`, coupled decay."""
     gradient.addcmul_(theta, decay)
+
+
+def decay_parameters(theta: Tensor, lr: Tensor, decay: Tensor) -> None:
+    """`theta <- theta - lr decay theta` in place, before the rule moves them: decoupled decay, as `torch.optim.AdamW`.
+
+    Args:
+        theta: Parameters, shape (M, n).
+        lr: Rate of this very update, shape (M, 1); the schedule's, so that a lower rate decays less.
+        decay: `weight_decay` of each member, shape (M, 1).
+    """
+    theta.mul_(1 - lr * decay)
 
 
 def initial_slots(rule: Rule, flat: Tensor) -> dict[str, Tensor]:

@@ -27,7 +27,7 @@ CONTRACT = {
     "swissroll peaks gmm mnist mnist_50k fashion_mnist cifar10 cifar100 fsdd names table images",
     "model": "softmax two_layer mlp standard residual baseline extended extended_skips_a extended_skips_b cnn "
     "shallow audio_cnn char_rnn",
-    "optimizer": "sgd momentum nesterov adam rmsprop",
+    "optimizer": "sgd momentum nesterov adam adamw lion rmsprop",
     "schedule": "constant cyclic linear_decay cosine range_test",
     "strategy": "together alternating layer_by_layer weighted",
     "init": "zero normal scaled_normal glorot glorot_sigmoid he",

@@ -33,6 +33,8 @@ FAMILIES: dict[str, tuple[tuple[str, ...], Sequence[str]]] = {
     "momentum": ((*FLAT, "optimizer=momentum"), ("optimizer.momentum=0.9", "optimizer.momentum=0.0")),
     "weight decay": (FLAT, ("optimizer.weight_decay=0", "optimizer.weight_decay=0.01")),
     "adam": ((*FLAT, "optimizer=adam"), ("optimizer.beta1=0.8", "optimizer.beta2=0.9", "optimizer.epsilon=0.1")),
+    "adamw": ((*FLAT, "optimizer=adamw"), ("optimizer.weight_decay=0", "optimizer.weight_decay=2.0")),
+    "lion": ((*FLAT, "optimizer=lion"), ("optimizer.weight_decay=0", "optimizer.weight_decay=2.0 optimizer.beta1=0.8")),
     "rmsprop": ((*FLAT, "optimizer=rmsprop"), ("optimizer.decay=0.8", "optimizer.lr=0.002")),
     "l2": (FLAT, ("loss.l2=0", "loss.l2=0.1", "loss.l2={linear_1: 0.5}")),
     "gain": (FLAT, ("init.gain=1", "init.gain=0.5")),
