@@ -20,6 +20,7 @@ ORDER = (
     "streams",
     "process",
     "own_code",
+    "shipped",
     "config",
     "data",
     "preprocess",

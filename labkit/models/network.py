@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from torch import Tensor
 
-from labkit.config import ConfigError, Count, Natural, nearest
+from labkit.config import ConfigError, Count, Fraction, Memberwise, Natural, nearest
 from labkit.models.entries import Sizing, Unit, expand
 from labkit.nn.convolution import Convolution
 from labkit.nn.dropout import Dropout
@@ -96,11 +96,12 @@ def layers(
     skips: list[tuple[Natural, Count]] = [],  # noqa: B006  (read only)
     max_parameters: Count | None = None,
     max_hidden_units: Count | None = None,
+    dropout: Memberwise[Fraction | None] = None,
     **names: Any,
 ) -> Model:
     """A model from a list of layers, or from one for each kind of data (`image: [...]`, `sound: [...]`).
 
-    Further keys are only names that the lists interpolate (`${model.hidden}`).
+    `dropout` and further keys are only names that the lists interpolate (`${model.hidden}`).
 
     Raises:
         ConfigError: there is no such kind of data.

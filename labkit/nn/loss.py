@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from labkit.config import NonNegative
+from labkit.config import Memberwise, NonNegative
 from labkit.nn.constant import constant
 
 
@@ -25,7 +25,7 @@ class CrossEntropy:
             that no sample's exceeds -log(clip); gradients are those of the unclipped loss. None: no clip.
     """
 
-    l2: NonNegative | dict[str, NonNegative] = field(default=0.0)
+    l2: Memberwise[NonNegative | dict[str, NonNegative]] = field(default=0.0)
     clip: Annotated[float, Field(gt=0, lt=0.5, strict=True)] | None = None
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from labkit.config import Fraction, NonNegative, Positive
+from labkit.config import Fraction, Memberwise, NonNegative, Positive
 
 Slots = Mapping[str, Tensor]
 Numbers = Mapping[str, Tensor]
@@ -70,33 +70,38 @@ def _rmsprop(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t:
 def _lion(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t: int) -> None:
     beta1, beta2 = numbers["beta1"], numbers["beta2"]
     mixed = (slots["mean"] * beta1).addcmul_(gradient, 1 - beta1)
-    # torch.sign(nan) is 0: a member that diverged would stand still and look alive.
-    theta.addcmul_(torch.where(mixed.isnan(), mixed, mixed.sign()), numbers["lr"], value=-1)
+    # Not torch.sign: that of nan is 0, and a member that diverged would stand still and look alive.
+    sign = torch.where(mixed > 0, 1.0, torch.where(mixed < 0, -1.0, mixed))
+    theta.addcmul_(sign, numbers["lr"], value=-1)
     slots["mean"].mul_(beta2).addcmul_(gradient, 1 - beta2)
 
 
-def sgd(*, lr: NonNegative, weight_decay: NonNegative = 0.0) -> Rule:
+def sgd(*, lr: Memberwise[NonNegative], weight_decay: Memberwise[NonNegative] = 0.0) -> Rule:
     """`theta <- theta - lr (g + weight_decay theta)` (Boulder lab, eqs. 1 and 6)."""
     return Rule(_sgd, (), {"lr": lr, "weight_decay": weight_decay})
 
 
-def momentum(*, lr: NonNegative, momentum: Fraction = 0.9, weight_decay: NonNegative = 0.0) -> Rule:
+def momentum(
+    *, lr: Memberwise[NonNegative], momentum: Memberwise[Fraction] = 0.9, weight_decay: Memberwise[NonNegative] = 0.0
+) -> Rule:
     """`m <- momentum m + g + weight_decay theta`, `theta <- theta - lr m` (Boulder lab, eqs. 8 and 9)."""
     return Rule(_momentum, ("velocity",), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
 
-def nesterov(*, lr: NonNegative, momentum: Fraction = 0.9, weight_decay: NonNegative = 0.0) -> Rule:
+def nesterov(
+    *, lr: Memberwise[NonNegative], momentum: Memberwise[Fraction] = 0.9, weight_decay: Memberwise[NonNegative] = 0.0
+) -> Rule:
     """As `momentum`, but steps along `g + momentum m` (Sutskever et al. 2013, in torch's form)."""
     return Rule(_nesterov, ("velocity",), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
 
 def adam(
     *,
-    lr: NonNegative,
-    beta1: Fraction = 0.9,
-    beta2: Fraction = 0.999,
-    epsilon: Positive = 1e-8,
-    weight_decay: NonNegative = 0.0,
+    lr: Memberwise[NonNegative],
+    beta1: Memberwise[Fraction] = 0.9,
+    beta2: Memberwise[Fraction] = 0.999,
+    epsilon: Memberwise[Positive] = 1e-8,
+    weight_decay: Memberwise[NonNegative] = 0.0,
 ) -> Rule:
     """Adam with bias correction (Kingma and Ba 2015, algorithm 1); weight decay and l2 enter the gradient (coupled)."""
     numbers = {"lr": lr, "beta1": beta1, "beta2": beta2, "epsilon": epsilon, "weight_decay": weight_decay}
@@ -105,17 +110,23 @@ def adam(
 
 def adamw(
     *,
-    lr: NonNegative,
-    beta1: Fraction = 0.9,
-    beta2: Fraction = 0.999,
-    epsilon: Positive = 1e-8,
-    weight_decay: NonNegative = 0.01,
+    lr: Memberwise[NonNegative],
+    beta1: Memberwise[Fraction] = 0.9,
+    beta2: Memberwise[Fraction] = 0.999,
+    epsilon: Memberwise[Positive] = 1e-8,
+    weight_decay: Memberwise[NonNegative] = 0.01,
 ) -> Rule:
     """Adam with decoupled weight decay, `theta <- theta - lr weight_decay theta` (Loshchilov and Hutter 2019)."""
     return replace(adam(lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=weight_decay), decay="decoupled")
 
 
-def lion(*, lr: NonNegative, beta1: Fraction = 0.9, beta2: Fraction = 0.99, weight_decay: NonNegative = 0.0) -> Rule:
+def lion(
+    *,
+    lr: Memberwise[NonNegative],
+    beta1: Memberwise[Fraction] = 0.9,
+    beta2: Memberwise[Fraction] = 0.99,
+    weight_decay: Memberwise[NonNegative] = 0.0,
+) -> Rule:
     """`theta <- theta - lr sign(beta1 m + (1 - beta1) g)`, `m <- beta2 m + (1 - beta2) g` (Chen et al. 2023,
     algorithm 2), with decoupled weight decay."""
     numbers = {"lr": lr, "beta1": beta1, "beta2": beta2, "weight_decay": weight_decay}
@@ -124,11 +135,11 @@ def lion(*, lr: NonNegative, beta1: Fraction = 0.9, beta2: Fraction = 0.99, weig
 
 def rmsprop(
     *,
-    lr: NonNegative,
-    decay: Fraction = 0.99,
-    epsilon: Positive = 1e-8,
-    momentum: Fraction = 0.0,
-    weight_decay: NonNegative = 0.0,
+    lr: Memberwise[NonNegative],
+    decay: Memberwise[Fraction] = 0.99,
+    epsilon: Memberwise[Positive] = 1e-8,
+    momentum: Memberwise[Fraction] = 0.0,
+    weight_decay: Memberwise[NonNegative] = 0.0,
 ) -> Rule:
     """`theta <- theta - lr g / (sqrt(mean of g^2) + epsilon)` (Hinton 2012), with momentum on the step."""
     numbers = {"lr": lr, "decay": decay, "epsilon": epsilon, "momentum": momentum, "weight_decay": weight_decay}

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from labkit.config import ConfigError, Count, Fraction, Natural, NonNegative
+from labkit.config import ConfigError, Count, Fraction, Memberwise, Natural, NonNegative
 from labkit.data.dataset import Dataset
 from labkit.preprocess.normalise import Moments, convert, full_scale, moments
 from labkit.preprocess.outliers import without_outliers
@@ -41,9 +41,9 @@ class Preprocess:
     normalise: Literal["none", "feature", "channel"] = "feature"
     pca: Count | None = None
     outliers: Fraction = 0.0
-    mirror: Fraction = 0.0
-    shift: Natural = 0
-    noise: NonNegative = 0.0
+    mirror: Memberwise[Fraction] = 0.0
+    shift: Memberwise[Natural] = 0
+    noise: Memberwise[NonNegative] = 0.0
 
     def __post_init__(self) -> None:
         for key in ("mirror", "shift"):

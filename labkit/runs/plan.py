@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from labkit.compose import explain, keys_of
-from labkit.config import CONSTRUCTORS, ConfigError, build, checked, nearest, shown
+from labkit.config import ConfigError, build, checked, nearest, shown
 from labkit.data.dataset import Dataset, arrays_sha256
 from labkit.engine.recipe import Augmentation, Recipe, l2_per_weight, layers_moved
 from labkit.engine.trainer import Trainer
@@ -31,10 +31,11 @@ from labkit.preprocess.split import missing_classes, split
 from labkit.report.published import Published, published
 from labkit.runs.commands import single
 from labkit.runs.identity import code_versions, config_hash, data_key, settings_hash, shape
+from labkit.shipped import groups
 from labkit.tracking.settings import Paths, Tracking
 
 SPLIT_KEYS = ("split_seed", "validation", "test", "train_size")
-_GROUPS = tuple(CONSTRUCTORS)
+_GROUPS = groups()
 METRICS = (
     *(f"{part}/{kind}" for part in ("val", "train") for kind in ("accuracy", "loss", "cost", "precision", "recall")),
     "time/seconds",

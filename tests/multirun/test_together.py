@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from labkit.compose import CONF, register_resolvers
-from labkit.config import MEMBERWISE, ConfigError
+from labkit.config import ConfigError
 from labkit.multirun.composer import Composer
 from labkit.multirun.grouping import Limits, groups
 from labkit.multirun.processes import execute_side_by_side
@@ -23,6 +23,7 @@ from labkit.runs.plan import plan
 from labkit.runs.record import Job
 from labkit.runs.result import Result
 from labkit.runs.train import execute_all
+from tests.conf.memberwise_keys import MEMBERWISE
 
 SHORT = ("trainer.steps=20", "trainer.threads=1", "trainer.eval_every=10", "tracker=none")
 FLAT = ("data=peaks_generated", "data.samples=300", "model.hidden=[8,8]")
