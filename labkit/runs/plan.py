@@ -21,7 +21,7 @@ from labkit.data.dataset import Dataset, arrays_sha256
 from labkit.engine.recipe import Augmentation, Recipe, l2_per_weight, layers_moved
 from labkit.engine.trainer import Trainer
 from labkit.models.entries import Sizing
-from labkit.models.network import layers
+from labkit.models.network import Model
 from labkit.own_code import Versions
 from labkit.preprocess.overlap import Overlap, overlaps
 from labkit.preprocess.plane import plane
@@ -324,7 +324,7 @@ def _check_objective(value: Any) -> None:
 
 def _check_names(model: Mapping[str, Any]) -> None:
     """A layer list may interpolate keys of any name; one that nothing interpolates and no option has is a mistake."""
-    own = {"_target_", *inspect.signature(layers).parameters}
+    own = {"_target_", *inspect.signature(Model).parameters}
     unread = [key for key in model if key not in own and not re.search(rf"\$\{{model\.{key}\b", str(model))]
     if model.get("_target_") != "labkit.models.network.layers" or not unread:
         return
