@@ -1,14 +1,21 @@
-"""The configuration files that labkit brings: where they lie, and which constructors they name.
+"""The configuration files that labkit brings: where they lie, which constructors they name, and their defaults.
 
 A part is registered by its file: what no file of labkit's own names, `_target_` may not name either. A folder of the
-user's (`-cd`) counts for nothing here.
+user's (`-cd`) counts for nothing here. A default is written in that file alone, where one reads and overrides it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+Constructor = TypeVar("Constructor", bound=Callable[..., Any])
+IN_FILE: Any = object()  # stands in a signature for the default that the constructor's YAML file says
 
 _PACKAGE = Path(__file__).resolve().parent
 # In a checkout conf/ stands beside the package, in a wheel inside it.
@@ -31,3 +38,28 @@ def groups() -> tuple[str, ...]:
     """Return the config groups whose options name constructors, in the order of `config.yaml`."""
     chosen = _CHOICE.findall((CONF / "config.yaml").read_text(encoding="utf-8"))
     return tuple(group for group in chosen if constructors(group))
+
+
+def defaults(file: str) -> Callable[[Constructor], Constructor]:
+    """Decorate a constructor: a keyword whose default is `IN_FILE` has the value that `conf/<file>.yaml` gives it.
+
+    So Python calls it with the defaults that the command line shows. On a dataclass it stands below `@dataclass`.
+
+    Args:
+        file: Group and option, `optimizer/adam`.
+
+    Raises:
+        KeyError: the file lacks such a keyword.
+    """
+    said: dict[str, Any] = yaml.load((CONF / f"{file}.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
+
+    def filled(made: Constructor) -> Constructor:
+        if isinstance(made, type):
+            for name in [name for name, value in vars(made).items() if value is IN_FILE]:
+                setattr(made, name, said[name])
+        else:
+            given: dict[str, Any] = made.__kwdefaults__ or {}
+            made.__kwdefaults__ = {name: said[name] if value is IN_FILE else value for name, value in given.items()}
+        return made
+
+    return filled

@@ -19,6 +19,7 @@ from labkit.nn.layer import Context, Layer, Parameter, Shape, Tensors, WeightLay
 from labkit.nn.linear import Linear
 from labkit.nn.recurrent import Recurrent
 from labkit.preprocess.prepare import Kind
+from labkit.shipped import IN_FILE, defaults
 
 # What a sample with so many axes is; a text has one axis, too, and is told by its tokens.
 _KINDS: dict[int, Kind] = {1: "vector", 2: "sound", 3: "image"}
@@ -89,10 +90,11 @@ class Model:
         return network
 
 
+@defaults("model/mlp")
 def layers(
     *,
     layers: list[Any] | dict[str, list[Any]],
-    activation: str = "relu",
+    activation: str = IN_FILE,
     skips: list[tuple[Natural, Count]] = [],  # noqa: B006  (read only)
     max_parameters: Count | None = None,
     max_hidden_units: Count | None = None,

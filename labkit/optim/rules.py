@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from labkit.config import Fraction, Memberwise, NonNegative, Positive
+from labkit.shipped import IN_FILE, defaults
 
 Slots = Mapping[str, Tensor]
 Numbers = Mapping[str, Tensor]
@@ -76,56 +77,68 @@ def _lion(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t: in
     slots["mean"].mul_(beta2).addcmul_(gradient, 1 - beta2)
 
 
-def sgd(*, lr: Memberwise[NonNegative], weight_decay: Memberwise[NonNegative] = 0.0) -> Rule:
+@defaults("optimizer/sgd")
+def sgd(*, lr: Memberwise[NonNegative], weight_decay: Memberwise[NonNegative] = IN_FILE) -> Rule:
     """`theta <- theta - lr (g + weight_decay theta)` (Boulder lab, eqs. 1 and 6)."""
     return Rule(_sgd, (), {"lr": lr, "weight_decay": weight_decay})
 
 
+@defaults("optimizer/momentum")
 def momentum(
-    *, lr: Memberwise[NonNegative], momentum: Memberwise[Fraction] = 0.9, weight_decay: Memberwise[NonNegative] = 0.0
+    *,
+    lr: Memberwise[NonNegative],
+    momentum: Memberwise[Fraction] = IN_FILE,
+    weight_decay: Memberwise[NonNegative] = IN_FILE,
 ) -> Rule:
     """`m <- momentum m + g + weight_decay theta`, `theta <- theta - lr m` (Boulder lab, eqs. 8 and 9)."""
     return Rule(_momentum, ("velocity",), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
 
+@defaults("optimizer/nesterov")
 def nesterov(
-    *, lr: Memberwise[NonNegative], momentum: Memberwise[Fraction] = 0.9, weight_decay: Memberwise[NonNegative] = 0.0
+    *,
+    lr: Memberwise[NonNegative],
+    momentum: Memberwise[Fraction] = IN_FILE,
+    weight_decay: Memberwise[NonNegative] = IN_FILE,
 ) -> Rule:
     """As `momentum`, but steps along `g + momentum m` (Sutskever et al. 2013, in torch's form)."""
     return Rule(_nesterov, ("velocity",), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
 
+@defaults("optimizer/adam")
 def adam(
     *,
     lr: Memberwise[NonNegative],
-    beta1: Memberwise[Fraction] = 0.9,
-    beta2: Memberwise[Fraction] = 0.999,
-    epsilon: Memberwise[Positive] = 1e-8,
-    weight_decay: Memberwise[NonNegative] = 0.0,
+    beta1: Memberwise[Fraction] = IN_FILE,
+    beta2: Memberwise[Fraction] = IN_FILE,
+    epsilon: Memberwise[Positive] = IN_FILE,
+    weight_decay: Memberwise[NonNegative] = IN_FILE,
 ) -> Rule:
     """Adam with bias correction (Kingma and Ba 2015, algorithm 1); weight decay and l2 enter the gradient (coupled)."""
     numbers = {"lr": lr, "beta1": beta1, "beta2": beta2, "epsilon": epsilon, "weight_decay": weight_decay}
     return Rule(_adam, ("mean", "square"), numbers)
 
 
+@defaults("optimizer/adamw")
 def adamw(
     *,
     lr: Memberwise[NonNegative],
-    beta1: Memberwise[Fraction] = 0.9,
-    beta2: Memberwise[Fraction] = 0.999,
-    epsilon: Memberwise[Positive] = 1e-8,
-    weight_decay: Memberwise[NonNegative] = 0.01,
+    beta1: Memberwise[Fraction] = IN_FILE,
+    beta2: Memberwise[Fraction] = IN_FILE,
+    epsilon: Memberwise[Positive] = IN_FILE,
+    weight_decay: Memberwise[NonNegative] = IN_FILE,
 ) -> Rule:
     """Adam with decoupled weight decay, `theta <- theta - lr weight_decay theta` (Loshchilov and Hutter 2019)."""
     return replace(adam(lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=weight_decay), decay="decoupled")
 
 
+@defaults("optimizer/lion")
 def lion(
     *,
     lr: Memberwise[NonNegative],
-    beta1: Memberwise[Fraction] = 0.9,
-    beta2: Memberwise[Fraction] = 0.99,
-    weight_decay: Memberwise[NonNegative] = 0.0,
+    beta1: Memberwise[Fraction] = IN_FILE,
+    beta2: Memberwise[Fraction] = IN_FILE,
+    weight_decay: Memberwise[NonNegative] = IN_FILE,
 ) -> Rule:
     """`theta <- theta - lr sign(beta1 m + (1 - beta1) g)`, `m <- beta2 m + (1 - beta2) g` (Chen et al. 2023,
     algorithm 2), with decoupled weight decay."""
@@ -133,13 +146,14 @@ def lion(
     return Rule(_lion, ("mean",), numbers, "decoupled")
 
 
+@defaults("optimizer/rmsprop")
 def rmsprop(
     *,
     lr: Memberwise[NonNegative],
-    decay: Memberwise[Fraction] = 0.99,
-    epsilon: Memberwise[Positive] = 1e-8,
-    momentum: Memberwise[Fraction] = 0.0,
-    weight_decay: Memberwise[NonNegative] = 0.0,
+    decay: Memberwise[Fraction] = IN_FILE,
+    epsilon: Memberwise[Positive] = IN_FILE,
+    momentum: Memberwise[Fraction] = IN_FILE,
+    weight_decay: Memberwise[NonNegative] = IN_FILE,
 ) -> Rule:
     """`theta <- theta - lr g / (sqrt(mean of g^2) + epsilon)` (Hinton 2012), with momentum on the step."""
     numbers = {"lr": lr, "decay": decay, "epsilon": epsilon, "momentum": momentum, "weight_decay": weight_decay}

@@ -15,11 +15,13 @@ from labkit.data.dataset import Dataset
 from labkit.preprocess.normalise import Moments, convert, full_scale, moments
 from labkit.preprocess.outliers import without_outliers
 from labkit.preprocess.pca import Components, fit_components
+from labkit.shipped import IN_FILE, defaults
 
 Kind = Literal["vector", "image", "sound", "text"]
 
 
 @dataclass(frozen=True)
+@defaults("preprocess/normalise")
 class Preprocess:
     """What is done to features, in this order: outliers, scale, normalise, pca; the last three keys act in training.
 
@@ -37,13 +39,13 @@ class Preprocess:
         ConfigError: `mirror` or `shift` together with `pca`, whose components have no left or right.
     """
 
-    scale: bool = True
-    normalise: Literal["none", "feature", "channel"] = "feature"
+    scale: bool = IN_FILE
+    normalise: Literal["none", "feature", "channel"] = IN_FILE
     pca: Count | None = None
-    outliers: Fraction = 0.0
-    mirror: Memberwise[Fraction] = 0.0
-    shift: Memberwise[Natural] = 0
-    noise: Memberwise[NonNegative] = 0.0
+    outliers: Fraction = IN_FILE
+    mirror: Memberwise[Fraction] = IN_FILE
+    shift: Memberwise[Natural] = IN_FILE
+    noise: Memberwise[NonNegative] = IN_FILE
 
     def __post_init__(self) -> None:
         for key in ("mirror", "shift"):

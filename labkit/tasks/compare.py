@@ -11,14 +11,16 @@ from labkit.config import ConfigError, Flag, nearest
 from labkit.report.entries import speaks_for_others
 from labkit.report.layouts import show
 from labkit.report.leaderboard import rank
+from labkit.shipped import IN_FILE, defaults
 from labkit.tracking.reading import RunRow, runs
 from labkit.tracking.store import default_store
 
 _EXTRA = ("test/accuracy", "time/seconds")
 
 
+@defaults("task/compare")
 def compare(
-    *, metric: str = "val/accuracy", minimise: Flag = False, lab: str | None = None, baseline: str | None = None
+    *, metric: str = IN_FILE, minimise: Flag = IN_FILE, lab: str | None = None, baseline: str | None = None
 ) -> Callable[[DictConfig, Sequence[str]], None]:
     """The task: print the runs in the store, best first, with the parameters that differ.
 
