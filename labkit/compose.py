@@ -10,9 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-_PACKAGE = Path(__file__).resolve().parent
-# In a checkout conf/ stands beside the package, in a wheel inside it.
-CONF = next(folder for folder in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if folder.is_dir())
+from labkit.shipped import CONF as CONF
 
 
 def register_resolvers() -> None:

@@ -12,11 +12,12 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from labkit import own_code
+from labkit.shipped import constructors
 
 T = TypeVar("T")
 
@@ -27,69 +28,9 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 
-# Group -> module -> constructors. Nothing else can be named by `_target_`, but for what `targets` adds.
-CONSTRUCTORS: dict[str, dict[str, tuple[str, ...]]] = {
-    "data": {
-        "labkit.data.idx": ("mnist", "fashion_mnist"),
-        "labkit.data.cifar": ("cifar10", "cifar100"),
-        "labkit.data.mat": ("swissroll", "peaks", "gmm"),
-        "labkit.data.wav": ("fsdd",),
-        "labkit.data.text": ("names",),
-        "labkit.data.table": ("table",),
-        "labkit.data.images": ("images",),
-        "labkit.data.digits": ("digits",),
-        "labkit.data.planar": ("spirals", "swissroll_generated", "peaks_generated"),
-        "labkit.data.circle": ("circle",),
-        "labkit.data.gmm": ("gmm_generated",),
-        "labkit.data.cluttered_digits": ("cluttered_digits",),
-        "labkit.data.tones": ("tones",),
-        "labkit.data.syllables": ("syllables",),
-    },
-    "preprocess": {"labkit.preprocess.prepare": ("Preprocess",)},
-    "model": {"labkit.models.network": ("layers",)},
-    "init": {"labkit.nn.initialise": ("zero", "normal", "scaled_normal", "glorot", "glorot_sigmoid", "he")},
-    "loss": {"labkit.nn.loss": ("CrossEntropy",)},
-    "optimizer": {"labkit.optim.rules": ("sgd", "momentum", "nesterov", "adam", "rmsprop")},
-    "schedule": {"labkit.optim.schedules": ("constant", "cyclic", "linear_decay", "cosine", "range_test")},
-    "strategy": {"labkit.optim.strategies": ("together", "alternating", "layer_by_layer", "weighted")},
-    "trainer": {"labkit.engine.trainer": ("Trainer",)},
-    "tracker": {"labkit.tracking.settings": ("Tracking",)},
-    "paths": {"labkit.tracking.settings": ("Paths",)},
-    "task": {
-        "labkit.tasks.train": ("train",),
-        "labkit.tasks.info": ("info",),
-        "labkit.tasks.compare": ("compare",),
-        "labkit.tasks.check": ("check",),
-        "labkit.tasks.principles": ("principles",),
-        "labkit.tasks.ui": ("ui",),
-        "labkit.tasks.lab": ("lab",),
-        "labkit.tasks.report": ("report",),
-    },
-}
-
-# Numbers that may differ between the members of one population; every other key is structural and splits groups.
-MEMBERWISE = frozenset(
-    {
-        "seed",
-        "init.gain",
-        "loss.l2",
-        "model.dropout",
-        "optimizer.lr",
-        "optimizer.momentum",
-        "optimizer.weight_decay",
-        "optimizer.beta1",
-        "optimizer.beta2",
-        "optimizer.epsilon",
-        "optimizer.decay",
-        "preprocess.mirror",
-        "preprocess.shift",
-        "preprocess.noise",
-        "schedule.lr_min",
-        "schedule.lr_max",
-        "schedule.lr_end",
-        "schedule.peak_decay",
-    }
-)
+_MEMBERWISE = "memberwise"
+# A number that may differ between the members of one population; every other key is structural and splits groups.
+Memberwise = Annotated[T, _MEMBERWISE]
 
 # Raised when a fix changes results: results on both sides of it are different experiments.
 NUMERICS_VERSION = 1
@@ -126,15 +67,13 @@ def build(group: str, node: Mapping[str, Any], targets: Iterable[str] = ()) -> A
 
 
 def _constructor(group: str, target: Any, targets: Iterable[str]) -> Callable[..., Any]:
-    own = [f"{module}.{name}" for module, names in CONSTRUCTORS.get(group, {}).items() for name in names]
-    if target not in own and target not in targets:
+    if target in constructors(group):
+        return _shipped(target)
+    if target not in targets:
         raise ConfigError(
             f"{group}._target_: {shown(target)} is not on the list of allowed constructors "
-            f"(one of your own also needs the key 'targets'), {nearest(str(target), own)}"
+            f"(one of your own also needs the key 'targets'), {nearest(str(target), constructors(group))}"
         )
-    if target in own:
-        module, _, name = target.rpartition(".")
-        return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
     try:
         return own_code.load(target)  # type: ignore[no-any-return]
     except (ImportError, AttributeError, ValueError) as error:
@@ -142,6 +81,38 @@ def _constructor(group: str, target: Any, targets: Iterable[str]) -> Callable[..
     except Exception as error:  # whatever happens while a module of the user's own is executed
         said = f"{type(error).__name__}: {error}"
         raise ConfigError(f"{group}._target_: {target!r} cannot be imported: {said}.") from error
+
+
+def _shipped(target: str) -> Callable[..., Any]:
+    module, _, name = target.rpartition(".")
+    return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+
+
+def memberwise(group: str, target: Any) -> frozenset[str]:
+    """Return the keys of a group's node that may differ between the members of one population.
+
+    They are marked `Memberwise` in the constructor's signature. Constructors of one's own mark nothing: for them the
+    marks of all of the group's count.
+
+    Args:
+        group: Config group.
+        target: `_target_` of the node.
+    """
+    if not isinstance(target, str):
+        return frozenset()
+    own = target not in constructors(group)
+    return frozenset(key for one in (constructors(group) if own else (target,)) for key in _marked(one))
+
+
+@cache
+def _marked(target: str) -> frozenset[str]:
+    """The keywords of a constructor that are marked, `float | None` among them."""
+    parameters = inspect.signature(_shipped(target), eval_str=True).parameters
+    return frozenset(name for name, one in parameters.items() if _MEMBERWISE in _metadata(one.annotation))
+
+
+def _metadata(annotation: Any) -> list[Any]:
+    return [*getattr(annotation, "__metadata__", ()), *(m for one in get_args(annotation) for m in _metadata(one))]
 
 
 def checked(group: str, constructor: Callable[..., Any], keys: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ ORDER = (
     "streams",
     "process",
     "own_code",
+    "shipped",
     "config",
     "data",
     "preprocess",

@@ -20,6 +20,7 @@ from labkit.config import (
     nearest,
     shown,
 )
+from labkit.shipped import constructors, groups
 
 
 def maker(
@@ -141,3 +142,22 @@ def test_a_target_of_the_users_needs_the_whole_name() -> None:
         build("model", node, ["fractions.FractionX"])
     with pytest.raises(ConfigError, match="cannot be imported"):
         build("model", {"_target_": "nowhere.thing"}, ["nowhere.thing"])
+
+
+def test_only_labkits_own_files_allow_a_constructor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in (tmp_path, tmp_path / "conf"):
+        (folder / "optimizer").mkdir(parents=True)
+        (folder / "optimizer" / "mine.yaml").write_text("_target_: os.system\ncommand: 'true'\n")
+    (tmp_path / "conf" / "config.yaml").write_text("defaults:\n  - optimizer: mine\n")
+    monkeypatch.chdir(tmp_path)
+    constructors.cache_clear()
+    assert "labkit.optim.rules.sgd" in constructors("optimizer")
+    assert "os.system" not in constructors("optimizer")
+    with pytest.raises(ConfigError, match=r"'os\.system' is not on the list"):
+        build("optimizer", {"_target_": "os.system", "command": "true"})
+
+
+@pytest.mark.parametrize("group", ["", "..", "hydra", "experiment", "nowhere", "multirun", "sweeps"])
+def test_a_folder_that_is_no_group_of_parts_allows_nothing(group: str) -> None:
+    assert constructors(group) == ()
+    assert group not in groups()

@@ -16,6 +16,7 @@ from labkit.data.cifar_names import CIFAR10, CIFAR100_COARSE, CIFAR100_FINE
 from labkit.data.dataset import DataError, Dataset
 from labkit.data.download import Published, fetch, verify
 from labkit.data.files import Stream, combined_sha256, ended, fill, present, readable
+from labkit.shipped import IN_FILE, defaults
 
 PIXELS = 3 * 32 * 32
 RECORDS = 512  # records read together, 1.5 MB: the only memory besides the result
@@ -48,8 +49,9 @@ LAYOUT100 = Layout(
 )
 
 
+@defaults("data/cifar10")
 def cifar10(
-    *, root: Path, split: Cifar10Split = "published", download: bool = True, mirror: str | None = None
+    *, root: Path, split: Cifar10Split = IN_FILE, download: bool = IN_FILE, mirror: str | None = None
 ) -> Dataset:
     """CIFAR-10: 60,000 colour pictures of ten classes, `(n, 3, 32, 32)` uint8.
 
@@ -75,8 +77,9 @@ def cifar10(
     return _load("cifar10", LAYOUT10, parts, 0, CIFAR10, root, download, mirror)
 
 
+@defaults("data/cifar100")
 def cifar100(
-    *, root: Path, labels: Literal["fine", "coarse"] = "fine", download: bool = True, mirror: str | None = None
+    *, root: Path, labels: Literal["fine", "coarse"] = IN_FILE, download: bool = IN_FILE, mirror: str | None = None
 ) -> Dataset:
     """CIFAR-100: 50,000 + 10,000 colour pictures of 100 classes in 20 groups, `(n, 3, 32, 32)` uint8.
 

@@ -7,11 +7,13 @@ import numpy as np
 from labkit.config import Count, Natural, NonNegative
 from labkit.data.dataset import Dataset
 from labkit.data.planar import balanced_labels, vectors
+from labkit.shipped import IN_FILE, defaults
 
 DISC, RING = (0.0, 0.5), (0.7, 1.0)  # inner and outer radius
 
 
-def circle(*, samples: Count = 1000, noise: NonNegative = 0.05, data_seed: Natural = 0) -> Dataset:
+@defaults("data/circle")
+def circle(*, samples: Count = IN_FILE, noise: NonNegative = IN_FILE, data_seed: Natural = IN_FILE) -> Dataset:
     """Class 0 fills the disc of radius 0.5, class 1 the ring between 0.7 and 1, both evenly in the radius.
 
     The shape of the circle in TensorFlow's playground, which the Caltech lab trains on (section 1, A and B).

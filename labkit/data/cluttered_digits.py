@@ -18,6 +18,7 @@ from pydantic import Field
 from labkit.config import ConfigError, Count, Natural, NonNegative
 from labkit.data.dataset import Dataset, arrays_sha256
 from labkit.data.digits import DIGIT_NAMES, INK, SIDE, digits_file, read_digits
+from labkit.shipped import IN_FILE, defaults
 
 PARTS = {"train": 0.6, "validation": 0.15, "test": 0.25}  # share of the source digits of a class, and of the images
 SMALLEST, LARGEST = 0.6, 0.8  # height of a digit as a share of the image's
@@ -28,14 +29,15 @@ CHUNK = 500  # images drawn at a time: their intermediate arrays fit the process
 Size = Annotated[int, Field(ge=16, le=256, strict=True)]
 
 
+@defaults("data/cluttered_digits")
 def cluttered_digits(
     *,
-    samples: Count = 8000,
-    size: Size = 32,
-    channels: Literal[1, 3] = 3,
-    clutter: Natural = 4,
-    noise: NonNegative = 0.05,
-    data_seed: Natural = 0,
+    samples: Count = IN_FILE,
+    size: Size = IN_FILE,
+    channels: Literal[1, 3] = IN_FILE,
+    clutter: Natural = IN_FILE,
+    noise: NonNegative = IN_FILE,
+    data_seed: Natural = IN_FILE,
 ) -> Dataset:
     """One whole digit per image, at a random place, height, width, colour and contrast, among pieces of others.
 

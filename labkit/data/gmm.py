@@ -7,17 +7,19 @@ import numpy as np
 from labkit.config import Count, Natural, NonNegative, Positive
 from labkit.data.dataset import Dataset
 from labkit.data.planar import balanced_labels, vectors
+from labkit.shipped import IN_FILE, defaults
 
 
+@defaults("data/gmm_generated")
 def gmm_generated(
     *,
-    samples: Count = 5000,
-    classes: Count = 5,
-    dimensions: Count = 5,
-    components: Count = 4,
-    spread: Positive = 0.75,
-    noise: NonNegative = 0.3,
-    data_seed: Natural = 0,
+    samples: Count = IN_FILE,
+    classes: Count = IN_FILE,
+    dimensions: Count = IN_FILE,
+    components: Count = IN_FILE,
+    spread: Positive = IN_FILE,
+    noise: NonNegative = IN_FILE,
+    data_seed: Natural = IN_FILE,
 ) -> Dataset:
     """Every class is an even mixture of `components` Gaussians; modelled on the course's GMMData.mat.
 

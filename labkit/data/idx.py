@@ -18,6 +18,7 @@ from labkit.data.checks import check, check_labels
 from labkit.data.dataset import DataError, Dataset
 from labkit.data.download import Published, fetch, verify
 from labkit.data.files import Digest, Stream, combined_sha256, ended, fill, readable
+from labkit.shipped import IN_FILE, defaults
 
 UNSIGNED_BYTE = 0x08
 DEFLATE_LIMIT = 1032  # one compressed byte cannot stand for more (RFC 1951)
@@ -60,7 +61,8 @@ FASHION_MNIST = _published(
 )
 
 
-def mnist(*, root: Path, held_out: Natural = 0, download: bool = True, mirror: str | None = None) -> Dataset:
+@defaults("data/mnist")
+def mnist(*, root: Path, held_out: Natural = 0, download: bool = IN_FILE, mirror: str | None = None) -> Dataset:
     """MNIST: 60,000 + 10,000 handwritten digits, `(n, 1, 28, 28)` uint8; files in `root/mnist`.
 
     Source: LeCun, Cortes and Burges (1998), yann.lecun.com/exdb/mnist.
@@ -85,7 +87,8 @@ def mnist(*, root: Path, held_out: Natural = 0, download: bool = True, mirror: s
     return check(replace(whole, splits=parts))
 
 
-def fashion_mnist(*, root: Path, download: bool = True, mirror: str | None = None) -> Dataset:
+@defaults("data/fashion_mnist")
+def fashion_mnist(*, root: Path, download: bool = IN_FILE, mirror: str | None = None) -> Dataset:
     """Fashion-MNIST: 60,000 + 10,000 pictures of clothes, `(n, 1, 28, 28)` uint8; files in `root/fashion_mnist`.
 
     Source: Xiao, Rasul and Vollgraf (2017), arXiv 1708.07747.

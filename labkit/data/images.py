@@ -17,15 +17,17 @@ from labkit.data.checks import check
 from labkit.data.dataset import DataError, Dataset, listed
 from labkit.data.files import combined_sha256, present, readable
 from labkit.data.picture import decode, endings
+from labkit.shipped import IN_FILE, defaults
 
 
+@defaults("data/images")
 def images(
     *,
     root: Path,
-    folder: Path = Path("images"),
-    size: Count = 32,
-    channels: Literal[1, 3] = 3,
-    background: str = "white",
+    folder: Path = IN_FILE,
+    size: Count = IN_FILE,
+    channels: Literal[1, 3] = IN_FILE,
+    background: str = IN_FILE,
 ) -> Dataset:
     """A user's own pictures, `(n, channels, size, size)` uint8; `<folder>/<class>/...`, in every usual format.
 
@@ -46,7 +48,7 @@ def images(
         ConfigError: `background` is no colour.
     """
     colour(background)  # before a file is read
-    top = present(root / folder.expanduser(), "one folder of pictures per class (key data.folder)")
+    top = present(root / Path(folder).expanduser(), "one folder of pictures per class (key data.folder)")
     with readable(top):
         classes, loose = _inside(top)
         found = {each: _below(each) for each in classes}

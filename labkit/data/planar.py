@@ -6,15 +6,17 @@ import numpy as np
 
 from labkit.config import ConfigError, Count, Fraction, Natural, NonNegative, Positive
 from labkit.data.dataset import Dataset, arrays_sha256
+from labkit.shipped import IN_FILE, defaults
 
 
+@defaults("data/spirals")
 def spirals(
     *,
-    samples: Count = 3000,
-    classes: Count = 3,
-    turns: Positive = 1.0,
-    noise: NonNegative = 0.04,
-    data_seed: Natural = 0,
+    samples: Count = IN_FILE,
+    classes: Count = IN_FILE,
+    turns: Positive = IN_FILE,
+    noise: NonNegative = IN_FILE,
+    data_seed: Natural = IN_FILE,
 ) -> Dataset:
     """Arms that leave the origin at equal angles: `r = t`, `angle = 2 pi (turns t + class / classes)`, t in (0, 1].
 
@@ -33,8 +35,13 @@ def spirals(
     return vectors("spirals", points, labels, classes, data_seed)
 
 
+@defaults("data/swissroll_generated")
 def swissroll_generated(
-    *, samples: Count = 5000, noise: NonNegative = 0.035, mislabelled: Fraction = 0.025, data_seed: Natural = 0
+    *,
+    samples: Count = IN_FILE,
+    noise: NonNegative = IN_FILE,
+    mislabelled: Fraction = IN_FILE,
+    data_seed: Natural = IN_FILE,
 ) -> Dataset:
     """Two interleaved spirals of two turns, modelled on the course's SwissRollData.mat.
 
@@ -68,8 +75,13 @@ def peaks(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     )
 
 
+@defaults("data/peaks_generated")
 def peaks_generated(
-    *, samples: Count = 5000, noise: NonNegative = 0.03, mislabelled: Fraction = 0.025, data_seed: Natural = 0
+    *,
+    samples: Count = IN_FILE,
+    noise: NonNegative = IN_FILE,
+    mislabelled: Fraction = IN_FILE,
+    data_seed: Natural = IN_FILE,
 ) -> Dataset:
     """Five level sets of MATLAB's peaks over [-3, 3]^2, modelled on the course's PeaksData.mat.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from labkit.config import ConfigError, Count, Natural
 from labkit.data.dataset import Dataset, arrays_sha256
+from labkit.shipped import IN_FILE, defaults
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 FEWEST, MOST = 2, 4  # syllables in a word
 
 
-def syllables(*, samples: Count = 3000, data_seed: Natural = 0) -> Dataset:
+@defaults("data/syllables")
+def syllables(*, samples: Count = IN_FILE, data_seed: Natural = IN_FILE) -> Dataset:
     """Words of two to four syllables in six invented languages; the class is the language.
 
     Languages come in pairs that share most of their letters and differ in how they follow one another, so that a

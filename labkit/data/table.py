@@ -21,6 +21,7 @@ from labkit.data.columns import chosen_columns, counting_columns
 from labkit.data.csv_form import FIRST_LINES, Form, form_of, is_number
 from labkit.data.dataset import DataError, Dataset, listed
 from labkit.data.files import combined_sha256, present, readable
+from labkit.shipped import IN_FILE, defaults
 
 Column = str | Annotated[int, Field(strict=True)]  # a name or a position
 TEXT_ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".data")
@@ -44,11 +45,12 @@ class Content(NamedTuple):
     decimal: str = "."
 
 
+@defaults("data/table")
 def table(
     *,
     root: Path,
-    file: Path = Path("table.csv"),
-    target: Column = "label",
+    file: Path = IN_FILE,
+    target: Column = IN_FILE,
     ignore: Sequence[Column] = (),
     separator: str | None = None,
     decimal: str | None = None,
@@ -74,7 +76,7 @@ def table(
             a column without a name that numbers the rows; or it can be read in two ways.
         ConfigError: `separator` or `decimal` is none.
     """
-    path = present(root / file.expanduser(), "your CSV or NPZ file (key data.file)")
+    path = present(root / Path(file).expanduser(), "your CSV or NPZ file (key data.file)")
     ending = path.suffix.lower()
     if ending not in (".npz", *TEXT_ENDINGS):
         others = ", ".join(TEXT_ENDINGS[1:])

@@ -14,6 +14,7 @@ from labkit.config import Flag
 from labkit.data.checks import check
 from labkit.data.dataset import DataError, Dataset
 from labkit.data.files import combined_sha256, of_ending, present, readable
+from labkit.shipped import IN_FILE, defaults
 
 LONGEST = 255  # letters; a longer line is prose, not a name, and would widen every row
 
@@ -24,7 +25,8 @@ LETTERS = str.maketrans(
 )
 
 
-def names(*, root: Path, distinct: Flag = True) -> Dataset:
+@defaults("data/names")
+def names(*, root: Path, distinct: Flag = IN_FILE) -> Dataset:
     """Surnames of 18 languages, `(n, longest)` uint8 token ids padded with 0; `root/names/<Language>.txt`, UTF-8.
 
     Names become ASCII, capitals stay. Token id i is the letter `vocabulary[i]`; id 0, the padding, is the empty

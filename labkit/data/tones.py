@@ -6,6 +6,7 @@ import numpy as np
 
 from labkit.config import ConfigError, Count, Natural, NonNegative
 from labkit.data.dataset import Dataset, arrays_sha256
+from labkit.shipped import IN_FILE, defaults
 
 SAMPLE_RATE = 8000  # points a second
 MOVEMENTS = (
@@ -24,7 +25,10 @@ OCTAVE = 0.5  # how far a tone glides or steps, in octaves
 CHUNK = 250  # sounds made at a time: their intermediate arrays fit the processor's cache
 
 
-def tones(*, samples: Count = 2000, length: Count = 2000, noise: NonNegative = 0.3, data_seed: Natural = 0) -> Dataset:
+@defaults("data/tones")
+def tones(
+    *, samples: Count = IN_FILE, length: Count = IN_FILE, noise: NonNegative = IN_FILE, data_seed: Natural = IN_FILE
+) -> Dataset:
     """Short 8 kHz sounds in ten classes that differ in how pitch or loudness moves, never in pitch itself.
 
     Base frequency (250 to 700 Hz), phase, loudness, depth of the movement and the share of a second and a third

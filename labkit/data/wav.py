@@ -14,13 +14,15 @@ from labkit.config import Count
 from labkit.data.checks import check
 from labkit.data.dataset import DataError, Dataset
 from labkit.data.files import combined_sha256, of_ending, present, readable
+from labkit.shipped import IN_FILE, defaults
 
 RATE = 8000  # samples per second
 NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<index>\d+)\.(?i:wav)")
 N_TEST = 5  # the publisher's split: recordings 0 to 4 of each speaker and digit are the test part
 
 
-def fsdd(*, root: Path, samples: Count = 8000) -> Dataset:
+@defaults("data/fsdd")
+def fsdd(*, root: Path, samples: Count = IN_FILE) -> Dataset:
     """FSDD: 3,000 spoken digits of six speakers, `(n, 1, samples)` int16 at 8 kHz; `root/fsdd/recordings/*.wav`.
 
     Source: Jackson et al., github.com/Jakobovski/free-spoken-digit-dataset; its split: index 0 to 4 is test.

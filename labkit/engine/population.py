@@ -19,7 +19,7 @@ from labkit.nn.flatten import Flatten
 from labkit.nn.layer import Context, Draws
 from labkit.nn.linear import Linear
 from labkit.nn.loss import cross_entropy, cross_entropy_backward, squared_weights
-from labkit.optim.rules import decay_gradient, initial_slots
+from labkit.optim.rules import decay_gradient, decay_parameters, initial_slots
 from labkit.preprocess.augment import augment
 from labkit.preprocess.prepare import Parts
 
@@ -69,6 +69,8 @@ class Population:
         self.l2 = torch.tensor([r.l2 for r in recipes], dtype=dtype, device=self.device)  # (M, weights)
         self._dropout = torch.tensor([r.network.rates for r in recipes], dtype=dtype, device=self.device)
         self._decay = self._decay_blocks()
+        beside = self._numbers.get("weight_decay") if self.rule.decay == "decoupled" else None
+        self._decay_beside = beside if beside is not None and beside.any() else None  # (M, 1)
         augmentations = [r.augmentation for r in recipes]
         self._augments = any(a.active for a in augmentations)
         self._mirror = torch.tensor([a.mirror for a in augmentations], device=self.device)
@@ -76,12 +78,14 @@ class Population:
         self._noise = torch.tensor([a.noise for a in augmentations], device=self.device)
 
     def _decay_blocks(self) -> list[Tensor] | None:
-        """`weight_decay + 2 lambda` of every parameter, shaped like the blocks; None where all are 0."""
+        """What enters the gradient of every parameter, shaped like the blocks: `2 lambda`, and `weight_decay` where it
+        is coupled; None where all are 0."""
         flat = torch.zeros(self.layout.size, dtype=self.trainer.dtype, device=self.device)
         weight = 0
         for view, (_, parameter) in zip(self.layout.views(flat), self.network.parameters, strict=True):
             rows = view.flatten(1)
-            rows += self._numbers.get("weight_decay", 0.0)
+            if self.rule.decay == "coupled":
+                rows += self._numbers.get("weight_decay", 0.0)
             if parameter.role == "weight":
                 rows += 2 * self.l2[:, weight : weight + 1]
                 weight += 1
@@ -228,6 +232,8 @@ class Stepper:
             gradient = self._gradient_blocks[i]
             if population._decay is not None:
                 decay_gradient(block, gradient, population._decay[i])
+            if population._decay_beside is not None:
+                decay_parameters(block, numbers["lr"], population._decay_beside)
             population.rule.update(block, gradient, self._slots[i], numbers, updates)
 
     def _shares(self, t: int) -> list[float] | None:

@@ -64,7 +64,7 @@ class Recipe:
         return (
             self.network.structure,
             self.initialiser.rule,
-            (self.rule.update, self.rule.slots),
+            (self.rule.update, self.rule.slots, self.rule.decay),
             (self.schedule.kind, self.schedule.structure),
             (self.strategy.kind, self.strategy.structure),
             self.trainer,

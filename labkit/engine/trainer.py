@@ -12,6 +12,7 @@ from pydantic import Field
 
 from labkit.config import ConfigError, Count, Flag, Positive
 from labkit.optim.schedules import Length, Schedule
+from labkit.shipped import IN_FILE, defaults
 
 DEFAULT_EPOCHS = 10
 _MOST_UPDATES = 100_000_000  # the rate and the loss of every update are kept in memory
@@ -35,6 +36,7 @@ def _number(variable: str) -> int:
 
 
 @dataclass(frozen=True)
+@defaults("trainer/default")
 class Trainer:
     """Keys of `trainer`.
 
@@ -55,13 +57,13 @@ class Trainer:
 
     epochs: Positive | None = None
     steps: Count | None = None
-    batch_size: Count = 32
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["float32", "bfloat16", "float64"] = "float32"
-    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=256, strict=True)] = "auto"
+    batch_size: Count = IN_FILE
+    device: Literal["auto", "cpu", "cuda"] = IN_FILE
+    precision: Literal["float32", "bfloat16", "float64"] = IN_FILE
+    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=256, strict=True)] = IN_FILE
     eval_every: str | Count | None = None
-    eval_train: Flag = True
-    gradient: Literal["auto", "analytic", "autograd"] = "auto"
+    eval_train: Flag = IN_FILE
+    gradient: Literal["auto", "analytic", "autograd"] = IN_FILE
     patience: Count | None = None
     ensemble: Count | None = None
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from torch import Tensor
 
-from labkit.config import ConfigError, Count, Natural, nearest
+from labkit.config import ConfigError, Count, Fraction, Memberwise, Natural, nearest
 from labkit.models.entries import Sizing, Unit, expand
 from labkit.nn.convolution import Convolution
 from labkit.nn.dropout import Dropout
@@ -19,6 +19,7 @@ from labkit.nn.layer import Context, Layer, Parameter, Shape, Tensors, WeightLay
 from labkit.nn.linear import Linear
 from labkit.nn.recurrent import Recurrent
 from labkit.preprocess.prepare import Kind
+from labkit.shipped import IN_FILE, defaults
 
 # What a sample with so many axes is; a text has one axis, too, and is told by its tokens.
 _KINDS: dict[int, Kind] = {1: "vector", 2: "sound", 3: "image"}
@@ -89,18 +90,20 @@ class Model:
         return network
 
 
+@defaults("model/mlp")
 def layers(
     *,
     layers: list[Any] | dict[str, list[Any]],
-    activation: str = "relu",
+    activation: str = IN_FILE,
     skips: list[tuple[Natural, Count]] = [],  # noqa: B006  (read only)
     max_parameters: Count | None = None,
     max_hidden_units: Count | None = None,
+    dropout: Memberwise[Fraction | None] = None,
     **names: Any,
 ) -> Model:
     """A model from a list of layers, or from one for each kind of data (`image: [...]`, `sound: [...]`).
 
-    Further keys are only names that the lists interpolate (`${model.hidden}`).
+    `dropout` and further keys are only names that the lists interpolate (`${model.hidden}`).
 
     Raises:
         ConfigError: there is no such kind of data.

@@ -57,12 +57,12 @@ def check_run(words: Iterable[str], config: DictConfig) -> None:
 
 def _check_model(word: str, name: str, config: DictConfig) -> None:
     """A key of a model is read by `layers` itself, or by an interpolation in the list of layers."""
-    from labkit.models.network import layers
+    from labkit.models.network import Model
 
     model: Any = OmegaConf.to_container(config.model, resolve=False) if config.model else {}
     if not isinstance(model, Mapping) or model.get("_target_") != "labkit.models.network.layers":
         return
-    read = [key for key in model if key in signature(layers).parameters or f"${{model.{key}" in str(model)]
+    read = [key for key in model if key in signature(Model).parameters or f"${{model.{key}" in str(model)]
     if name not in read:
         raise ConfigError(
             f"{word}: this model does not read it, {nearest(f'model.{name}', [f'model.{k}' for k in read])}"

@@ -9,8 +9,9 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-from labkit.config import NonNegative
+from labkit.config import Memberwise, NonNegative
 from labkit.nn.layer import Parameter
+from labkit.shipped import IN_FILE, defaults
 
 
 @dataclass(frozen=True)
@@ -71,27 +72,32 @@ def _he(parameter: Parameter, generator: torch.Generator, dtype: torch.dtype) ->
     return _gaussian(parameter, generator, dtype, sqrt(2 / parameter.fan_in))
 
 
-def zero(*, gain: NonNegative = 1.0) -> Initialiser:
+@defaults("init/zero")
+def zero(*, gain: Memberwise[NonNegative] = IN_FILE) -> Initialiser:
     """All weights 0 (Montreal lab, Caltech lab)."""
     return Initialiser(_zero, gain)
 
 
-def normal(*, gain: NonNegative = 1.0) -> Initialiser:
+@defaults("init/normal")
+def normal(*, gain: Memberwise[NonNegative] = IN_FILE) -> Initialiser:
     """N(0, 1) (Montreal lab)."""
     return Initialiser(_normal, gain)
 
 
-def scaled_normal(*, gain: NonNegative = 1.0) -> Initialiser:
+@defaults("init/scaled_normal")
+def scaled_normal(*, gain: Memberwise[NonNegative] = IN_FILE) -> Initialiser:
     """N(0, 1 / fan-in) (KTH lab, exercise 1)."""
     return Initialiser(_scaled_normal, gain)
 
 
-def glorot(*, gain: NonNegative = 1.0) -> Initialiser:
+@defaults("init/glorot")
+def glorot(*, gain: Memberwise[NonNegative] = IN_FILE) -> Initialiser:
     """Uniform within sqrt(6 / (fan-in + fan-out)) (Glorot and Bengio 2010, eq. 16)."""
     return Initialiser(_glorot, gain)
 
 
-def glorot_sigmoid(*, gain: NonNegative = 4.0) -> Initialiser:
+@defaults("init/glorot_sigmoid")
+def glorot_sigmoid(*, gain: Memberwise[NonNegative] = IN_FILE) -> Initialiser:
     """Glorot's rule for sigmoid units: weights times 4, for their slope of 1/4 at 0, and none of their mean of 1/2.
 
     A sigmoid is (1 + tanh(x / 2)) / 2, so these are tanh units in disguise: with a gain of 4 a small signal keeps its
@@ -100,6 +106,7 @@ def glorot_sigmoid(*, gain: NonNegative = 4.0) -> Initialiser:
     return Initialiser(_glorot, gain, input_mean=0.5)
 
 
-def he(*, gain: NonNegative = 1.0) -> Initialiser:
+@defaults("init/he")
+def he(*, gain: Memberwise[NonNegative] = IN_FILE) -> Initialiser:
     """N(0, 2 / fan-in) (He et al. 2015, eq. 10)."""
     return Initialiser(_he, gain)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from labkit.config import NonNegative
+from labkit.config import Memberwise, NonNegative
 from labkit.nn.constant import constant
+from labkit.shipped import IN_FILE, defaults
 
 
 @dataclass(frozen=True)
+@defaults("loss/cross_entropy")
 class CrossEntropy:
     """Keys of `loss`: softmax cross-entropy plus `l2 * sum(W^2)` (KTH eq. 7).
 
@@ -25,7 +27,7 @@ class CrossEntropy:
             that no sample's exceeds -log(clip); gradients are those of the unclipped loss. None: no clip.
     """
 
-    l2: NonNegative | dict[str, NonNegative] = field(default=0.0)
+    l2: Memberwise[NonNegative | dict[str, NonNegative]] = IN_FILE
     clip: Annotated[float, Field(gt=0, lt=0.5, strict=True)] | None = None
 
 

@@ -10,7 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from labkit.config import ConfigError, Count, NonNegative, Positive
+from labkit.config import ConfigError, Count, Memberwise, NonNegative, Positive
+from labkit.shipped import IN_FILE, defaults
 
 Numbers = Mapping[str, Tensor]
 
@@ -52,14 +53,15 @@ def constant() -> Schedule:
     return Schedule("constant", lambda t, numbers, length: numbers["lr"].expand(len(t), -1), {})
 
 
+@defaults("schedule/cyclic")
 def cyclic(
     *,
-    lr_min: NonNegative = 1e-5,
-    lr_max: NonNegative = 1e-1,
-    step_size: Count | Positive = 500,
-    step_unit: Literal["updates", "epochs"] = "updates",
-    cycles: Count = 1,
-    peak_decay: Positive = 1.0,
+    lr_min: Memberwise[NonNegative] = IN_FILE,
+    lr_max: Memberwise[NonNegative] = IN_FILE,
+    step_size: Count | Positive = IN_FILE,
+    step_unit: Literal["updates", "epochs"] = IN_FILE,
+    cycles: Count = IN_FILE,
+    peak_decay: Memberwise[Positive] = IN_FILE,
 ) -> Schedule:
     """Triangular cycles of `2 step_size` updates (KTH eqs. 14 and 15; Smith 2015), for t = 1 .. 2 step_size cycles.
 
@@ -100,7 +102,8 @@ def cyclic(
     )
 
 
-def linear_decay(*, lr_end: NonNegative = 0.0) -> Schedule:
+@defaults("schedule/linear_decay")
+def linear_decay(*, lr_end: Memberwise[NonNegative] = IN_FILE) -> Schedule:
     """From `optimizer.lr` at the first update in a straight line to `lr_end` one after the last (Li et al. 2020)."""
 
     def rates(t: Tensor, numbers: Numbers, length: Length) -> Tensor:
@@ -109,7 +112,8 @@ def linear_decay(*, lr_end: NonNegative = 0.0) -> Schedule:
     return Schedule("linear_decay", rates, {"lr_end": lr_end})
 
 
-def cosine(*, lr_end: NonNegative = 0.0) -> Schedule:
+@defaults("schedule/cosine")
+def cosine(*, lr_end: Memberwise[NonNegative] = IN_FILE) -> Schedule:
     """From `optimizer.lr` along half a cosine to `lr_end` (Loshchilov and Hutter 2017, eq. 5, one period)."""
 
     def rates(t: Tensor, numbers: Numbers, length: Length) -> Tensor:
@@ -119,8 +123,12 @@ def cosine(*, lr_end: NonNegative = 0.0) -> Schedule:
     return Schedule("cosine", rates, {"lr_end": lr_end})
 
 
+@defaults("schedule/range_test")
 def range_test(
-    *, lr_min: Positive = 1e-5, lr_max: Positive = 1.0, spacing: Literal["linear", "exponential"] = "exponential"
+    *,
+    lr_min: Memberwise[Positive] = IN_FILE,
+    lr_max: Memberwise[Positive] = IN_FILE,
+    spacing: Literal["linear", "exponential"] = IN_FILE,
 ) -> Schedule:
     """From `lr_min` at the first update to `lr_max` at the last (Smith 2015, 3.3); the run restores its weights."""
     if lr_min >= lr_max:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from labkit.config import ConfigError, Count, Positive
 from labkit.optim.schedules import Length
+from labkit.shipped import IN_FILE, defaults
 
 Shares = list[float]
 
@@ -37,7 +38,8 @@ def together() -> Strategy:
     return Strategy("together")
 
 
-def alternating(*, period: Count = 1) -> Strategy:
+@defaults("strategy/alternating")
+def alternating(*, period: Count = IN_FILE) -> Strategy:
     """Body and classifier (the last layer) take turns of `period` updates each; the body begins."""
 
     def shares(t: int, layers: int, length: Length) -> Shares:
@@ -47,7 +49,8 @@ def alternating(*, period: Count = 1) -> Strategy:
     return Strategy("alternating", shares, (period,))
 
 
-def layer_by_layer(*, rounds: Count = 1) -> Strategy:
+@defaults("strategy/layer_by_layer")
+def layer_by_layer(*, rounds: Count = IN_FILE) -> Strategy:
     """The layers of the body take turns, first to last, each beside the classifier; `rounds` times over the run."""
 
     def shares(t: int, layers: int, length: Length) -> Shares:
@@ -58,7 +61,8 @@ def layer_by_layer(*, rounds: Count = 1) -> Strategy:
     return Strategy("layer_by_layer", shares, (rounds,))
 
 
-def weighted(*, decay: Annotated[Positive, Field(le=10)] = 0.8) -> Strategy:
+@defaults("strategy/weighted")
+def weighted(*, decay: Annotated[Positive, Field(le=10)] = IN_FILE) -> Strategy:
     """The rate of a layer is `decay` times that of the layer after it (Howard and Ruder 2018, section 3.2); above 1
     the first layers move most."""
 

@@ -10,16 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from labkit.config import ConfigError, Count, Fraction, Natural, NonNegative
+from labkit.config import ConfigError, Count, Fraction, Memberwise, Natural, NonNegative
 from labkit.data.dataset import Dataset
 from labkit.preprocess.normalise import Moments, convert, full_scale, moments
 from labkit.preprocess.outliers import without_outliers
 from labkit.preprocess.pca import Components, fit_components
+from labkit.shipped import IN_FILE, defaults
 
 Kind = Literal["vector", "image", "sound", "text"]
 
 
 @dataclass(frozen=True)
+@defaults("preprocess/normalise")
 class Preprocess:
     """What is done to features, in this order: outliers, scale, normalise, pca; the last three keys act in training.
 
@@ -37,13 +39,13 @@ class Preprocess:
         ConfigError: `mirror` or `shift` together with `pca`, whose components have no left or right.
     """
 
-    scale: bool = True
-    normalise: Literal["none", "feature", "channel"] = "feature"
+    scale: bool = IN_FILE
+    normalise: Literal["none", "feature", "channel"] = IN_FILE
     pca: Count | None = None
-    outliers: Fraction = 0.0
-    mirror: Fraction = 0.0
-    shift: Natural = 0
-    noise: NonNegative = 0.0
+    outliers: Fraction = IN_FILE
+    mirror: Memberwise[Fraction] = IN_FILE
+    shift: Memberwise[Natural] = IN_FILE
+    noise: Memberwise[NonNegative] = IN_FILE
 
     def __post_init__(self) -> None:
         for key in ("mirror", "shift"):

@@ -8,14 +8,16 @@ import numpy as np
 
 from labkit.config import ConfigError, Count, Fraction, Natural
 from labkit.data.dataset import Dataset
+from labkit.shipped import IN_FILE, defaults
 
 
+@defaults("split/default")
 def split(
     dataset: Dataset,
     *,
-    split_seed: Natural = 0,
-    validation: Natural | Fraction = 0.1,
-    test: Fraction = 0.3,
+    split_seed: Natural = IN_FILE,
+    validation: Natural | Fraction = IN_FILE,
+    test: Fraction = IN_FILE,
     train_size: Count | None = None,
 ) -> dict[str, np.ndarray]:
     """Divide a set into training, validation and test part.

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from labkit import own_code
-from labkit.config import MEMBERWISE, NUMERICS_VERSION
+from labkit.config import NUMERICS_VERSION, memberwise
 
 LATER = ("separator", "decimal", "header")  # keys of data that came later; null is what was done before
 LEFT_OUT = ("paths", "tracker", "task", "profile", "targets", "experiment", "sweeps", "objective", "seeds")
@@ -85,10 +85,10 @@ def _without_numbers(plain: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration without what may differ between the members of a population, and without its names."""
     structural: dict[str, Any] = {}
     for group, value in plain.items():
-        if group in MEMBERWISE or group in ("name", "lab", "part", "purpose", "targets"):
+        if group in ("seed", "name", "lab", "part", "purpose", "targets"):
             continue
-        inner = isinstance(value, Mapping)
-        structural[group] = {k: v for k, v in value.items() if f"{group}.{k}" not in MEMBERWISE} if inner else value
+        numbers = memberwise(group, value.get("_target_")) if isinstance(value, Mapping) else ()
+        structural[group] = {k: v for k, v in value.items() if k not in numbers} if numbers else value
     return structural
 
 

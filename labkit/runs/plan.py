@@ -16,12 +16,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from labkit.compose import explain, keys_of
-from labkit.config import CONSTRUCTORS, ConfigError, build, checked, nearest, shown
+from labkit.config import ConfigError, build, checked, nearest, shown
 from labkit.data.dataset import Dataset, arrays_sha256
 from labkit.engine.recipe import Augmentation, Recipe, l2_per_weight, layers_moved
 from labkit.engine.trainer import Trainer
 from labkit.models.entries import Sizing
-from labkit.models.network import layers
+from labkit.models.network import Model
 from labkit.own_code import Versions
 from labkit.preprocess.overlap import Overlap, overlaps
 from labkit.preprocess.plane import plane
@@ -31,10 +31,11 @@ from labkit.preprocess.split import missing_classes, split
 from labkit.report.published import Published, published
 from labkit.runs.commands import single
 from labkit.runs.identity import code_versions, config_hash, data_key, settings_hash, shape
+from labkit.shipped import groups
 from labkit.tracking.settings import Paths, Tracking
 
 SPLIT_KEYS = ("split_seed", "validation", "test", "train_size")
-_GROUPS = tuple(CONSTRUCTORS)
+_GROUPS = groups()
 METRICS = (
     *(f"{part}/{kind}" for part in ("val", "train") for kind in ("accuracy", "loss", "cost", "precision", "recall")),
     "time/seconds",
@@ -323,7 +324,7 @@ def _check_objective(value: Any) -> None:
 
 def _check_names(model: Mapping[str, Any]) -> None:
     """A layer list may interpolate keys of any name; one that nothing interpolates and no option has is a mistake."""
-    own = {"_target_", *inspect.signature(layers).parameters}
+    own = {"_target_", *inspect.signature(Model).parameters}
     unread = [key for key in model if key not in own and not re.search(rf"\$\{{model\.{key}\b", str(model))]
     if model.get("_target_") != "labkit.models.network.layers" or not unread:
         return

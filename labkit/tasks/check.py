@@ -22,6 +22,7 @@ from labkit.report.sheet_csv import to_csv
 from labkit.report.sheet_terminal import to_terminal
 from labkit.runs import commands, provenance
 from labkit.runs.plan import resolved, writable
+from labkit.shipped import IN_FILE, defaults
 from labkit.tasks.only import chosen
 from labkit.tracking import session
 from labkit.tracking import tags as tag
@@ -30,7 +31,10 @@ EXPERIMENT = "checks"
 _WIDTH = 180  # of a table that goes to a file
 
 
-def check(*, only: str | list[str] | None = None, details: Flag = False) -> Callable[[DictConfig, Sequence[str]], None]:
+@defaults("task/check")
+def check(
+    *, only: str | list[str] | None = None, details: Flag = IN_FILE
+) -> Callable[[DictConfig, Sequence[str]], None]:
     """The task: print the table of verdicts, record it in the experiment `checks`, and exit with 1 on a failure.
 
     Args:

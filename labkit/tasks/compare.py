@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from labkit.config import ConfigError, Flag, nearest
 from labkit.report.board_layout import show
 from labkit.report.leaderboard import rank
+from labkit.shipped import IN_FILE, defaults
 from labkit.tracking.reading import runs
 from labkit.tracking.rows import RunRow
 from labkit.tracking.store import default_store
@@ -17,8 +18,9 @@ from labkit.tracking.store import default_store
 _EXTRA = ("test/accuracy", "time/seconds")
 
 
+@defaults("task/compare")
 def compare(
-    *, metric: str = "val/accuracy", minimise: Flag = False, lab: str | None = None, baseline: str | None = None
+    *, metric: str = IN_FILE, minimise: Flag = IN_FILE, lab: str | None = None, baseline: str | None = None
 ) -> Callable[[DictConfig, Sequence[str]], None]:
     """The task: print the runs in the store, best first, with the parameters that differ.
 

@@ -16,9 +16,11 @@ from labkit.engine.streams import generator
 from labkit.preprocess.augment import augment
 from labkit.runs import provenance
 from labkit.runs.plan import Plan, dataset, plan, resolved
+from labkit.shipped import IN_FILE, defaults
 
 
-def info(*, samples: Count = 8, picture: str = "mlruns/samples.png") -> Callable[[DictConfig, Sequence[str]], None]:
+@defaults("task/info")
+def info(*, samples: Count = IN_FILE, picture: str = IN_FILE) -> Callable[[DictConfig, Sequence[str]], None]:
     """The task: print the facts, and draw samples before and after preprocessing and augmentation.
 
     Args:

@@ -20,12 +20,14 @@ from labkit.labs.schema import PROFILES, Lab
 from labkit.report.durations import duration
 from labkit.report.sheet_terminal import to_terminal
 from labkit.runs.plan import dataset, resolved
+from labkit.shipped import IN_FILE, defaults
 from labkit.tracking import session
 
 _EMBEDDED = ("cluttered_digits", "tones", "syllables")  # images, sounds, texts
 
 
-def lab(*, dry_run: Flag = False) -> Callable[[DictConfig, Sequence[str]], None]:
+@defaults("task/lab")
+def lab(*, dry_run: Flag = IN_FILE) -> Callable[[DictConfig, Sequence[str]], None]:
     """The task: run the part `part` of the lab `lab` in the profile `profile`; `all` is every part, or every lab.
 
     Each step is a `labkit` command, so finished runs are skipped and a killed part goes on when it is called again. A

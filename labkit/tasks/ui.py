@@ -9,13 +9,15 @@ from typing import Annotated
 from omegaconf import DictConfig
 from pydantic import Field
 
+from labkit.shipped import IN_FILE, defaults
 from labkit.tracking.store import default_store
-from labkit.tracking.ui import PORT, show_pages
+from labkit.tracking.ui import show_pages
 
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 
 
-def ui(*, port: Port = PORT) -> Callable[[DictConfig, Sequence[str]], None]:
+@defaults("task/ui")
+def ui(*, port: Port = IN_FILE) -> Callable[[DictConfig, Sequence[str]], None]:
     """The task: serve the pages on 127.0.0.1 until it is stopped; raises TrackingError where there is no store to show.
 
     Args:

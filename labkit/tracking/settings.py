@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from labkit.config import ConfigError, Flag
+from labkit.shipped import IN_FILE, defaults
 
 
 @dataclass(frozen=True)
+@defaults("tracker/mlflow")
 class Tracking:
     """Keys of `tracker`.
 
@@ -22,11 +24,11 @@ class Tracking:
         animation: whether its decision regions over the epochs are kept as a GIF; only for samples with two features.
     """
 
-    enabled: Flag = True
-    figures: Literal["auto"] | Flag = "auto"
-    weights: Literal["auto"] | Flag = "auto"
+    enabled: Flag = IN_FILE
+    figures: Literal["auto"] | Flag = IN_FILE
+    weights: Literal["auto"] | Flag = IN_FILE
     published: str | None = None
-    animation: Flag = False
+    animation: Flag = IN_FILE
 
     def __post_init__(self) -> None:
         if self.animation and not self.enabled:

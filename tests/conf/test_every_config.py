@@ -15,11 +15,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from labkit.compose import CONF, compose, register_resolvers
-from labkit.config import CONSTRUCTORS, MEMBERWISE, checked
+from labkit.config import checked, memberwise
 from labkit.runs.plan import SPLIT_KEYS, plan, resolved
+from labkit.shipped import constructors, groups
+from tests.conf.memberwise_keys import MEMBERWISE
 
 FILES = sorted({*CONF.rglob("*.yaml"), *(CONF / "sweeps").glob("**/*.yaml")})  # sweeps/ is a link in a checkout
-OPTIONS = {group: sorted(path.stem for path in (CONF / group).glob("*.yaml")) for group in CONSTRUCTORS}
+OPTIONS = {group: sorted(path.stem for path in (CONF / group).glob("*.yaml")) for group in groups()}
 EVERY_OPTION = [(group, option) for group, options in OPTIONS.items() for option in options]
 EXPERIMENTS = sorted(str(p.relative_to(CONF / "experiment").with_suffix("")) for p in CONF.glob("experiment/*/*.yaml"))
 SWEEPS = sorted(str(p.relative_to(CONF / "sweeps").with_suffix("")) for p in (CONF / "sweeps").glob("**/*.yaml"))
@@ -30,7 +32,7 @@ CONTRACT = {
     "swissroll peaks gmm mnist mnist_50k fashion_mnist cifar10 cifar100 fsdd names table images",
     "model": "softmax two_layer mlp standard residual baseline extended extended_skips_a extended_skips_b cnn "
     "shallow audio_cnn char_rnn",
-    "optimizer": "sgd momentum nesterov adam rmsprop",
+    "optimizer": "sgd momentum nesterov adam adamw lion rmsprop",
     "schedule": "constant cyclic linear_decay cosine range_test",
     "strategy": "together alternating layer_by_layer weighted",
     "init": "zero normal scaled_normal glorot glorot_sigmoid he",
@@ -101,17 +103,16 @@ def test_a_file_begins_with_what_it_is(path: Path) -> None:
 def test_an_option_composes_and_its_constructor_takes_its_keys(group: str, option: str) -> None:
     node = dict(with_option(group, option)[group])
     module, _, name = str(node.pop("_target_")).rpartition(".")
-    assert name in CONSTRUCTORS[group][module], "on the list of allowed constructors"
+    assert f"{module}.{name}" in constructors(group), "on the list of allowed constructors"
     for key in SPLIT_KEYS if group == "data" else ():
         node.pop(key)
     assert set(checked(group, getattr(importlib.import_module(module), name), node)) >= set(node)
 
 
 def test_every_constructor_has_an_option() -> None:
-    for group, modules in CONSTRUCTORS.items():
-        targets = {f"{module}.{name}" for module, names in modules.items() for name in names}
+    for group in groups():
         used = {with_option(group, option)[group]["_target_"] for option in OPTIONS[group]}
-        assert used == targets, group
+        assert used == {*constructors(group)}, group
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -153,11 +154,14 @@ def test_the_page_of_sweeps_names_every_sweep() -> None:
     assert [sweep for sweep in SWEEPS if f"`{sweep}`" not in said and f"sweeps={sweep}" not in said] == []
 
 
-def test_memberwise_keys_exist_and_are_numbers() -> None:
-    everything = {"seed"}
-    for group, option in EVERY_OPTION:
-        everything |= {f"{group}.{key}" for key in with_option(group, option)[group]}
-    assert everything >= MEMBERWISE
+def test_the_memberwise_keys_are_the_numbers_that_a_population_stacks() -> None:
+    assert {*TWO_VALUES} == MEMBERWISE
+
+
+def test_a_constructor_of_ones_own_has_the_memberwise_keys_of_its_group() -> None:
+    every = {key.partition(".")[2] for key in MEMBERWISE if key.startswith("optimizer.")}
+    assert memberwise("optimizer", "my_package.rules.mine") == every
+    assert memberwise("optimizer", "labkit.optim.rules.sgd") == {"lr", "weight_decay"}
 
 
 # Both ends of what a key may be, where the constructor could be tempted to treat one of them apart.

@@ -34,6 +34,7 @@ RULES = {
     "sgd": {"lr": 0.1},
     "momentum": {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.01},
     "adam": {"lr": 0.01},
+    "adamw": {"lr": 0.01, "weight_decay": 0.5},
 }
 each_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy.kind)
 
@@ -50,7 +51,7 @@ def by_torch(one: Recipe, data: Any, strategy: Strategy) -> list[torch.Tensor]:
     groups = [{"params": [p for p, name in zip(theta, names, strict=True) if name == layer]} for layer in layers]
     momentum, decay = numbers.get("momentum", 0.0), numbers.get("weight_decay", 0.0)
     optimiser = (
-        torch.optim.Adam(groups)
+        (torch.optim.AdamW if one.rule.decay == "decoupled" else torch.optim.Adam)(groups, weight_decay=decay)
         if "beta1" in numbers
         else torch.optim.SGD(groups, lr=1.0, momentum=momentum, weight_decay=decay)
     )

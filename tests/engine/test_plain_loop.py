@@ -94,3 +94,24 @@ def test_cost_is_loss_plus_the_penalty_on_every_part() -> None:
     final = penalty([*found.parameters.values()]).item()
     for part in ("train", "val", "test"):
         assert found.metrics[f"{part}/cost"] - found.metrics[f"{part}/loss"] == pytest.approx(final, rel=1e-10)
+
+
+def test_decoupled_decay_follows_the_schedule_and_leaves_l2_to_the_gradient() -> None:
+    data, by_hand = parts(FAMILY), SCHEDULES["cyclic"][2]
+    update = rule("adamw", lr=LR, weight_decay=0.5)
+    how = trainer(steps=None)
+    one = recipe(FAMILY, seed=SEED, l2=L2, update=update, rates=SCHEDULES["cyclic"][0], how=how)
+    population = Population([one], data)
+    start = population.layout.views(population.initial_state().parameters)
+    theta = [view[0].clone().requires_grad_() for view in start]
+    optimiser = torch.optim.AdamW(theta, weight_decay=0.5)
+    shuffle, updates = generator(SEED, "shuffle"), iter(by_hand)
+    for _ in range(2):
+        for batch in torch.randperm(SAMPLES, generator=shuffle).split(BATCH):
+            optimiser.param_groups[0]["lr"] = next(updates)
+            optimiser.zero_grad()
+            loss = functional.cross_entropy(scores(data.train.features[batch], theta), data.train.labels[batch])
+            (loss + penalty(theta)).backward()
+            optimiser.step()
+    for value, expected in zip(alone(one, data).parameters.values(), theta, strict=True):
+        torch.testing.assert_close(value, expected.detach(), rtol=1e-10, atol=1e-12)

@@ -69,6 +69,8 @@ RULES = [
     ("sgd", {"lr": 0.1}, {"lr": 0.02, "weight_decay": 0.1}),
     ("nesterov", {"lr": 0.05, "momentum": 0.9}, {"lr": 0.02, "momentum": 0.5}),
     ("adam", {"lr": 0.01, "beta1": 0.8}, {"lr": 0.002, "beta2": 0.9, "epsilon": 1e-4}),
+    ("adamw", {"lr": 0.01, "weight_decay": 0.0}, {"lr": 0.002, "beta2": 0.9, "weight_decay": 2.0}),
+    ("lion", {"lr": 0.001, "weight_decay": 0.0}, {"lr": 0.003, "beta1": 0.5, "beta2": 0.9, "weight_decay": 2.0}),
     ("rmsprop", {"lr": 0.01, "momentum": 0.5}, {"lr": 0.002, "momentum": 0.9, "decay": 0.9}),
 ]
 

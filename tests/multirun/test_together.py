@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from labkit.compose import CONF, register_resolvers
-from labkit.config import MEMBERWISE, ConfigError
+from labkit.config import ConfigError
 from labkit.multirun.composer import Composer
 from labkit.multirun.grouping import Limits, groups
 from labkit.multirun.processes import execute_side_by_side
@@ -23,6 +23,7 @@ from labkit.runs.plan import plan
 from labkit.runs.record import Job
 from labkit.runs.result import Result
 from labkit.runs.train import execute_all
+from tests.conf.memberwise_keys import MEMBERWISE
 
 SHORT = ("trainer.steps=20", "trainer.threads=1", "trainer.eval_every=10", "tracker=none")
 FLAT = ("data=peaks_generated", "data.samples=300", "model.hidden=[8,8]")
@@ -33,6 +34,8 @@ FAMILIES: dict[str, tuple[tuple[str, ...], Sequence[str]]] = {
     "momentum": ((*FLAT, "optimizer=momentum"), ("optimizer.momentum=0.9", "optimizer.momentum=0.0")),
     "weight decay": (FLAT, ("optimizer.weight_decay=0", "optimizer.weight_decay=0.01")),
     "adam": ((*FLAT, "optimizer=adam"), ("optimizer.beta1=0.8", "optimizer.beta2=0.9", "optimizer.epsilon=0.1")),
+    "adamw": ((*FLAT, "optimizer=adamw"), ("optimizer.weight_decay=0", "optimizer.weight_decay=2.0")),
+    "lion": ((*FLAT, "optimizer=lion"), ("optimizer.weight_decay=0", "optimizer.weight_decay=2.0 optimizer.beta1=0.8")),
     "rmsprop": ((*FLAT, "optimizer=rmsprop"), ("optimizer.decay=0.8", "optimizer.lr=0.002")),
     "l2": (FLAT, ("loss.l2=0", "loss.l2=0.1", "loss.l2={linear_1: 0.5}")),
     "gain": (FLAT, ("init.gain=1", "init.gain=0.5")),

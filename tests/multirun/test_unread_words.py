@@ -47,6 +47,7 @@ UNREAD = {
     # keys of models that nothing in them reads
     "+model.width=3": ["+model.width=3", "this model does not read it", "model.hidden"],
     "-m model=mlp,softmax ++model.hidden=3": ["job 1", "++model.hidden=3", "model.max_hidden_units"],
+    "model=softmax ++model.dropout=0.3": ["++model.dropout=0.3", "this model does not read it", "model.max"],
     # sweepers and launchers
     "-m hydra/sweeper=basic seed=0,1 hydra.sweeper.max_batch_size=0": ["max_batch_size", "at least 1", "0"],
     "-m seed=0,1 hydra.sweeper.max_batch_size=0": ["max_batch_size", "at least 1", "0"],

@@ -16,7 +16,7 @@ from labkit.models.entries import Sizing
 from labkit.models.network import Network, layers
 from labkit.nn.layer import Context
 from labkit.nn.loss import cross_entropy, cross_entropy_backward, squared_weights
-from labkit.optim.rules import Rule, decay_gradient, initial_slots
+from labkit.optim.rules import Rule, decay_gradient, decay_parameters, initial_slots
 
 Peer = Callable[..., torch.optim.Optimizer]
 STEPS, BATCH = 200, 8
@@ -32,6 +32,26 @@ def torch_nesterov(parameters: Any, *, lr: float, momentum: float, weight_decay:
 
 def torch_adam(parameters: Any, *, beta1: float, beta2: float, epsilon: float, **keys: float) -> torch.optim.Adam:
     return torch.optim.Adam(parameters, betas=(beta1, beta2), eps=epsilon, **keys)
+
+
+def torch_adamw(parameters: Any, *, beta1: float, beta2: float, epsilon: float, **keys: float) -> torch.optim.AdamW:
+    return torch.optim.AdamW(parameters, betas=(beta1, beta2), eps=epsilon, **keys)
+
+
+class PaperLion(torch.optim.Optimizer):
+    """Chen et al. 2023, algorithm 2, line by line; torch has no Lion of its own."""
+
+    def __init__(self, parameters: Any, *, lr: float, beta1: float, beta2: float, weight_decay: float) -> None:
+        super().__init__(parameters, {"eta": lr, "beta1": beta1, "beta2": beta2, "lambda": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        for group in self.param_groups:
+            for theta in group["params"]:
+                g, m = theta.grad, self.state[theta].get("m", torch.zeros_like(theta))
+                c = group["beta1"] * m + (1 - group["beta1"]) * g
+                theta -= group["eta"] * (torch.sign(c) + group["lambda"] * theta)
+                self.state[theta]["m"] = group["beta2"] * m + (1 - group["beta2"]) * g
 
 
 def torch_rmsprop(parameters: Any, *, decay: float, epsilon: float, **keys: float) -> torch.optim.RMSprop:
@@ -62,6 +82,27 @@ RULES: dict[str, tuple[str, Peer, dict[str, list[float]]]] = {
             "beta2": [0.999, 0.99, 0.9],
             "epsilon": [1e-8, 1e-6, 1e-3],
             "weight_decay": [0.0, 0.01, 0.1],
+        },
+    ),
+    "adamw": (
+        "adamw",
+        torch_adamw,
+        {
+            "lr": [0.01, 0.003, 0.02],
+            "beta1": [0.9, 0.8, 0.0],
+            "beta2": [0.999, 0.99, 0.9],
+            "epsilon": [1e-8, 1e-6, 1e-3],
+            "weight_decay": [0.0, 0.3, 2.0],
+        },
+    ),
+    "lion": (
+        "lion",
+        PaperLion,
+        {
+            "lr": [0.003, 0.001, 0.002],
+            "beta1": [0.9, 0.95, 0.5],
+            "beta2": [0.99, 0.98, 0.9],
+            "weight_decay": [0.0, 0.3, 2.0],
         },
     ),
     "rmsprop": (
@@ -111,7 +152,10 @@ def labkit_run(rules: list[Rule], start: Tensor) -> list[Tensor]:
         _, logs = cross_entropy(scores, labels.unsqueeze(0))
         net.backward(cross_entropy_backward(logs, labels.unsqueeze(0)), tape, own, given)
         for i, (theta, g) in enumerate(zip(layout.blocks(flat), layout.blocks(gradient), strict=True)):
-            decay_gradient(theta, g, numbers["weight_decay"])
+            if rules[0].decay == "coupled":
+                decay_gradient(theta, g, numbers["weight_decay"])
+            else:
+                decay_parameters(theta, numbers["lr"], numbers["weight_decay"])
             rules[0].update(theta, g, {name: blocks[i] for name, blocks in slots.items()}, numbers, t)
     return layout.views(flat)
 
@@ -168,3 +212,14 @@ def test_one_members_nan_stays_with_it() -> None:
         rule.update(theta, gradient, slots, numbers, 1)
         assert torch.isnan(theta[1]).all()
         assert torch.isfinite(theta[::2]).all()
+
+
+def test_lion_moves_every_parameter_by_its_rate_along_the_sign() -> None:
+    rule = rule_of("lion", {"lr": 0.01, "beta1": 0.9, "beta2": 0.99, "weight_decay": 0.0})
+    draw = torch.Generator().manual_seed(2)
+    numbers = {key: torch.full((3, 1), value, dtype=torch.float64) for key, value in rule.numbers.items()}
+    theta, gradient = (torch.randn(3, 50, generator=draw, dtype=torch.float64) for _ in range(2))
+    gradient[:, :5] = 0.0
+    moved = theta.clone()
+    rule.update(moved, gradient.clone(), {"mean": torch.zeros_like(theta)}, numbers, 1)
+    torch.testing.assert_close(theta - moved, 0.01 * gradient.sign(), rtol=0, atol=1e-15)
