@@ -13,38 +13,53 @@ from omegaconf import DictConfig
 
 from labkit import streams
 from labkit.compose import CONF, explain, is_complaint, register_resolvers
+from labkit.multirun.configured_task import ConfiguredTask, trains
 
 register_resolvers()
 
 
-def entry(config: DictConfig) -> Any:
-    """What Hydra calls for every job. It works in the folder of the command, wherever Hydra stands for the job.
+class Entry(ConfiguredTask):
+    """Works in the folder of the command, wherever Hydra stands for the job.
 
     That folder holds the store, and paths are meant from there, with `hydra.job.chdir=true` and in Ray's workers too.
     """
-    from hydra.core.hydra_config import HydraConfig
 
-    from labkit.multirun import launchers
-    from labkit.tracking import session
+    def __call__(self, config: DictConfig) -> Any:
+        """Do one job; return what a search is told of it."""
+        from hydra.core.hydra_config import HydraConfig
 
-    if os.getpid() != _home:
-        launchers.begin_worker()
-    try:
-        with chdir(HydraConfig.get().runtime.cwd):
-            value = dispatch(config, list(HydraConfig.get().overrides.task))
-        if os.getpid() != _home:
-            session.settle()
-        return value
-    except Exception as error:
-        if os.getpid() != _home:
-            session.settle()  # else its end is not in the store when the command looks
-        elif not _wants_traces:
-            _refuse(error)  # here, before Hydra says in a line of its own that a job failed
-        raise
+        from labkit.multirun import launchers
+        from labkit.tracking import session
+
+        at_home = os.getpid() == _home
+        if not at_home:
+            launchers.begin_worker()
+        try:
+            with chdir(HydraConfig.get().runtime.cwd):
+                value = self._do(config, list(HydraConfig.get().overrides.task), at_home)
+            if not at_home:
+                session.settle()
+            return value
+        except Exception as error:
+            if not at_home:
+                session.settle()  # else its end is not in the store when the command looks
+            elif not _wants_traces:
+                _refuse(error)  # here, before Hydra says in a line of its own that a job failed
+            raise
+
+    def _do(self, config: DictConfig, words: Sequence[str], at_home: bool) -> Any:
+        if not trains(config):
+            return dispatch(config, words)
+        from labkit.multirun.launchers import worker_data
+        from labkit.runs.plan import plan
+        from labkit.runs.train import train_plan
+
+        ready, self.plan = self.plan, None
+        return train_plan(plan(config, words, prepared=None if at_home else worker_data()) if ready is None else ready)
 
 
 def dispatch(config: DictConfig, overrides: Sequence[str]) -> Any:
-    """Do what `task` says; for a run, returns the objective of a search: `val/accuracy` at the last evaluation."""
+    """Do what `task` says; return what it returns."""
     from labkit.config import build
     from labkit.runs.plan import resolved
 
@@ -53,8 +68,7 @@ def dispatch(config: DictConfig, overrides: Sequence[str]) -> Any:
     return task(config, overrides)
 
 
-entry.trains_populations = True  # type: ignore[attr-defined]  # hydra/launcher=population asks
-_start = hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(entry)
+_start = hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(Entry())
 _wants_traces = False
 _home = 0  # the process of the command; a job that finds itself in another is a launcher's worker
 

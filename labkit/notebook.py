@@ -9,11 +9,11 @@ from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from labkit import cli, own_code
 from labkit.compose import CONF, compose, explain, is_complaint, register_resolvers
 from labkit.config import ConfigError
+from labkit.multirun.configured_task import trains
 from labkit.multirun.grid_sweep import JobsFailed
-from labkit.multirun.parent_run import task_name
 from labkit.multirun.postponed_words import postponed
 from labkit.multirun.unread_words import check_run
-from labkit.runs.plan import forget_data, plan
+from labkit.runs.plan import plan
 from labkit.runs.record import Job
 from labkit.runs.result import Result, Table
 from labkit.runs.train import execute
@@ -34,14 +34,11 @@ def run(*overrides: str, quiet: bool = False) -> Result:
     """
     own_code.renew()
     config = compose(overrides)
-    if task_name(config) != "train" or str(config.hydra.mode).endswith("MULTIRUN"):
+    if not trains(config) or str(config.hydra.mode).endswith("MULTIRUN"):
         raise ConfigError("run: it trains one configuration; other tasks and sweeps are for the command line.")
-    try:
-        ready = plan(config, overrides)
-        check_run(overrides, config)
-        return execute(Job(ready, dict(os.environ)), quiet=quiet)
-    finally:
-        forget_data()
+    ready = plan(config, overrides)
+    check_run(overrides, config)
+    return execute(Job(ready, dict(os.environ)), quiet=quiet)
 
 
 def sweep(*overrides: str, quiet: bool = False) -> Table:
@@ -68,12 +65,11 @@ def sweep(*overrides: str, quiet: bool = False) -> Table:
             stack.enter_context(redirect_stdout(io.StringIO()))
             stack.enter_context(redirect_stderr(io.StringIO()))
         stack.enter_context(initialize_config_dir(config_dir=str(CONF), version_base="1.3", job_name="labkit"))
-        stack.callback(forget_data)
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
         try:
             words = postponed(overrides, multirun=True) or list(overrides)
-            returns = hydra.multirun("config", task_function=cli.entry, overrides=words)
+            returns = hydra.multirun("config", task_function=cli.Entry(), overrides=words)
         except Exception as error:
             session.abandon(error)
             if isinstance(error, JobsFailed) and error.__cause__ is not None:

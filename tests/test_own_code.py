@@ -159,9 +159,6 @@ def test_data_of_ones_own_are_told_apart_whatever_they_say_of_themselves(folder:
     for scale in (1, 2):
         numpy = pytest.importorskip("numpy")
         numpy.save(folder / "x.npy", scale * numpy.arange(80).reshape(40, 2))
-        from labkit.runs.plan import forget_data
-
-        forget_data()
         hashes.append(plan(compose(words), words).config_hash)
     assert hashes[0] != hashes[1]
     with pytest.raises(ConfigError, match=r"expected my_data.wrong to return a labkit.data.Dataset, got int"):

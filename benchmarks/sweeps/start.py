@@ -50,7 +50,8 @@ def write(work: Work, folder: Path) -> Start:
     from labkit.engine.batches import draw_order
     from labkit.engine.population import Population
     from labkit.preprocess.split import split
-    from labkit.runs.plan import SPLIT_KEYS, plan, resolved
+    from labkit.runs.plan import plan, resolved
+    from labkit.runs.prepared_data import SPLIT_KEYS
 
     ready = plan(compose(work.single()))
     data = resolved(compose(work.single()))["data"]

@@ -16,7 +16,8 @@ from labkit.config import ConfigError
 from labkit.labs.rows import Rows
 from labkit.notebook import sweep
 from labkit.runs import provenance
-from labkit.runs.plan import divided, forget_data, resolved
+from labkit.runs.plan import resolved
+from labkit.runs.prepared_data import divided
 from labkit.tracking import session
 from labkit.tracking.store import TrackingError
 
@@ -83,8 +84,6 @@ def _carried_out(words: Sequence[str]) -> tuple[Rows, int]:
             dispatch(config, words)
         except SystemExit as left:  # a check failed
             code = left.code if isinstance(left.code, int) else 1
-        finally:
-            forget_data()
         kept = session.tracker(Path(config.paths.root)).since(began)
         here = provenance.process()  # others may be checking meanwhile
         return [row for row in kept if row.is_untrained and row.process == here], code

@@ -4,26 +4,46 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, open_dict
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from labkit.multirun.configured_task import ConfiguredTask, task_name, trains
+
+if TYPE_CHECKING:
+    from labkit.multirun.composer import Composer
+    from labkit.runs.plan import Plan
 
 
 class Hooks(Callback):
-    """Hydra calls these; an exception in a callback is only a warning to it, so refusals leave by SystemExit."""
+    """Hydra calls these; an exception in a callback is only a warning to it, so refusals leave by SystemExit.
+
+    What was checked before the jobs started waits here for them: a job trains the plan that its check has built.
+
+    Attributes:
+        composer: Composer of the multirun's jobs, once a sweeper of ours has made it.
+    """
 
     def __init__(self) -> None:
         self._parent: Any = None
+        self._plans: dict[int | None, Plan] = {}
+        self.composer: Composer | None = None
 
     def __reduce__(self) -> tuple[type[Hooks], tuple[()]]:
-        """Launchers send the hooks to their workers; the parent run stays here."""
+        """Launchers send the hooks to their workers; the parent run and the plans stay here."""
         return Hooks, ()
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Check and build the run before Hydra makes its output folder."""
-        _or_exit(lambda: _check_single(config))
+        _or_exit(lambda: self._check_single(config))
+
+    def on_job_start(self, config: DictConfig, *, task_function: TaskFunction | None = None, **_: Any) -> None:
+        """Hand the job its plan, where it is one of labkit's and was planned in this process."""
+        if isinstance(task_function, ConfiguredTask):
+            task_function.plan = self.take(config)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Open the parent run of a sweeper that is not ours; ours do so themselves."""
@@ -37,6 +57,24 @@ class Hooks(Callback):
         """Wait until the store has everything."""
         _or_exit(_close_session)
 
+    def expect(self, plans: Sequence[Plan], first: int | None) -> None:
+        """Hold the plans of the jobs that are about to start, in place of those held before.
+
+        Args:
+            plans: Plan of each job, in order.
+            first: Hydra's number of the first job; None for a single run.
+        """
+        self._plans = dict(zip([None] if first is None else range(first, first + len(plans)), plans, strict=False))
+
+    def take(self, config: DictConfig) -> Plan | None:
+        """Give away the plan of a job; None where there is none for its number and its words.
+
+        Args:
+            config: Configuration of the job, with Hydra's node.
+        """
+        plan = self._plans.pop(OmegaConf.select(config, "hydra.job.num"), None)
+        return plan if plan is not None and plan.words == tuple(config.hydra.overrides.task) else None
+
     def _open(self, config: DictConfig) -> None:
         from labkit.multirun import foreign_sweep, launchers, postponed_words, unread_words
 
@@ -44,7 +82,8 @@ class Hooks(Callback):
         postponed_words.restore(config)
         unread_words.check_task(config)
         launchers.prepare(config)
-        self._parent = foreign_sweep.begin(config)
+        self._parent, plans = foreign_sweep.begin(config)
+        self.expect(plans, 0)
 
     def _close(self, config: DictConfig) -> None:
         from labkit.multirun import foreign_sweep
@@ -53,28 +92,33 @@ class Hooks(Callback):
             foreign_sweep.end(config, self._parent)
         _close_session()
 
+    def _check_single(self, config: DictConfig) -> None:
+        from labkit.multirun import unread_words
+        from labkit.multirun.composer import speaking_for
+        from labkit.tracking import session
 
-def _check_single(config: DictConfig) -> None:
-    from labkit.multirun import unread_words
-    from labkit.multirun.parent_run import task_name
-    from labkit.tracking import session
+        unread_words.check_single(config)
+        if not trains(config):
+            _check_task(config)
+            return
+        session.start_writer(config)
+        from labkit.runs.plan import plan
 
-    unread_words.check_single(config)
-    if task_name(config) != "train":
-        _check_task(config)
-        return
-    session.start_writer(config)
-    from labkit.runs.plan import plan
+        words = unread_words.words_of(config)
+        with speaking_for(config):
+            self.expect([plan(config, words)], None)
+        unread_words.check_run(words, config)
 
-    plan(config)
-    unread_words.check_run(unread_words.words_of(config), config)
+
+def hooks(context: HydraContext) -> Hooks | None:
+    """Return labkit's hooks, which a sweeper and its launcher have in common; None in a program without them."""
+    return next((one for one in context.callbacks.callbacks if isinstance(one, Hooks)), None)
 
 
 def _check_task(config: DictConfig) -> None:
     """A task that trains nothing: its keys are checked, and it gets no output folder."""
     from labkit.config import build
     from labkit.multirun import unread_words
-    from labkit.multirun.parent_run import task_name
     from labkit.runs.plan import resolved
 
     plain = resolved(config)

@@ -13,8 +13,11 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_d
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
+from labkit.compose import explain
 from labkit.config import ConfigError
 from labkit.multirun.override_grammar import drawn
 from labkit.words import Words
@@ -103,6 +106,17 @@ def grid(overrides: Sequence[Override]) -> list[Words]:
                 "points, or hydra/sweeper=optuna for a search."
             )
     return [tuple(words) for words in itertools.product(*values(overrides))]
+
+
+@contextmanager
+def name_in_errors(number: int, words: Words) -> Iterator[None]:
+    """Say which job a ConfigError, or a complaint of Hydra's, speaks of."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(f"job {number} ({' '.join(words)}): {explain(error)}") from None
+    except ConfigError as error:
+        raise ConfigError(f"job {number} ({' '.join(words)}): {error}") from None
 
 
 def environment(config: DictConfig) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.types import Override
 from hydra.plugins.launcher import Launcher
@@ -13,10 +13,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from labkit.config import ConfigError, nearest
 from labkit.multirun import parent_run
 from labkit.multirun.composer import Composer, grid
+from labkit.multirun.configured_task import trains
 from labkit.multirun.override_grammar import drawn
-from labkit.multirun.runner import sweep_variables
+from labkit.multirun.sweeper_settings import check_batch, sweep_overrides
 from labkit.tracking.run import Run
 from labkit.words import Words
+
+if TYPE_CHECKING:
+    from labkit.runs.plan import Plan
 
 _ELSEWHERE = "hydra_plugins.hydra_optuna_sweeper."
 
@@ -38,42 +42,52 @@ def check_plugins(config: DictConfig) -> None:
         raise ConfigError(f"{where}, {nearest(target, valid)}")
 
 
-def begin(config: DictConfig) -> Run | None:
-    """Check the jobs where they are known beforehand, and open the parent run; None where there is none to open."""
+def begin(config: DictConfig) -> tuple[Run | None, list[Plan]]:
+    """Check the jobs where they are known beforehand, and open the parent run.
+
+    Returns:
+        The parent run, None where there is none to open, and the plans of the jobs, as far as they are known.
+
+    Raises:
+        ConfigError: A job, or a key of the sweeper, is wrong.
+    """
     sweeper = str(config.hydra.sweeper.get("_target_", ""))
     if sweeper.startswith("hydra_plugins.labkit."):
-        return None
+        return None, []
     from hydra.core.global_hydra import GlobalHydra
 
     loader = GlobalHydra.instance().config_loader()
     words: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
-    parent_run.check_batch(config.hydra.sweeper.get("max_batch_size"))
-    known = parent_run.overrides(config, words, loader) if sweeper.endswith("BasicSweeper") else []
-    parent = _open(config, Composer(loader, config), grid(known) if known else [])
+    check_batch(config.hydra.sweeper.get("max_batch_size"))
+    known = sweep_overrides(config, words, loader) if sweeper.endswith("BasicSweeper") else []
+    opened = _open(config, Composer(loader, config), grid(known) if known else [])
     if known:
         spell_out(config, known)
-    return parent
+    return opened
 
 
-def _open(config: DictConfig, composer: Composer, jobs: list[Words]) -> Run | None:
-    if parent_run.task_name(config) != "train":
-        return None
+def _open(config: DictConfig, composer: Composer, jobs: list[Words]) -> tuple[Run | None, list[Plan]]:
+    if not trains(config):
+        return None, []
     from labkit.runs import provenance
     from labkit.tracking import session
 
     session.start_writer(config)
     if config.seeds is not None:
         raise ConfigError(f"seeds: {config.seeds}: it needs hydra/sweeper=grid or optuna; here, seed=0,1,2.")
-    checked = parent_run.check(composer, jobs)
-    for words in parent_run.distinct(checked)[1]:
+    from labkit.multirun.planned_jobs import plan_jobs, split_repeats
+    from labkit.runs.prepared_data import PreparedData
+
+    plans = plan_jobs(composer, jobs, PreparedData())
+    for words in split_repeats(plans)[1]:
         raise ConfigError(f"{' '.join(words)}: this job is given twice; hydra/sweeper=grid would train it once.")
-    tracker = parent_run.store(config)
+    tracker = parent_run.open_store(config)
     if tracker is None:
-        return None
+        return None, plans
     study = f"{config.name or 'multirun'} {provenance.process()}"  # it knows nothing of earlier calls
-    parent = parent_run.open_parent(config, tracker, study, len(checked))
-    parent_run.hand_down(config, **sweep_variables(study, parent))
-    return parent
+    parent = parent_run.open_parent(config, tracker, study, len(plans))
+    parent_run.tell_jobs(config, **parent_run.sweep_variables(study, parent))
+    return parent, plans
 
 
 def spell_out(config: DictConfig, overrides: Sequence[Override]) -> None:
@@ -91,7 +105,7 @@ def end(config: DictConfig, parent: Run) -> None:
     from labkit.multirun import sweep_outcome
     from labkit.multirun.pages import board_page
 
-    tracker = parent_run.store(config)
+    tracker = parent_run.open_store(config)
     assert tracker is not None  # it has a parent run
     rows = tracker.children(parent.id)
     ranked = sweep_outcome.ranking(config, rows, None)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
 from labkit.multirun import parent_run, seeds
-from labkit.multirun.composer import grid
-from labkit.multirun.parent_run import Checked
-from labkit.multirun.runner import Answer, Runner, sweep_variables
+from labkit.multirun.callback import hooks
+from labkit.multirun.composer import Composer, grid
+from labkit.multirun.configured_task import ConfiguredTask, trains
+from labkit.multirun.runner import Answer, Runner
+from labkit.multirun.sweeper_settings import check_batch, check_settings, read_settings, sweep_overrides
 from labkit.report.board_layout import board_markdown
 from labkit.report.durations import duration
 from labkit.runs.result import Returns, Table
@@ -22,16 +24,19 @@ from labkit.tracking import session
 from labkit.tracking.client import Tracker
 from labkit.words import Words
 
+if TYPE_CHECKING:
+    from labkit.runs.plan import Plan
+
 
 def sweep(sweeper: Any, arguments: Sequence[str]) -> Returns:
     """Run the jobs that are not finished; the leaderboard has all. Returns the returns of this call's jobs."""
-    config, settings = sweeper.config, parent_run.settings(sweeper)
-    parent_run.check_batch(settings["max_batch_size"])
-    rows = _rows(parent_run.overrides(config, arguments, sweeper.hydra_context.config_loader), settings)
-    if not getattr(sweeper.task_function, "trains_populations", False) or parent_run.task_name(config) != "train":
+    config, settings = sweeper.config, read_settings(sweeper)
+    check_batch(settings["max_batch_size"])
+    rows = _rows(sweep_overrides(config, arguments, sweeper.hydra_context.config_loader), settings)
+    if not (isinstance(sweeper.task_function, ConfiguredTask) and trains(config)):
         return _plain(sweeper, settings, rows)
     session.start_writer(config)
-    parent_run.check_settings(config, sweeper.launcher)
+    check_settings(config)
     return _remembering(sweeper, settings, rows)
 
 
@@ -49,7 +54,7 @@ def _plain(sweeper: Any, settings: Mapping[str, Any], rows: list[Words]) -> Retu
     loader = sweeper.hydra_context.config_loader
     for words in rows:  # a wrong job is found before the first starts
         loader.load_sweep_config(sweeper.config, list(words))
-    parent_run.write_down(sweeper.config)
+    parent_run.save_config(sweeper.config)
     batches = [rows[start : start + size] for start in range(0, len(rows), size)]
     return Returns(
         list(sweeper.launcher.launch([list(words) for words in batch], initial_job_idx=size * i))
@@ -59,10 +64,13 @@ def _plain(sweeper: Any, settings: Mapping[str, Any], rows: list[Words]) -> Retu
 
 def _remembering(sweeper: Any, settings: Mapping[str, Any], rows: list[Words]) -> Returns:
     config = sweeper.config
-    composer = parent_run.composer(sweeper)
+    composer = job_composer(sweeper)
     if config.seeds is not None:
         rows = seeds.spread(rows, composer, config.seeds)
-    jobs, again = parent_run.distinct(parent_run.check(composer, rows))
+    from labkit.multirun.planned_jobs import plan_jobs, split_repeats
+    from labkit.runs.prepared_data import PreparedData
+
+    jobs, again = split_repeats(plan_jobs(composer, rows, PreparedData()))
     for words in again:
         print(f"given twice, trained once: {' '.join(words)}", file=sys.stderr)
     from labkit.multirun import sweep_outcome
@@ -70,36 +78,45 @@ def _remembering(sweeper: Any, settings: Mapping[str, Any], rows: list[Words]) -
 
     if "=" in (settings["baseline"] or ""):
         sweep_outcome.check_baseline(config, jobs, settings["baseline"])
-    tracker = parent_run.store(config)
+    tracker = parent_run.open_store(config)
     runner = Runner(sweeper, tracker, objectives(config.objective), settings["max_batch_size"])
     if settings["dry_run"]:
         dry_run(tracker, jobs)
         return Returns()
-    parent_run.write_down(config)
+    parent_run.save_config(config)
     table = None
     if tracker is None:
         answers = runner(jobs, [{}] * len(jobs), rerun=True)
     else:
-        answers, table = _recorded(config, settings, tracker, runner, jobs)
+        answers, table = _train_and_rank(config, settings, tracker, runner, jobs)
     complain(jobs, answers, settings["max_failure_rate"])
     returns = Returns(runner.returns)
     returns.table = table
     return returns
 
 
-def _recorded(
-    config: DictConfig, settings: Mapping[str, Any], tracker: Tracker, runner: Runner, jobs: Sequence[Checked]
+def job_composer(sweeper: Any) -> Composer:
+    """Return the composer of a sweeper's jobs, for the checks before the first starts and for our launcher."""
+    made = Composer(sweeper.hydra_context.config_loader, sweeper.config)
+    if (own := hooks(sweeper.hydra_context)) is not None:
+        own.composer = made
+    return made
+
+
+def _train_and_rank(
+    config: DictConfig, settings: Mapping[str, Any], tracker: Tracker, runner: Runner, jobs: Sequence[Plan]
 ) -> tuple[list[Answer], Table]:
     """The jobs under one parent run, and the leaderboard of all."""
     from labkit.multirun import sweep_outcome
     from labkit.multirun.pages import board_page
+    from labkit.multirun.planned_jobs import study_name
 
-    study = parent_run.identity(config.name or "multirun", jobs)
-    with parent_run.held(config, study):
-        parent_run.adopt(tracker)
+    study = study_name(config.name or "multirun", jobs)
+    with parent_run.hold_sweep(config, study):
+        parent_run.end_orphans(tracker)
         parent = parent_run.open_parent(config, tracker, study, len(jobs))
         about = sweep_outcome.seed_rows(config, tracker, parent, jobs) if config.seeds is not None else {}
-        common = sweep_variables(study, parent)
+        common = parent_run.sweep_variables(study, parent)
         told = [{**common, **({session.PARENT_RUN: about[j.seed_group].id} if about else {})} for j in jobs]
         answers = runner(jobs, told, settings["rerun"])
         before = sum(answer.before for answer in answers)
@@ -114,7 +131,7 @@ def _recorded(
     return answers, Table(study, found, board_markdown(ranked))
 
 
-def dry_run(tracker: Tracker | None, jobs: Sequence[Checked]) -> None:
+def dry_run(tracker: Tracker | None, jobs: Sequence[Plan]) -> None:
     """List the jobs, what is done, and the time that the others should take."""
     past = {shape: tracker.finished(shape) for shape in {job.shape for job in jobs}} if tracker is not None else {}
     times = {shape: [row.seconds for row in rows] for shape, rows in past.items()}
@@ -139,7 +156,7 @@ class JobsFailed(RuntimeError):  # noqa: N818  (what happened to the multirun, n
     """More jobs of a multirun failed than may; its cause is what the first of them raised."""
 
 
-def complain(jobs: Sequence[Checked], answers: Sequence[Answer], most: float) -> None:
+def complain(jobs: Sequence[Plan], answers: Sequence[Answer], most: float) -> None:
     """Name the jobs that failed; raise JobsFailed where they are more than `most` of all."""
     name_failed(jobs, answers)
     errors = [answer.error for answer in answers if answer.status == "FAILED"]
@@ -148,7 +165,7 @@ def complain(jobs: Sequence[Checked], answers: Sequence[Answer], most: float) ->
         raise JobsFailed(f"{len(errors)} of {len(jobs)} jobs failed; {trace}.") from errors[0]
 
 
-def name_failed(jobs: Sequence[Checked], answers: Sequence[Answer]) -> None:
+def name_failed(jobs: Sequence[Plan], answers: Sequence[Answer]) -> None:
     """Say of every job that failed what it raised."""
     for job, answer in zip(jobs, answers, strict=True):
         if answer.status == "FAILED":

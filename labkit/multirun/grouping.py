@@ -58,7 +58,7 @@ def groups(plans: Sequence[Plan], limits: Limits) -> list[Group]:
 
 
 def _one_program(one: Plan, other: Plan) -> bool:
-    same_data = one.parts is other.parts and one.paths == other.paths and one.tracking == other.tracking
+    same_data = one.data_key == other.data_key and one.paths == other.paths and one.tracking == other.tracking
     return same_data and one.recipe.structure == other.recipe.structure
 
 

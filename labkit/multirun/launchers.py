@@ -6,15 +6,19 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from labkit.words import word
 
+if TYPE_CHECKING:
+    from labkit.runs.prepared_data import PreparedData
+
 _JOBLIB, _RAY = "hydra_plugins.hydra_joblib_launcher.", "hydra_plugins.hydra_ray_launcher.ray_launcher."
+_POPULATION = "hydra_plugins.labkit.population_launcher."
 _SUBMITIT_LOCAL = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher"
 _TOLD = ("MLFLOW_", "LABKIT_", "PG", "HYDRA_FULL_ERROR")  # how the names of variables begin that jobs elsewhere need
 _KEEPS_CHILDREN = {"RAY_kill_child_processes_on_worker_exit": "false"}  # else Ray kills the writer with its trainer
@@ -48,6 +52,11 @@ def _prepare_ray(settings: DictConfig) -> None:
         settings[key] = OmegaConf.merge(wished, given)
 
 
+def is_population(config: DictConfig) -> bool:
+    """Return whether a multirun's launcher is our own."""
+    return _is(config.hydra.launcher, _POPULATION)
+
+
 def at_once(config: DictConfig) -> int | None:
     """Jobs that may be handed to the launcher at once; None: all, it has a limit of its own.
 
@@ -74,6 +83,21 @@ def begin_worker() -> None:
 
     if _is(HydraConfig.get().launcher, _JOBLIB):
         end_with_parent()
+
+
+def worker_data() -> PreparedData:
+    """Return the prepared data of a launcher's worker, which may serve several jobs of one multirun, and several."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return _data_of(str(HydraConfig.get().sweep.dir))
+
+
+@lru_cache(maxsize=1)
+def _data_of(folder: str) -> PreparedData:
+    """A sweep's folder is its own: the next multirun reads the files again."""
+    from labkit.runs.prepared_data import PreparedData
+
+    return PreparedData()
 
 
 @cache

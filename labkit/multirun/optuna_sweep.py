@@ -10,12 +10,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labkit.multirun import parent_run, runner, search_runs, space_grammar
-from labkit.multirun.grid_sweep import name_failed
-from labkit.multirun.parent_run import Checked
+from labkit.multirun.configured_task import ConfiguredTask, trains
+from labkit.multirun.grid_sweep import job_composer, name_failed
 from labkit.multirun.runner import Runner
+from labkit.multirun.sweeper_settings import check_settings, read_settings, sweep_overrides
 from labkit.report.durations import duration
 from labkit.runs.result import Returns, Table
 from labkit.search import samplers, stages
@@ -30,15 +31,17 @@ from labkit.tracking.rows import IGNORED
 from labkit.tracking.run import Run
 from labkit.words import Words, merged
 
+if TYPE_CHECKING:
+    from labkit.runs.plan import Plan
+
 
 def sweep(sweeper: Any, arguments: Sequence[str]) -> Returns:
     """Search, confirm and train the winner, as far as that is not done; then show the table of all of it."""
-    settings = parent_run.settings(sweeper)
-    overrides = parent_run.overrides(sweeper.config, arguments, sweeper.hydra_context.config_loader)
+    settings = read_settings(sweeper)
+    overrides = sweep_overrides(sweeper.config, arguments, sweeper.hydra_context.config_loader)
     fixed, searched = space_grammar.divided(overrides)
     space = space_grammar.space(searched, settings["conditions"])
-    ours = getattr(sweeper.task_function, "trains_populations", False)
-    if ours and parent_run.task_name(sweeper.config) == "train":
+    if isinstance(sweeper.task_function, ConfiguredTask) and trains(sweeper.config):
         return LabSearch(sweeper, settings, fixed, space).run()
     return _search_any(sweeper, settings, fixed, space)
 
@@ -77,15 +80,16 @@ class LabSearch:
     def __init__(self, sweeper: Any, settings: Mapping[str, Any], fixed: Words, space: Space) -> None:
         session.start_writer(sweeper.config)  # first: it imports MLflow while torch is imported here
         from labkit.runs.plan import objectives
+        from labkit.runs.prepared_data import PreparedData
 
         self.sweeper, self.config, self.settings = sweeper, sweeper.config, settings
         check_apart(settings["storage"], store.default_store(Path(self.config.paths.root))[0])
         self.fixed, self.space = fixed, space
-        parent_run.check_settings(self.config, sweeper.launcher)
+        check_settings(self.config)
         space_grammar.check_seeds(space, self.config.seeds)
-        self.composer = parent_run.composer(sweeper)
+        self.composer, self.prepared = job_composer(sweeper), PreparedData()
         self.objectives = objectives(self.config.objective)
-        self.corners = parent_run.check(self.composer, [self._words(corner) for corner in space_grammar.corners(space)])
+        self.corners = self._planned([self._words(corner) for corner in space_grammar.corners(space)])
         name = self.config.hydra.runtime.choices.get("sweeps") or self.config.name or "search"
         directions = ["maximize" if is_maximised(name) else "minimize" for name in self.objectives]
         code = {file: version for corner in self.corners for file, version in corner.code.items()}
@@ -96,7 +100,7 @@ class LabSearch:
             study, space, known, directions, self.config.seed, objectives=self.objectives, fixed=common, code=code
         )
         self.folder = Path(self.config.paths.root) / "mlruns" / "studies"
-        self.tracker = parent_run.store(self.config)
+        self.tracker = parent_run.open_store(self.config)
 
     def run(self) -> Returns:
         """What is missing of the search, and its table."""
@@ -127,7 +131,7 @@ class LabSearch:
     @cached_property
     def runner(self) -> Runner:
         """Made for the first trial, when the search is held and certain to have something to do."""
-        parent_run.write_down(self.config)
+        parent_run.save_config(self.config)
         return Runner(self.sweeper, self.tracker, self.objectives)
 
     @cached_property
@@ -135,7 +139,7 @@ class LabSearch:
         """The parent run, opened for the first trial likewise."""
         if self.tracker is None:
             return None
-        parent_run.adopt(self.tracker)
+        parent_run.end_orphans(self.tracker)
         return parent_run.open_parent(self.config, self.tracker, self.definition.study, 0)
 
     def evaluate(
@@ -161,14 +165,19 @@ class LabSearch:
         jobs = self._jobs(overrides, trials, purpose)
         return search_runs.lost(self.tracker, place, self.objectives, trials, jobs)
 
-    def _jobs(self, overrides: Sequence[str], trials: Sequence[Proposal | Trial], purpose: str) -> list[list[Checked]]:
+    def _jobs(self, overrides: Sequence[str], trials: Sequence[Proposal | Trial], purpose: str) -> list[list[Plan]]:
         """The jobs of each trial, one for each of its seeds."""
         rows = []
         for trial in trials:
             point = self._words(space_grammar.words(trial.params, self.space), *overrides, f"purpose={purpose}")
             rows.append([merged(point, [f"seed={seed}", "seeds=null"]) for seed in trial.seeds] or [point])
-        checked = iter(parent_run.check(self.composer, [words for own in rows for words in own]))
-        return [list(itertools.islice(checked, len(own))) for own in rows]
+        planned = iter(self._planned([words for own in rows for words in own]))
+        return [list(itertools.islice(planned, len(own))) for own in rows]
+
+    def _planned(self, rows: Sequence[Words]) -> list[Plan]:
+        from labkit.multirun.planned_jobs import plan_jobs
+
+        return plan_jobs(self.composer, rows, self.prepared)
 
     def _asked(self) -> dict[str, Any]:
         """What is asked of every point beyond the default; it makes another search, not other runs."""
@@ -176,7 +185,7 @@ class LabSearch:
         return {key: value for key, value in asked.items() if value not in (None, ["val/accuracy"])}
 
     def _told(self, stage: str, proposal: Proposal) -> dict[str, str]:
-        common = runner.sweep_variables(self.definition.study, self.parent)
+        common = parent_run.sweep_variables(self.definition.study, self.parent)
         own = {session.STAGE: stage, session.TRIAL: str(proposal.number)}
         if any(one.name == stage and one.pruner is not None for one in self.definition.stages):
             own |= {session.PRUNED_BY: proposal.trial[0], session.STUDY_OF_TRIAL: proposal.trial[1]}
@@ -189,7 +198,7 @@ class LabSearch:
         """Print the stages, what is done of them, and the time that the rest should take."""
         print(f"study {self.definition.study}")
         for stage in outlook(self.definition, self.settings["storage"], self.folder, self.lost):
-            middle = parent_run.check(self.composer, [merged(self.corners[0].words, stage.overrides)])[0]
+            middle = self._planned([merged(self.corners[0].words, stage.overrides)])[0]
             past = self.tracker.finished(middle.shape) if self.tracker is not None else []
             each = statistics.median(r.seconds for r in past) if past else None
             runs = (stage.trials - stage.done) * (stage.seeds or 1)
@@ -219,7 +228,7 @@ def folded(answers: Sequence[runner.Answer]) -> Answer:
     return Answer(values, "complete", spread, run_ids)
 
 
-def fingerprint(job: Checked, space: Space, asked: Mapping[str, Any], code: Mapping[str, str]) -> str:
+def fingerprint(job: Plan, space: Space, asked: Mapping[str, Any], code: Mapping[str, str]) -> str:
     """Six digits of a hash of what a search holds fixed: another of it is another search.
 
     Args:
@@ -233,7 +242,7 @@ def fingerprint(job: Checked, space: Space, asked: Mapping[str, Any], code: Mapp
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
-def shared(job: Checked, space: Space) -> dict[str, Any]:
+def shared(job: Plan, space: Space) -> dict[str, Any]:
     """What all jobs of a search have in common and their results depend on, group by group."""
     from labkit.runs.identity import LEFT_OUT
 
@@ -263,12 +272,11 @@ def _search_any(sweeper: Any, settings: Mapping[str, Any], fixed: Words, space: 
     """A search on the jobs of any Hydra program, each returning its objective; remembered only under a study's name."""
     launcher = Runner(sweeper, None, ())
     folder = Path(str(sweeper.config.hydra.sweep.dir)).absolute()
-    parent_run.write_down(sweeper.config)
+    parent_run.save_config(sweeper.config)
 
     def evaluate(_: str, overrides: tuple[str, ...], proposals: Sequence[Proposal], purpose: str) -> list[Answer]:
         rows = [merged(fixed, space_grammar.words(p.params, space), overrides) for p in proposals]
-        answers = launcher([Checked(words, "", "", "", 0, {}, {}) for words in rows], [{}] * len(rows))
-        return [folded([answer]) for answer in answers]
+        return [folded([answer]) for answer in launcher.launch(rows)]
 
     definition = defined("search", space, settings, ("minimize",), 0)  # as in Hydra's own Optuna sweeper
     search(definition, evaluate, settings["storage"], folder)

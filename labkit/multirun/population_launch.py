@@ -12,7 +12,9 @@ from typing import Any
 from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from omegaconf import DictConfig
 
+from labkit.multirun.callback import hooks
 from labkit.multirun.composer import Composer, uncollected
+from labkit.multirun.configured_task import ConfiguredTask, trains
 
 _FRAMES_PER_JOB = 5  # of Python's stack: each job of a group runs inside the one before
 
@@ -23,7 +25,9 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]], first: int) ->
     config = launcher.config
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     Path(str(config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-    composer = launcher.composer or Composer(launcher.hydra_context.config_loader, config)
+    own = hooks(launcher.hydra_context)
+    known = own.composer if own is not None else None
+    composer = known or Composer(launcher.hydra_context.config_loader, config)
     with uncollected():
         configs = [composer.numbered(words, first + i) for i, words in enumerate(job_overrides)]
     returns: dict[int, JobReturn] = {}
@@ -37,16 +41,13 @@ Training = Callable[[list[DictConfig]], list[Any]]
 
 
 def _programs(launcher: Any, configs: Sequence[DictConfig]) -> Iterable[tuple[tuple[int, ...], Training]]:
-    """The groups, each with what trains it. Jobs that train nothing, and other programs' jobs, are groups of one."""
-    if not getattr(launcher.task_function, "trains_populations", False):
-        return [((i,), lambda tasks: [launcher.task_function(tasks[0])]) for i in range(len(configs))]
-    from labkit.multirun.parent_run import task_name
-
-    if any(task_name(config) != "train" for config in configs):
+    """Yield the groups, each with what trains it; jobs that train nothing, and other programs', are groups of one."""
+    if not isinstance(launcher.task_function, ConfiguredTask) or not all(trains(config) for config in configs):
         return [((i,), lambda tasks: [launcher.task_function(tasks[0])]) for i in range(len(configs))]
     from labkit.multirun.together import programs
 
-    return programs(configs, launcher.limits)
+    own = hooks(launcher.hydra_context)
+    return programs(configs, launcher.limits, [own.take(one) for one in configs] if own is not None else None)
 
 
 def _nested(

@@ -5,18 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
 from labkit.multirun import launchers
-from labkit.multirun.parent_run import Checked, told
+from labkit.multirun.callback import hooks
+from labkit.multirun.parent_run import environment_words
 from labkit.runs import earlier_versions, pruning
 from labkit.runs.standing import finished
-from labkit.tracking import session
 from labkit.tracking.client import Tracker
 from labkit.tracking.rows import RunRow
-from labkit.tracking.run import Run
+from labkit.words import Words
+
+if TYPE_CHECKING:
+    from labkit.runs.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,13 @@ class Runner:
         self, sweeper: Any, tracker: Tracker | None, objectives: Sequence[str], most: int | None = None
     ) -> None:
         self._sweeper, self._tracker, self._objectives, self._most = sweeper, tracker, objectives, most
+        self._hooks = hooks(sweeper.hydra_context)
         self._number = 0
         self.returns: list[list[JobReturn]] = []
         self.before: dict[str, RunRow] = {}
 
     def __call__(
-        self, jobs: Sequence[Checked], variables: Sequence[Mapping[str, str]], rerun: bool = False
+        self, jobs: Sequence[Plan], variables: Sequence[Mapping[str, str]], rerun: bool = False
     ) -> list[Answer]:
         """One answer per job, in order.
 
@@ -81,15 +85,25 @@ class Runner:
         common = launchers.variables(self._sweeper.config)
         for start in range(0, len(missing), size):
             batch = missing[start : start + size]
-            rows = [
-                [*jobs[i].words, *told(**common, **earlier_versions.variables(jobs[i]), **variables[i])] for i in batch
-            ]
-            for i, answer in zip(batch, self._launch(rows), strict=True):
+            told = [{**common, **earlier_versions.variables(jobs[i]), **variables[i]} for i in batch]
+            rows = [(*jobs[i].words, *environment_words(**own)) for i, own in zip(batch, told, strict=True)]
+            for i, answer in zip(batch, self.launch(rows, [jobs[i] for i in batch]), strict=True):
                 answers[i] = answer
         return [answers[i] for i in range(len(jobs))]
 
-    def _launch(self, rows: list[list[str]]) -> list[Answer]:
-        returns = list(self._sweeper.launcher.launch(rows, initial_job_idx=self._number))
+    def launch(self, rows: Sequence[Words], plans: Sequence[Plan] = ()) -> list[Answer]:
+        """Launch one batch of jobs, whatever the store holds.
+
+        Args:
+            rows: Override words of each job.
+            plans: Plan of each job of labkit's, in order; a job in another process has to plan for itself.
+
+        Returns:
+            An answer per job, in order.
+        """
+        if self._hooks is not None:
+            self._hooks.expect(plans, self._number)
+        returns = list(self._sweeper.launcher.launch([list(words) for words in rows], initial_job_idx=self._number))
         self._number += len(rows)
         self.returns.append(returns)
         return [from_return(back) for back in returns]
@@ -114,8 +128,3 @@ def from_row(row: RunRow, objectives: Sequence[str]) -> Answer:
     values = tuple(row.metrics[name] for name in objectives) if measured else None
     status = "DIVERGED" if row.diverged else "FINISHED"
     return Answer(values, status, row.run_id, before=True)
-
-
-def sweep_variables(study: str, parent: Run | None) -> dict[str, str]:
-    """What every job of a multirun is told."""
-    return {} if parent is None else {session.PARENT_RUN: parent.id, session.STUDY: study}

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-from labkit.multirun.parent_run import Checked
+from labkit.runs.plan import Plan
 from labkit.search.results import StageResult
 from labkit.search.trials import Trial
 from labkit.tracking.client import Tracker
@@ -40,7 +40,7 @@ def _mark(row: RunRow) -> tuple[str, str]:
 
 
 def lost(
-    tracker: Tracker, place: str, objectives: Sequence[str], trials: Sequence[Trial], jobs: Sequence[Sequence[Checked]]
+    tracker: Tracker, place: str, objectives: Sequence[str], trials: Sequence[Trial], jobs: Sequence[Sequence[Plan]]
 ) -> dict[str, str]:
     """Why trials that ended count no longer, by key: the store lacks a result that the study remembers.
 
@@ -68,7 +68,7 @@ def lost(
     return found
 
 
-def _reason(trial: Trial, jobs: Sequence[Checked], objectives: Sequence[str], runs: Runs) -> str:
+def _reason(trial: Trial, jobs: Sequence[Plan], objectives: Sequence[str], runs: Runs) -> str:
     """Why a trial counts no longer although the store knows its runs; "" if it does."""
     if not trial.run_ids:
         return "trained without being recorded"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labkit.multirun.composer import Composer, uncollected
-from labkit.multirun.parent_run import named
+from labkit.multirun.composer import Composer, name_in_errors, uncollected
 from labkit.tracking.rows import RunRow
 from labkit.words import Words, merged
 
@@ -17,7 +16,7 @@ def spread(rows: Sequence[Words], composer: Composer, count: int) -> list[Words]
     """
     spread_rows: list[Words] = []
     for number, row in enumerate(rows):
-        with named(number, row), uncollected():
+        with name_in_errors(number, row), uncollected():
             first = composer(row).seed
         whole = isinstance(first, int) and not isinstance(
             first, bool

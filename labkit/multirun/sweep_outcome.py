@@ -9,11 +9,10 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from labkit.multirun import seeds
-from labkit.multirun.parent_run import Checked
 from labkit.report.board_layout import board_csv, board_markdown, show
 from labkit.report.leaderboard import Leaderboard, rank
 from labkit.runs import commands, provenance
-from labkit.runs.plan import objectives
+from labkit.runs.plan import Plan, objectives
 from labkit.runs.record import parameters
 from labkit.runs.standing import standing
 from labkit.tracking import tags as tag
@@ -24,7 +23,7 @@ from labkit.tracking.run import Run
 _EXTRA = ("test/accuracy",)
 
 
-def rows_of(tracker: Tracker, study: str, jobs: Sequence[Checked], before: Mapping[str, RunRow]) -> list[RunRow]:
+def rows_of(tracker: Tracker, study: str, jobs: Sequence[Plan], before: Mapping[str, RunRow]) -> list[RunRow]:
     """The store's row of each job: its newest finished run, else its newest run; jobs without any are left out.
 
     Args:
@@ -35,7 +34,7 @@ def rows_of(tracker: Tracker, study: str, jobs: Sequence[Checked], before: Mappi
     return [best[h] for h in dict.fromkeys(job.config_hash for job in jobs) if h in best]
 
 
-def seed_rows(config: DictConfig, tracker: Tracker, parent: Run, jobs: Sequence[Checked]) -> dict[str, Run]:
+def seed_rows(config: DictConfig, tracker: Tracker, parent: Run, jobs: Sequence[Plan]) -> dict[str, Run]:
     """One run per configuration, under the sweep's parent, that will speak for its seeds; by seed group."""
     first = {job.seed_group: job for job in reversed(jobs)}
     if len(first) == 1:
@@ -43,7 +42,7 @@ def seed_rows(config: DictConfig, tracker: Tracker, parent: Run, jobs: Sequence[
     return {group: _seed_row(config, tracker, parent, job) for group, job in reversed(first.items())}
 
 
-def _seed_row(config: DictConfig, tracker: Tracker, parent: Run, job: Checked) -> Run:
+def _seed_row(config: DictConfig, tracker: Tracker, parent: Run, job: Plan) -> Run:
     """The row of an earlier call, else a new one."""
     mark = f"{job.seed_group[:16]}-{parent.id}"
     earlier = tracker.seed_rows(mark)
@@ -75,7 +74,7 @@ def ranking(config: DictConfig, rows: Sequence[RunRow], baseline: str | None) ->
     return rank(rows, objectives(config.objective)[0], extra=_EXTRA, baseline=baseline)
 
 
-def check_baseline(config: DictConfig, jobs: Sequence[Checked], baseline: str) -> None:
+def check_baseline(config: DictConfig, jobs: Sequence[Plan], baseline: str) -> None:
     """Raise ConfigError where the leaderboard of these jobs, all finished, would have no such baseline."""
     objective = objectives(config.objective)[0]
     rows = [

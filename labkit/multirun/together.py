@@ -14,8 +14,8 @@ from labkit.config import checked
 from labkit.multirun.composer import environment, speaking_for
 from labkit.multirun.grouping import Group, Limits, groups
 from labkit.runs import record
-from labkit.runs.identity import data_key
-from labkit.runs.plan import plan, resolved
+from labkit.runs.plan import Plan, plan
+from labkit.runs.prepared_data import PreparedData
 from labkit.runs.record import Job
 from labkit.runs.result import Result
 from labkit.runs.train import execute_all, objective
@@ -23,17 +23,27 @@ from labkit.runs.train import execute_all, objective
 Training = Callable[[list[DictConfig]], list[Any]]
 
 
-def programs(configs: Sequence[DictConfig], limits: dict[str, Any]) -> Iterator[tuple[tuple[int, ...], Training]]:
-    """The groups of a batch of jobs, each with the function that trains it; says in one line what it chose.
+def programs(
+    configs: Sequence[DictConfig], limits: dict[str, Any], plans: Sequence[Plan | None] | None = None
+) -> Iterator[tuple[tuple[int, ...], Training]]:
+    """Yield the groups of a batch of jobs, each with the function that trains it; say in one line what was chosen.
 
     Jobs on the same data come one after another, so that each set is prepared once and let go of before the next.
+
+    Args:
+        configs: Configuration of each job, with Hydra's node.
+        limits: Keys of the launcher.
+        plans: Plan of each job, None for a job that nobody has planned; None: nobody has planned any.
+
+    Raises:
+        ConfigError: A limit, or a job that was not planned, is wrong.
     """
     bounds = Limits(**checked("hydra.launcher", Limits, limits))
-    plains = [_plain(config) for config in configs]
-    keys = [data_key(plain) for plain in plains]
-    for key in dict.fromkeys(keys):
-        positions = [i for i, own in enumerate(keys) if own == key]
-        jobs = [_job(configs[i], plains[i]) for i in positions]
+    prepared, plans = PreparedData(), plans or [None] * len(configs)
+    ready = [_planned(one, prepared) if own is None else own for one, own in zip(configs, plans, strict=True)]
+    for key in dict.fromkeys(own.data_key for own in ready):
+        positions = [i for i, own in enumerate(ready) if own.data_key == key]
+        jobs = [Job(ready[i], {**os.environ, **environment(configs[i])}) for i in positions]
         found = groups([job.plan for job in jobs], bounds)
         for line in explanation(found):
             print(f"population: {line}", file=sys.stderr)
@@ -48,18 +58,12 @@ def explanation(found: Sequence[Group]) -> list[str]:
     return [*lines, f"{alone} jobs that share no program with another, one after the other"] if alone > 1 else lines
 
 
-def _plain(config: DictConfig) -> dict[str, Any]:
+def _planned(config: DictConfig, prepared: PreparedData) -> Plan:
+    """A job of a sweeper that checks nothing: it may speak of its own folder."""
     with open_dict(config):
         config.hydra.runtime.output_dir = os.path.join(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir))
     with speaking_for(config):
-        return resolved(config)
-
-
-def _job(config: DictConfig, plain: dict[str, Any]) -> Job:
-    return Job(
-        plan(config, list(config.hydra.overrides.task), plain),
-        {**os.environ, **environment(config)},
-    )
+        return plan(config, list(config.hydra.overrides.task), prepared=prepared)
 
 
 def _training(group: Group, jobs: Sequence[Job], limits: Limits) -> Training:

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from labkit.config import ConfigError, nearest
+from labkit.multirun.configured_task import task_name
 
 # Roots of the keys that a task without training reads; task=lab checks its words itself, and task=info plans a run.
 _READ = {
@@ -25,7 +26,7 @@ _OF_A_STAGE = ("sampler", "n_trials", "n_jobs", "pruner")  # keys of the sweeper
 
 def check_task(config: DictConfig) -> None:
     """Raise ConfigError for a word of the command line that a task does not read."""
-    task = str(OmegaConf.select(config, "task._target_")).rpartition(".")[2]
+    task = task_name(config)
     for word in words_of(config) if task in _READ else ():
         if _root(word) not in _READ[task]:
             valid = [key for root in _READ[task] for key in _keys(config, root)]

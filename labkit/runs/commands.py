@@ -34,10 +34,10 @@ def single(overrides: Sequence[str], config: DictConfig | Mapping[str, Any]) -> 
     """The command that repeats one run, or one task; a job of a multirun becomes a run of its own.
 
     Args:
-        overrides: Words that the run was composed from, without Hydra's own.
+        overrides: Words that the run was composed from; those of Hydra's own are left to the configuration.
         config: Its configuration; where it lacks Hydra's node, Hydra's memory of the running job counts.
     """
-    words = list(overrides)
+    words = [one for one in overrides if not one.lstrip("+~").startswith(("hydra.", "hydra/"))]
     if (hydra := _hydra(config)) is not None:
         given = _given(hydra)
         words = [*_places(hydra), *(one for one in given if one.startswith("hydra.searchpath=")), *words]

@@ -6,35 +6,32 @@ import hashlib
 import inspect
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from labkit.compose import explain, keys_of
-from labkit.config import ConfigError, build, checked, nearest, shown
-from labkit.data.dataset import Dataset, arrays_sha256
+from labkit.config import ConfigError, build, nearest, shown
 from labkit.engine.recipe import Augmentation, Recipe, l2_per_weight, layers_moved
 from labkit.engine.trainer import Trainer
 from labkit.models.entries import Sizing
 from labkit.models.network import Model
 from labkit.own_code import Versions
-from labkit.preprocess.overlap import Overlap, overlaps
 from labkit.preprocess.plane import plane
-from labkit.preprocess.prepare import Parts, Preprocess, prepare
-from labkit.preprocess.remarks import remarks
-from labkit.preprocess.split import missing_classes, split
+from labkit.preprocess.prepare import Parts, Preprocess
 from labkit.report.published import Published, published
 from labkit.runs.commands import single
-from labkit.runs.identity import code_versions, config_hash, data_key, settings_hash, shape
+from labkit.runs.identity import code_versions, config_hash, settings_hash, shape
+from labkit.runs.prepared_data import DataFacts, Prepared, PreparedData
 from labkit.shipped import groups
 from labkit.tracking.settings import Paths, Tracking
+from labkit.words import Words
 
-SPLIT_KEYS = ("split_seed", "validation", "test", "train_size")
 _GROUPS = groups()
 METRICS = (
     *(f"{part}/{kind}" for part in ("val", "train") for kind in ("accuracy", "loss", "cost", "precision", "recall")),
@@ -44,61 +41,37 @@ _SCALARS = ("name", "lab", "part", "profile", "seed", "seeds", "purpose", "objec
 
 
 @dataclass(frozen=True)
-class DataFacts:
-    """What is remembered of a data set once its parts are prepared.
-
-    Attributes:
-        missing: by part, the classes without a sample there.
-        overlaps: samples of the validation and of the test part that stand in the training part too.
-        notes: sentences for whoever reads the results.
-    """
-
-    name: str
-    source: str
-    sha256: str
-    verified: bool
-    tokens: int
-    kind: str
-    shape: tuple[int, ...]
-    missing: Mapping[str, Sequence[str]]
-    overlaps: tuple[Overlap, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def content(self) -> str:
-        """What a run's identity holds of its data: the hash, and the classes that its metrics are no means over.
-
-        Earlier versions let such a class count 0: their runs must not pass for finished ones of today.
-        """
-        return f"{self.sha256} without {dict(self.missing)}" if self.missing else self.sha256
-
-
-@dataclass(frozen=True)
 class Plan:
     """One run, ready to start.
 
     Attributes:
-        config: the resolved configuration, plain.
-        command: The command line that repeats the run.
-        recipe: what the engine trains.
-        parts: the data, prepared.
-        data: facts about it.
-        config_hash: equal for runs that must give equal results.
-        seed_group: equal for runs that differ in their seed at most.
-        shape: equal for runs that cost the same: they differ in member-wise numbers at most.
-        objectives: metrics that a search is told.
-        choices: the option chosen in each config group.
-        published: curves drawn beside the run's own.
-        code: versions of one's own code behind `targets`, by file; empty where labkit's parts alone are used.
-        settings_hash: equal for runs that differ in that code at most; empty without such code.
-        curves: file and version of the curves that are drawn even in one of many runs; empty where none are.
+        config: Resolved configuration, plain.
+        words: Override words that made it.
+        command: Command line that repeats the run.
+        recipe: Recipe that the engine trains.
+        prepared: Source of the prepared data, which may have to read it again.
+        data: Facts about the data.
+        data_key: Key of the prepared data, equal for runs that train on the same.
+        tracking: Settings of what is recorded.
+        paths: Folders of results and of data.
+        config_hash: Hash, equal for runs that must give equal results.
+        seed_group: Hash, equal for runs that differ in their seed at most.
+        shape: Hash, equal for runs that cost the same: they differ in member-wise numbers at most.
+        objectives: Names of the metrics that a search is told.
+        choices: Option chosen in each config group.
+        published: Curves drawn beside the run's own.
+        code: Versions of the user's own code behind `targets`, by file; empty where labkit's parts alone are used.
+        settings_hash: Hash, equal for runs that differ in that code at most; empty without such code.
+        curves: File and version of the curves that are drawn even in one of many runs; empty where none are.
     """
 
     config: dict[str, Any]
+    words: Words
     command: str
     recipe: Recipe
-    parts: Parts
+    prepared: Callable[[], Prepared]
     data: DataFacts
+    data_key: str
     tracking: Tracking
     paths: Paths
     config_hash: str
@@ -113,8 +86,20 @@ class Plan:
 
     @property
     def name(self) -> str:
-        """The run's: `name`, else data and model."""
+        """The run's name: the key `name`, else data and model."""
         return self.config["name"] or f"{self.data.name}-{self.choices.get('model', 'model')}"
+
+    @property
+    def parts(self) -> Parts:
+        """The data, prepared; read again where a run on other data was prepared meanwhile.
+
+        Raises:
+            ConfigError: Its files changed since the run was planned.
+        """
+        found = self.prepared()
+        if found.facts != self.data:
+            raise ConfigError(f"data: {self.data.name} changed while the command was running; run it again.")
+        return found.parts
 
 
 def resolved(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
@@ -138,20 +123,25 @@ def _plain(node: DictConfig, key: str) -> Any:
 
 
 def plan(
-    config: DictConfig | Mapping[str, Any], overrides: Sequence[str] = (), plain: dict[str, Any] | None = None
+    config: DictConfig | Mapping[str, Any],
+    words: Sequence[str] = (),
+    plain: dict[str, Any] | None = None,
+    prepared: PreparedData | None = None,
 ) -> Plan:
     """Check and build everything a run needs; raises ConfigError, writes nothing.
 
     Args:
-        config: composed.
-        overrides: the words that made it.
-        plain: the same resolved, where that is known.
+        config: Composed configuration.
+        words: Override words that made it.
+        plain: The same configuration resolved, where that is known.
+        prepared: Prepared data of the command, where it plans several runs.
     """
     plain = resolved(config) if plain is None else plain
     targets = plain["targets"]
-    parts_of = {group: build(group, plain[group], targets) for group in _GROUPS if group not in ("data", "task")}
+    parts_of = {group: build(group, plain[group], targets) for group in _GROUPS if group != "data"}
     trainer: Trainer = parts_of["trainer"]
-    facts, parts = _data(plain, parts_of["preprocess"], trainer)
+    prepare = partial(PreparedData() if prepared is None else prepared, plain, parts_of["preprocess"], trainer)
+    key, facts, parts = prepare()
     network = parts_of["model"].build(parts.shape, Sizing(parts.n_classes, facts.tokens))
     _check_validation(plain, trainer, parts)
     _check_animation(parts_of["tracker"], parts, facts)
@@ -176,10 +166,12 @@ def plan(
     paths = Paths(writable(Path(parts_of["paths"].root).absolute()), parts_of["paths"].data)
     return Plan(
         config=plain,
-        command=single(overrides, config),
+        words=tuple(words),
+        command=single(words, config),
         recipe=recipe,
-        parts=parts,
+        prepared=prepare,
         data=facts,
+        data_key=key,
         tracking=parts_of["tracker"],
         paths=paths,
         config_hash=config_hash(plain, facts.content),
@@ -213,61 +205,9 @@ def choices(config: DictConfig | Mapping[str, Any]) -> dict[str, str]:
     return {str(group): str(option) for group, option in made.items() if option is not None}
 
 
-def dataset(plain: Mapping[str, Any]) -> Dataset:
-    """The data set a resolved configuration names; one of the user's own is hashed here, whatever it says of itself."""
-    node = {key: value for key, value in plain["data"].items() if key not in SPLIT_KEYS}
-    if "root" in node:
-        node["root"] = str(Path(node["root"]).expanduser())
-    found = build("data", node, plain["targets"])
-    if node["_target_"] not in plain["targets"]:
-        return found  # type: ignore[no-any-return]
-    if not isinstance(found, Dataset):
-        raise ConfigError(
-            f"data._target_: expected {node['_target_']} to return a labkit.data.Dataset, got {type(found).__name__}."
-        )
-    parts = [found.splits[name] for name in sorted(found.splits)]
-    return replace(found, sha256=arrays_sha256(found.features, found.labels, *parts))
-
-
-def divided(plain: Mapping[str, Any]) -> tuple[Dataset, dict[str, np.ndarray]]:
-    """The data set, and which of its samples are trained, validated and tested on; raises ConfigError."""
-    stored = dataset(plain)
-    keys = {name: value for name, value in plain["data"].items() if name in SPLIT_KEYS}
-    return stored, split(**checked("data", split, {"dataset": stored, **keys}))
-
-
 def objectives(value: Any) -> tuple[str, ...]:
     """The key `objective`, one metric or several, as several."""
     return (value,) if isinstance(value, str) else tuple(value)
-
-
-_last_prepared: dict[str, tuple[DataFacts, Parts]] = {}  # at most one: the jobs of a multirun prepare it once
-
-
-def _data(plain: Mapping[str, Any], preprocess: Preprocess, trainer: Trainer) -> tuple[DataFacts, Parts]:
-    """The prepared data, from the last call if it asked for the same; strengths of the augmentation change nothing."""
-    device, key = trainer.chosen_device(), data_key(plain)
-    if key not in _last_prepared:
-        _last_prepared.clear()
-        stored, indices = divided(plain)
-        parts = prepare(stored, indices, preprocess, trainer.dtype).to(device)
-        tokens, kind, shape = len(stored.vocabulary), stored.kind, tuple(stored.features.shape[1:])
-        missing, both = missing_classes(stored, indices), overlaps(stored, indices)
-        facts = DataFacts(
-            *(stored.name, stored.source, stored.sha256, stored.verified, tokens, kind, shape),
-            missing=missing,
-            overlaps=both,
-            notes=remarks(stored, missing, both),
-        )
-        _last_prepared[key] = facts, parts
-    facts, parts = _last_prepared[key]
-    preprocess.refuse_impossible(facts.name, facts.kind, facts.shape)  # strengths may differ from the last call's
-    return facts, parts
-
-
-def forget_data() -> None:
-    """Let go of the prepared data: the files may be others next time."""
-    _last_prepared.clear()
 
 
 def writable(root: Path) -> Path:

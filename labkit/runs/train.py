@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 
 import torch
@@ -31,6 +32,11 @@ def objective(names: Sequence[str], result: Result) -> Objective | tuple[Objecti
         return None
     values = tuple(Objective(result.metrics[name], result.run_id, result.status) for name in names)
     return values if len(values) > 1 else values[0]
+
+
+def train_plan(plan: Plan) -> Objective | tuple[Objective, ...] | None:
+    """Train one plan in this process's environment; return what a search is told."""
+    return objective(plan.objectives, execute(Job(plan, dict(os.environ))))
 
 
 def execute(job: Job, quiet: bool = False) -> Result:

@@ -15,7 +15,8 @@ from labkit.engine.population import Population
 from labkit.engine.streams import generator
 from labkit.preprocess.augment import augment
 from labkit.runs import provenance
-from labkit.runs.plan import Plan, dataset, plan, resolved
+from labkit.runs.plan import Plan, plan, resolved
+from labkit.runs.prepared_data import dataset
 from labkit.shipped import IN_FILE, defaults
 
 

@@ -19,7 +19,8 @@ from labkit.labs.rows import diagnoses
 from labkit.labs.schema import PROFILES, Lab
 from labkit.report.durations import duration
 from labkit.report.sheet_terminal import to_terminal
-from labkit.runs.plan import dataset, resolved
+from labkit.runs.plan import resolved
+from labkit.runs.prepared_data import dataset
 from labkit.shipped import IN_FILE, defaults
 from labkit.tracking import session
 

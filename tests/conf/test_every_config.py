@@ -16,7 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from labkit.compose import CONF, compose, register_resolvers
 from labkit.config import checked, memberwise
-from labkit.runs.plan import SPLIT_KEYS, plan, resolved
+from labkit.runs.plan import plan, resolved
+from labkit.runs.prepared_data import SPLIT_KEYS
 from labkit.shipped import constructors, groups
 from tests.conf.memberwise_keys import MEMBERWISE
 
@@ -129,7 +130,7 @@ def test_a_sweep_composes_as_a_multirun(sweep: str) -> None:
 
     from labkit.multirun import space_grammar
     from labkit.multirun.composer import Composer, grid
-    from labkit.multirun.parent_run import sweep_params
+    from labkit.multirun.sweeper_settings import sweep_params
 
     register_resolvers()
     GlobalHydra.instance().clear()

@@ -18,7 +18,7 @@ import labkit
 from labkit.compose import CONF
 from labkit.config import ConfigError, checked
 from labkit.models.network import Model
-from labkit.runs.plan import SPLIT_KEYS
+from labkit.runs.prepared_data import SPLIT_KEYS
 from labkit.shipped import constructors, groups
 
 OPTIONS = [(group, path) for group in groups() for path in sorted((CONF / group).glob("*.yaml"))]

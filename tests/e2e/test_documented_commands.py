@@ -18,7 +18,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from labkit.compose import compose
 from labkit.config import build
-from labkit.multirun.parent_run import task_name
+from labkit.multirun.configured_task import task_name
 from labkit.runs.plan import plan, resolved
 from tests.e2e.documented import PAGES, ROOT, blocks, documented
 

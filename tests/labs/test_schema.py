@@ -23,7 +23,7 @@ from labkit.labs.schema import PROFILES, Claim, Lab, Part, Reference, read
 from labkit.labs.verdict import Verdict, of_record, within
 from labkit.labs.verdict import verdict as judge
 from labkit.multirun.composer import grid
-from labkit.multirun.parent_run import sweep_params
+from labkit.multirun.sweeper_settings import sweep_params
 from labkit.report.sheet_csv import to_csv
 from labkit.report.sheet_markdown import to_markdown
 from labkit.runs.plan import resolved

@@ -10,12 +10,12 @@ import pytest
 
 from labkit import cli
 from labkit.multirun.grid_sweep import JobsFailed, complain
-from labkit.multirun.parent_run import Checked
 from labkit.multirun.runner import Answer
 from labkit.search.results import SearchFailed, StageResult
 from labkit.search.trials import Trial
+from tests.stored import job_plan
 
-JOBS = [Checked((f"seed={seed}",), "", "", "", seed, {}, {}) for seed in range(2)]
+JOBS = [job_plan(words=(f"seed={seed}",)) for seed in range(2)]
 FAILED = [Answer(None, "FAILED", error=ArithmeticError(f"no {seed}")) for seed in range(2)]
 
 

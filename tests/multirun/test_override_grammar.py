@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from labkit.compose import compose
 from labkit.config import ConfigError
-from labkit.multirun import parent_run, space_grammar
+from labkit.multirun import space_grammar
 from labkit.multirun.composer import grid
 from labkit.multirun.foreign_sweep import spell_out
 from labkit.multirun.override_grammar import parsed, steps
+from labkit.multirun.sweeper_settings import sweep_overrides
 from labkit.words import quoted
 
 
@@ -121,7 +122,7 @@ def test_a_list_of_a_file_is_a_choice_between_its_elements(text: str, sweeper: s
         f"hydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      name: {text}\n"
     )
     config = compose([f"hydra.searchpath=[{tmp_path}]", "sweeps=own"])
-    overrides = parent_run.overrides(config, [], None)
+    overrides = sweep_overrides(config, [], None)
     if sweeper == "basic":
         spell_out(config, overrides)
         assert not config.hydra.sweeper.params
@@ -154,4 +155,4 @@ def test_an_empty_list_of_a_file_is_refused(tmp_path: Path) -> None:
     )
     config = compose([f"hydra.searchpath=[{tmp_path}]", "sweeps=own"])
     with pytest.raises(ConfigError, match=r"hydra.sweeper.params: optimizer.lr: an empty list leaves no job\."):
-        parent_run.overrides(config, [], None)
+        sweep_overrides(config, [], None)

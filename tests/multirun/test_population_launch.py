@@ -14,9 +14,10 @@ from hydra.types import RunMode
 from labkit.compose import CONF, register_resolvers
 from labkit.multirun import space_grammar
 from labkit.multirun.composer import Composer, grid
-from labkit.multirun.parent_run import sweep_params
+from labkit.multirun.sweeper_settings import sweep_params
 from labkit.multirun.together import programs
-from labkit.runs.plan import forget_data, plan
+from labkit.runs.plan import plan
+from labkit.runs.prepared_data import PreparedData
 from labkit.runs.record import Job
 from labkit.runs.result import Result
 from labkit.runs.train import execute_all
@@ -64,12 +65,11 @@ def test_a_sweep_trains_together_as_it_does_alone(sweep: str, precision: str, to
         master = loader.load_configuration("config", words, run_mode=RunMode.MULTIRUN)
         composer = Composer(loader, master)
         configs = [composer.numbered(merged(words, row), i) for i, row in enumerate(short_jobs(master))]
-        sizes = []
+        sizes, prepared = [], PreparedData()
         for members, train in programs(configs, {"processes": 1}):
             sizes.append(len(members))
             for config, answer in zip([configs[i] for i in members], train([]), strict=True):
-                (alone,) = execute_all([Job(plan(config), {})], quiet=True)
+                (alone,) = execute_all([Job(plan(config, prepared=prepared), {})], quiet=True)
                 assert isinstance(alone, Result)
                 assert float(answer) == pytest.approx(alone.metrics["val/loss"], rel=tolerance)
-    forget_data()
     assert max(sizes) > 1 or sweep in STRUCTURAL, "the population launcher must group the jobs"

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import pytest
 
 from labkit.multirun import search_runs
-from labkit.multirun.parent_run import Checked
 from labkit.multirun.search_outcome import rows, tried
+from labkit.runs.plan import Plan
 from labkit.search.results import StageResult
 from labkit.search.trials import Trial
 from labkit.tracking.rows import RunRow
-from tests.stored import Store, run_row
+from tests.stored import Store, job_plan, run_row
 
 METRICS = {"val/accuracy": 0.5, "val/loss": 1.25}
 
@@ -27,8 +27,8 @@ def trial(*run_ids: str, state: str = "complete", number: int = 0) -> Trial:
     return Trial(number, number, str(number), {"loss.l2": 0.1}, values, state, None, (), run_ids, "")
 
 
-def jobs(*hashes: str) -> list[Checked]:
-    return [Checked((), config_hash, "", "", 0, {}, {}) for config_hash in hashes]
+def jobs(*hashes: str) -> list[Plan]:
+    return [job_plan(config_hash) for config_hash in hashes]
 
 
 PRUNED = {"pruned_at": "9"}

@@ -11,21 +11,20 @@ import pytest
 from labkit.compose import compose
 from labkit.config import ConfigError
 from labkit.multirun.optuna_sweep import fingerprint
-from labkit.multirun.parent_run import Checked
 from labkit.runs import earlier_versions
-from labkit.runs.plan import plan
+from labkit.runs.plan import Plan, plan
 from labkit.runs.record import Job
 from labkit.runs.standing import finished
 from labkit.search.study import refuse_changes
 from labkit.tracking import session
 from labkit.tracking.rows import RunRow
-from tests.stored import Store, run_row
+from tests.stored import Store, job_plan, run_row
 
 
-def job(config_hash: str, code: dict[str, str] | None = None, curves: str = "") -> Checked:
-    return Checked(
-        (), config_hash, "", "shape", 0, {"model": {"hidden": 1}}, {}, code or {}, "s" if code else "", curves
-    )
+def job(config_hash: str, code: dict[str, str] | None = None, curves: str = "") -> Plan:
+    config = {"model": {"hidden": 1}}
+    settings = "s" if code else ""
+    return job_plan(config_hash, shape="shape", config=config, code=code or {}, settings_hash=settings, curves=curves)
 
 
 def row(config_hash: str, **tags: str) -> RunRow:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from labkit.compose import compose
-from labkit.multirun import parent_run
+from labkit.multirun import planned_jobs
 from labkit.runs.identity import config_hash
-from labkit.runs.plan import forget_data, plan
+from labkit.runs.plan import plan
 
 ROWS = "".join(f"{x:.3f},{'ab'[i % 2]}\n" for i, x in enumerate(np.random.default_rng(0).normal(size=60)))
 
@@ -33,7 +33,6 @@ def test_keys_that_came_later_leave_the_hash_of_a_table_as_it_was() -> None:
 
 def test_a_class_without_a_sample_is_part_of_the_identity(rare: Path) -> None:
     """Precision and recall were other means in earlier versions: such a run must not pass for one of those."""
-    forget_data()
     ready = plan(compose(["data=table", f"data.file={rare}"]))
     assert ready.config_hash != config_hash(ready.config, ready.data.sha256)
     assert ready.data.missing == {"validation": ["once"], "test": ["once"]}
@@ -46,7 +45,7 @@ def test_notes_are_told_by_a_run_a_sweep_and_info(rare: Path, labkit: Any) -> No
     words = ["data=table", f"data.file={rare}", "trainer.steps=2", "tracker=none"]
     note = "warning: no sample of class once in the validation and the test part: precision and recall there are means"
     assert note in labkit(*words).out
-    parent_run._warn.cache_clear()
+    planned_jobs._warn.cache_clear()
     told = labkit("-m", "seed=0,1,2", *words)
     assert told.err.count(note) == 1
     facts = " ".join(labkit("task=info", *words[:2]).out.split())

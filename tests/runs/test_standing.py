@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from labkit.multirun.parent_run import Checked
 from labkit.runs.standing import counts, finished, standing
 from labkit.tracking.rows import RunRow
-from tests.stored import Store, run_row
+from tests.stored import Store, job_plan, run_row
 
-JOB = Checked((), "h", "g", "s", 0, {}, {})
+JOB = job_plan("h", shape="s")
 
 
 def row(run_id: str, start: int, status: str = "FINISHED", **tags: str) -> RunRow:

@@ -35,13 +35,7 @@ ConfigStore.instance().store("population", PopulationLauncherConf, "hydra/launch
 
 
 class PopulationLauncher(Launcher):
-    """Groups jobs and hands each group to labkit; jobs of any other program run one after another.
-
-    Attributes:
-        composer: of our sweepers, which have checked the jobs before; None: the launcher makes its own.
-    """
-
-    composer: Any = None
+    """Groups jobs and hands each group to labkit; jobs of any other program run one after another."""
 
     def __init__(self, **limits: Any) -> None:
         self.limits = limits
