@@ -19,6 +19,7 @@ from labkit.runs import provenance
 from labkit.runs.plan import resolved
 from labkit.runs.prepared_data import divided
 from labkit.tracking import session
+from labkit.tracking.settings import Mlflow
 from labkit.tracking.store import TrackingError
 
 MULTIRUN = "-m"
@@ -84,7 +85,7 @@ def _carried_out(words: Sequence[str]) -> tuple[Rows, int]:
             dispatch(config, words)
         except SystemExit as left:  # a check failed
             code = left.code if isinstance(left.code, int) else 1
-        kept = session.tracker(Path(config.paths.root)).since(began)
+        kept = session.tracker(Mlflow(), Path(config.paths.root)).since(began)
         here = provenance.process()  # others may be checking meanwhile
         return [row for row in kept if row.is_untrained and row.process == here], code
     rows = sweep(*words, "hydra.sweeper.max_failure_rate=1").rows  # what did not fail counts, and is claimed of

@@ -20,6 +20,7 @@ from labkit.labs.wording import worded
 from labkit.preprocess.prepare import Kind
 from labkit.tracking import session
 from labkit.tracking.rows import RunRow
+from labkit.tracking.settings import Mlflow
 from labkit.words import merged, word
 
 # What a claim says of the lab's own data only, whoever measured it,
@@ -65,7 +66,7 @@ class Course:
     def _knows(self, lab: Lab, part: str) -> bool:
         key = (lab.name, part)
         if key not in self.known:
-            rows = earlier(session.tracker(self.root), self.root, self.definition(lab, part))
+            rows = earlier(session.tracker(Mlflow(), self.root), self.root, self.definition(lab, part))
             if rows is not None:
                 self.known[key] = rows
         return key in self.known

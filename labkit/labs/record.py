@@ -21,10 +21,11 @@ from labkit.runs import commands, provenance
 from labkit.runs.plan import resolved
 from labkit.tracking import session
 from labkit.tracking import tags as tag
-from labkit.tracking.client import Tracker
 from labkit.tracking.reading import artifact
 from labkit.tracking.rows import RunRow
+from labkit.tracking.settings import Mlflow
 from labkit.tracking.store import default_store
+from labkit.tracking.tracker import Tracker
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def keep(
     whole = not any(step.code for step in ran.values())
     runs = {row.run_id: row for step in ran.values() for row in step.rows}.values()
     data = {_data(row) for row in runs if not row.speaks_for_others}
-    kept = session.tracker(Path(config.paths.root)).start_run(
+    kept = session.tracker(Mlflow(), Path(config.paths.root)).start_run(
         experiment=config.lab,
         name=config.part,
         params={"profile": config.profile, "data": " ".join(sorted(data))},

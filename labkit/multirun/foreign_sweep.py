@@ -16,7 +16,7 @@ from labkit.multirun.composer import Composer, grid
 from labkit.multirun.configured_task import trains
 from labkit.multirun.override_grammar import drawn
 from labkit.multirun.sweeper_settings import check_batch, sweep_overrides
-from labkit.tracking.run import Run
+from labkit.tracking.tracker import Run
 from labkit.words import Words
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from labkit.report.durations import duration
 from labkit.runs.result import Returns, Table
 from labkit.runs.standing import standing
 from labkit.tracking import session
-from labkit.tracking.client import Tracker
+from labkit.tracking.tracker import Tracker
 from labkit.words import Words
 
 if TYPE_CHECKING:

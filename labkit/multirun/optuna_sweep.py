@@ -25,10 +25,11 @@ from labkit.search.results import StageResult
 from labkit.search.search import Answer, Definition, Proposal, SearchFailed, outlook, search
 from labkit.search.space import Space
 from labkit.search.trials import Trial
-from labkit.tracking import session, store
+from labkit.tracking import session
 from labkit.tracking.quantities import is_maximised
 from labkit.tracking.rows import IGNORED
-from labkit.tracking.run import Run
+from labkit.tracking.store import shown
+from labkit.tracking.tracker import Run
 from labkit.words import Words, merged
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ class LabSearch:
         from labkit.runs.prepared_data import PreparedData
 
         self.sweeper, self.config, self.settings = sweeper, sweeper.config, settings
-        check_apart(settings["storage"], store.default_store(Path(self.config.paths.root))[0])
+        self.store = session.settings(self.config).store(Path(self.config.paths.root))
+        check_apart(settings["storage"], self.store)
         self.fixed, self.space = fixed, space
         check_settings(self.config)
         space_grammar.check_seeds(space, self.config.seeds)
@@ -161,9 +163,8 @@ class LabSearch:
         """Which trials that ended count no longer, and why, by key: the store lacks their results."""
         if self.tracker is None:
             return {}
-        place = store.shown(store.default_store(Path(self.config.paths.root))[0])
         jobs = self._jobs(overrides, trials, purpose)
-        return search_runs.lost(self.tracker, place, self.objectives, trials, jobs)
+        return search_runs.lost(self.tracker, shown(self.store), self.objectives, trials, jobs)
 
     def _jobs(self, overrides: Sequence[str], trials: Sequence[Proposal | Trial], purpose: str) -> list[list[Plan]]:
         """The jobs of each trial, one for each of its seeds."""

@@ -20,9 +20,9 @@ from labkit.report.published import Published, published
 from labkit.report.search_layout import reading
 from labkit.report.study_page import page
 from labkit.runs import commands, provenance
-from labkit.tracking.client import Tracker
+from labkit.tracking import session
 from labkit.tracking.rows import RunRow
-from labkit.tracking.store import default_store
+from labkit.tracking.tracker import Tracker
 
 _CURVES = 12  # members in the figure of learning curves; more cannot be told apart
 _OF_ONE = ["lr", *(f"{part}/{metric}" for part in ("train", "val") for metric in ("cost", "loss", "accuracy"))]
@@ -136,7 +136,7 @@ def _page(
     figures: Sequence[tuple[str, Any]],
     facts: dict[str, Any],
 ) -> str:
-    root = Path(config.paths.root)
+    root, tracking = Path(config.paths.root), session.settings(config)
     return page(
         StudyPage(
             title=study,
@@ -147,7 +147,7 @@ def _page(
             results=results,
             figures=[PageFigure(caption, report.render(figure)) for caption, figure in figures],
             opened_test=report.opened_test(rows),
-            store_hint=commands.pages(default_store(root)[0], root),
+            store_hint=commands.pages(tracking.store(root), root) if tracking.has_pages else "",
             **facts,
         )
     )

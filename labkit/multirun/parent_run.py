@@ -9,11 +9,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from labkit.config import ConfigError
 from labkit.multirun.sweeper_settings import sweep_params
 from labkit.tracking import session
 from labkit.tracking import tags as tag
-from labkit.tracking.client import Tracker
-from labkit.tracking.run import Run
+from labkit.tracking.tracker import Run, Tracker
 from labkit.words import word
 
 
@@ -74,8 +74,16 @@ def tell_jobs(config: DictConfig, **variables: str) -> None:
 
 
 def open_store(config: DictConfig) -> Tracker | None:
-    """Return the tracker of a multirun's own process; None where nothing is recorded."""
-    return session.tracker(Path(config.paths.root)) if config.tracker.enabled is True else None
+    """Return the tracker of a multirun's own process; None where nothing is recorded.
+
+    Raises:
+        ConfigError: The backend cannot read runs back, so a multirun would not know its own jobs.
+    """
+    found = session.open_tracker(config)
+    if found is not None and not found.reads:
+        target = config.tracker.get("_target_")
+        raise ConfigError(f"tracker._target_: {target} cannot read runs back, as a multirun needs; try tracker=mlflow.")
+    return found
 
 
 def sweep_variables(study: str, parent: Run | None) -> dict[str, str]:

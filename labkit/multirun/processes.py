@@ -22,7 +22,7 @@ from labkit.runs.plan import plan
 from labkit.runs.record import Job, Place
 from labkit.runs.result import Result
 from labkit.runs.train import Watch, recorded
-from labkit.tracking.run import Run
+from labkit.tracking.tracker import Run
 
 _POLL_SECONDS = 0.1
 _relay: Any = None  # of a worker: the queue to its parent

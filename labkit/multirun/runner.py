@@ -14,8 +14,8 @@ from labkit.multirun.callback import hooks
 from labkit.multirun.parent_run import environment_words
 from labkit.runs import earlier_versions, pruning
 from labkit.runs.standing import finished
-from labkit.tracking.client import Tracker
 from labkit.tracking.rows import RunRow
+from labkit.tracking.tracker import Tracker
 from labkit.words import Words
 
 if TYPE_CHECKING:

@@ -17,9 +17,8 @@ from labkit.runs.result import Table
 from labkit.search.results import StageResult
 from labkit.search.stages import Definition
 from labkit.tracking import tags as tag
-from labkit.tracking.client import Tracker
 from labkit.tracking.rows import RunRow
-from labkit.tracking.run import Run
+from labkit.tracking.tracker import Run, Tracker
 
 _SHOWN = 3  # rows of a stage on a screen; the files have all
 

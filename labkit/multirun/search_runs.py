@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from labkit.runs.plan import Plan
 from labkit.search.results import StageResult
 from labkit.search.trials import Trial
-from labkit.tracking.client import Tracker
 from labkit.tracking.rows import RunRow
+from labkit.tracking.tracker import Tracker
 
 Runs = Mapping[str, RunRow]  # by id
 

@@ -16,9 +16,8 @@ from labkit.runs.plan import Plan, objectives
 from labkit.runs.record import parameters
 from labkit.runs.standing import standing
 from labkit.tracking import tags as tag
-from labkit.tracking.client import Tracker
 from labkit.tracking.rows import SEED, RunRow
-from labkit.tracking.run import Run
+from labkit.tracking.tracker import Run, Tracker
 
 _EXTRA = ("test/accuracy",)
 

@@ -8,8 +8,8 @@ from labkit import own_code
 from labkit.runs.standing import Known, counts, shows
 from labkit.tracking import session
 from labkit.tracking import tags as tag
-from labkit.tracking.client import Tracker
 from labkit.tracking.rows import RunRow
+from labkit.tracking.tracker import Tracker
 
 
 def tags(job: Known) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from labkit.runs.record import Job
 from labkit.tracking import session
-from labkit.tracking.client import Tracker
+from labkit.tracking.tracker import Tracker
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,8 @@ from labkit.runs.diagnosis import Diagnosis
 from labkit.runs.plan import Plan
 from labkit.tracking import session
 from labkit.tracking import tags as tag
-from labkit.tracking.glance import in_order
 from labkit.tracking.quantities import samples_text
-from labkit.tracking.run import Run
-from labkit.tracking.store import default_store
+from labkit.tracking.tracker import Run
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,7 @@ def start(job: Job) -> Run | None:
         **earlier_versions.tags(ready),
         **marks,
     }
-    return session.tracker(ready.paths.root).start_run(
+    return session.tracker(ready.tracking, ready.paths.root).start_run(
         experiment=ready.config["lab"],
         name=ready.name,
         params=parameters(ready.config, ready.choices),
@@ -134,7 +132,7 @@ def await_store(jobs: Sequence[Job], runs: Sequence[Run | None]) -> None:
     meanwhile, half a second. Raises TrackingError.
     """
     first, about = next(filter(None, runs), None), jobs[0].plan
-    if first is None or in_order(*default_store(about.paths.root), about.config["lab"]):
+    if first is None or about.tracking.in_order(about.paths.root, about.config["lab"]):
         return
     if any(job.keeps_figures for job in jobs):
         import matplotlib.backends.backend_agg  # noqa: F401

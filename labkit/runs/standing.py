@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from labkit.tracking.client import Tracker
 from labkit.tracking.rows import RunRow
+from labkit.tracking.tracker import Tracker
 
 
 class Known(Protocol):

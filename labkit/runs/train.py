@@ -22,8 +22,13 @@ from labkit.runs.pruning import Trial, hopeless, trial_of
 from labkit.runs.record import Job, Place
 from labkit.runs.result import Objective, Result
 from labkit.tracking import session
-from labkit.tracking.run import Run
-from labkit.tracking.store import default_store
+from labkit.tracking.tracker import Run
+
+
+def _of_earlier_versions(plan: Plan) -> str:
+    """A sentence on stored runs of the same settings with other code, where the backend can tell."""
+    tracker = session.tracker(plan.tracking, plan.paths.root)
+    return earlier_versions.sentence(tracker, [plan]) if tracker.reads else ""
 
 
 def objective(names: Sequence[str], result: Result) -> Objective | tuple[Objective, ...] | None:
@@ -97,7 +102,7 @@ def recorded(
             record.break_off(run, error)
         return error
     if not quiet and job.parent is None:
-        said = earlier_versions.sentence(session.tracker(job.plan.paths.root), [job.plan]) if run is not None else ""
+        said = _of_earlier_versions(job.plan) if run is not None else ""
         show_run(summary(job.plan, run_id, outcome, found, said))
     return result
 
@@ -155,6 +160,7 @@ class Watch:
 
 def summary(ready: Plan, run_id: str, outcome: Outcome, found: Diagnosis, said: str) -> RunSummary:
     """The record of a finished run as its end-of-run table shows it."""
+    root = ready.paths.root
     unseen = never_predicted(torch.from_numpy(outcome.confusion), ready.parts.class_names)
     suggested = ""
     if outcome.suggested_range is not None:
@@ -166,7 +172,7 @@ def summary(ready: Plan, run_id: str, outcome: Outcome, found: Diagnosis, said: 
         metrics=outcome.metrics,
         seconds=outcome.metrics["time/seconds"],
         reproduce=ready.command,
-        open_command=commands.pages(default_store(ready.paths.root)[0], ready.paths.root) if run_id else "",
+        open_command=commands.pages(ready.tracking.store(root), root) if run_id and ready.tracking.has_pages else "",
         never_predicted=[] if outcome.diverged else unseen,
         notes=(*ready.data.notes, *found.notes, *found.details, *filter(None, [said])),
         suggested=suggested,

@@ -26,6 +26,7 @@ from labkit.shipped import IN_FILE, defaults
 from labkit.tasks.only import chosen
 from labkit.tracking import session
 from labkit.tracking import tags as tag
+from labkit.tracking.tracker import Tracker
 
 EXPERIMENT = "checks"
 _WIDTH = 180  # of a table that goes to a file
@@ -58,7 +59,7 @@ def check(
         seconds = time.perf_counter() - started
         show(found, details, seconds)
         if tracking.enabled:
-            record(found, root, {**plain, "lab": EXPERIMENT}, overrides, seconds)
+            record(found, session.tracker(tracking, root), {**plain, "lab": EXPERIMENT}, overrides, seconds)
         if found.failed:
             session.settle()
             raise SystemExit(1)
@@ -103,9 +104,9 @@ def show(found: Findings, details: bool, seconds: float) -> None:
     print(f"{summary(found.verdicts)} ({seconds:.1f} s)")
 
 
-def record(found: Findings, root: Path, config: dict[str, Any], overrides: Sequence[str], seconds: float) -> None:
+def record(found: Findings, tracker: Tracker, config: dict[str, Any], overrides: Sequence[str], seconds: float) -> None:
     """One run with the table and the figures, begun when all is known; FAILED where a check has failed."""
-    kept = session.tracker(root).start_run(
+    kept = tracker.start_run(
         experiment=EXPERIMENT,
         name="check",
         params={"task.only": " ".join(dict.fromkeys(verdict.test for verdict in found.verdicts))},

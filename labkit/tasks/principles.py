@@ -24,6 +24,7 @@ from labkit.runs.plan import resolved, writable
 from labkit.tasks.only import chosen
 from labkit.tracking import session
 from labkit.tracking import tags as tag
+from labkit.tracking.tracker import Tracker
 
 LAB, PART = "caltech", "principles"
 
@@ -82,7 +83,8 @@ def principles(*, only: str | list[str] | None = None) -> Callable[[DictConfig, 
         if tracking.enabled:
             writable(Path(paths.root).absolute())
             session.start_writer(config)
-        findings = {name: _done(name, plain if tracking.enabled else None, overrides) for name in names}
+        tracker = session.tracker(tracking, Path(paths.root)) if tracking.enabled else None
+        findings = {name: _done(name, tracker, plain, overrides) for name in names}
         claims = [claim for finding in findings.values() for claim in finding.claims]
         false = [claim.sentence for claim in claims if not claim.holds]
         print(f"{len(claims) - len(false)} of {len(claims)} claims hold")
@@ -95,8 +97,8 @@ def principles(*, only: str | list[str] | None = None) -> Callable[[DictConfig, 
     return task
 
 
-def _done(name: str, config: dict[str, Any] | None, overrides: Sequence[str]) -> Finding:
-    """Measure one principle, show what was found, and record it where there is a configuration to record it with."""
+def _done(name: str, tracker: Tracker | None, config: dict[str, Any], overrides: Sequence[str]) -> Finding:
+    """Measure one principle, show what was found, and record it where there is a tracker."""
     principle = PRINCIPLES[name]
     if sys.stderr.isatty():
         print(f"measuring: {name}", file=sys.stderr)
@@ -104,8 +106,8 @@ def _done(name: str, config: dict[str, Any] | None, overrides: Sequence[str]) ->
     measured = _on_one_thread(principle.measure)
     finding, seconds = principle.finding(measured), time.perf_counter() - started
     show(name, principle.question, finding, seconds)
-    if config is not None:
-        _record(name, principle, finding, render(principle.figure(measured)), seconds, config, overrides)
+    if tracker is not None:
+        _record(tracker, name, principle, finding, render(principle.figure(measured)), seconds, config, overrides)
     return finding
 
 
@@ -120,6 +122,7 @@ def _on_one_thread(measure: Callable[[], Any]) -> Any:
 
 
 def _record(
+    tracker: Tracker,
     name: str,
     principle: Principle,
     finding: Finding,
@@ -129,7 +132,7 @@ def _record(
     overrides: Sequence[str],
 ) -> None:
     """One run with tables and figure; FAILED where a claim is false."""
-    run = session.tracker(Path(config["paths"]["root"])).start_run(
+    run = tracker.start_run(
         experiment=LAB,
         name=name,
         params={"task.only": str(config["task"]["only"])},

@@ -1,6 +1,7 @@
 """The one writer to MLflow, and the way back: what a run is called, tagged and linked to.
 
-Reading order: `client` and `run` (what a trainer uses; standard library only), `writer` (the child process that imports
+Reading order: `tracker` (what any backend is), `settings` (which one is chosen), `session` (the one of this process);
+then MLflow's: `client` and `run` (what a trainer uses; standard library only), `writer` (the child process that imports
 MLflow), `recorder` (one run inside that process), `store` (where the store is; opened by one process at a time),
 `rows` and `tags` (a run as the store has it), `queries` (what is asked by name),
 `reading` (the answers), `ui` (MLflow's own pages on loopback).
@@ -11,16 +12,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from labkit.tracking.client import Tracker
+    from labkit.tracking.client import MlflowTracker
     from labkit.tracking.reading import artifact, history, runs
     from labkit.tracking.rows import RunRow
-    from labkit.tracking.run import Run
     from labkit.tracking.store import TrackingError, default_store
+    from labkit.tracking.tracker import Run, Tracker
     from labkit.tracking.ui import ui_command
 
 _HOME = {
-    "Run": "run",
-    "Tracker": "client",
+    "MlflowTracker": "client",
+    "Run": "tracker",
+    "Tracker": "tracker",
     "RunRow": "rows",
     "artifact": "reading",
     "history": "reading",
@@ -30,6 +32,7 @@ _HOME = {
     "ui_command": "ui",
 }
 __all__ = [
+    "MlflowTracker",
     "Run",
     "RunRow",
     "Tracker",

@@ -22,16 +22,17 @@ from threading import RLock
 from types import TracebackType
 from typing import Any, Self
 
-from labkit.tracking.queries import Queries, Wanted
+from labkit.tracking.queries import Wanted
 from labkit.tracking.rows import RunRow
-from labkit.tracking.run import PARAM_CHARACTERS, TAG_CHARACTERS, Run, cut, metric_name, now
+from labkit.tracking.run import PARAM_CHARACTERS, TAG_CHARACTERS, MlflowRun, cut, metric_name, now
 from labkit.tracking.store import TrackingError, environment, say
+from labkit.tracking.tracker import Curves, Tracker
 
 _MARK = b"\x1e"
 _PIPE_BYTES = 1 << 20
 
 
-class Tracker(Queries):
+class MlflowTracker(Tracker):
     """The training process's end of the writer, which is started at once and imports MLflow meanwhile.
 
     Args:
@@ -49,7 +50,7 @@ class Tracker(Queries):
             os.path.abspath(artifact_root) if "://" not in str(artifact_root) else str(artifact_root),
         )
         self._lock = RLock()
-        self._runs: list[Run] = []
+        self._runs: list[MlflowRun] = []
         self._started = 0  # milliseconds, of the newest run
         self._errors: list[str] = []
         self._answers: dict[int, dict[str, Any]] = {}  # by the number of the question, until they are read
@@ -69,9 +70,9 @@ class Tracker(Queries):
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
         dataset: Mapping[str, Any] | None = None,
-        parent: Run | None = None,
         parent_run_id: str | None = None,
-    ) -> Run:
+        parent: MlflowRun | None = None,
+    ) -> MlflowRun:
         """Create a run; returns at once.
 
         Args:
@@ -81,8 +82,8 @@ class Tracker(Queries):
             tags: values over 8000 characters are cut visibly.
             dataset: `name`, `digest` (its first 36 characters are kept), `source`, optional `context`
                 (default "training") and `profile` (JSON-able facts).
-            parent: a run of this tracker, or
-            parent_run_id: the id of a run that any process created.
+            parent_run_id: Id of a run that any process created, or
+            parent: a run of this tracker, whose id nobody has waited for.
         """
         entries = {metric_name(key): cut(str(value), PARAM_CHARACTERS) for key, value in (params or {}).items()}
         marks = {metric_name(key): cut(str(value), TAG_CHARACTERS) for key, value in (tags or {}).items()}
@@ -103,7 +104,7 @@ class Tracker(Queries):
             self._started = max(now(), self._started + 1)
             return self._started
 
-    def resume(self, run_id: str, *, reopen: bool = False) -> Run:
+    def resume(self, run_id: str, *, reopen: bool = False) -> MlflowRun:
         """A handle on a run that another process created, to annotate or finish it.
 
         With `reopen` it is RUNNING again and this tracker answers for its end; without, its status stays as it is
@@ -118,7 +119,7 @@ class Tracker(Queries):
         """
         return [RunRow(**row) for row in self._ask("find", wanted=asdict(wanted))]
 
-    def histories(self, run_ids: Sequence[str], keys: Sequence[str]) -> list[dict[str, list[tuple[int, float]]]]:
+    def histories(self, run_ids: Sequence[str], keys: Sequence[str]) -> list[Curves]:
         """The curves of several runs, each as `labkit.tracking.reading.history` gives them; waits for the answer."""
         found = self._ask("histories", ids=list(run_ids), keys=list(keys))
         return [{key: [(step, value) for step, value in curve] for key, curve in run.items()} for run in found]
@@ -185,7 +186,11 @@ class Tracker(Queries):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if error is None:
             self.close()
-            return
+        else:
+            self.abandon(error)
+
+    def abandon(self, error: BaseException) -> None:
+        """End the runs that an exception left open: FAILED, or KILLED for Ctrl-C and exits; then close."""
         for run in self._runs:
             run.finish("FAILED" if isinstance(error, Exception) else "KILLED", f"{type(error).__name__}: {error}")
         try:
@@ -193,11 +198,11 @@ class Tracker(Queries):
         except TrackingError as second:
             error.add_note(str(second))
 
-    def _begin(self, op: str, **fields: Any) -> Run:
+    def _begin(self, op: str, **fields: Any) -> MlflowRun:
         if self._closed:
             raise ValueError("this tracker is closed")
         with self._lock:
-            run = Run(self, len(self._runs))
+            run = MlflowRun(self, len(self._runs))
             self._runs.append(run)
             self._send(op, run._number, **fields)
         return run
@@ -254,7 +259,7 @@ class Tracker(Queries):
         elif run is not None:
             run._id = fields["id"]
 
-    def _wait_for_id(self, run: Run) -> str:
+    def _wait_for_id(self, run: MlflowRun) -> str:
         with self._lock:
             while run._id is None and not run._error and not self._silent:
                 self._exchange(wait=True)
@@ -269,7 +274,7 @@ class Tracker(Queries):
         known = [run._id for run in self._runs if run._id is not None]
         if known:
             try:
-                with Tracker(*self._store) as second:
+                with MlflowTracker(*self._store) as second:
                     for run_id in known:
                         second.resume(run_id).finish("FAILED", self._errors[0])
             except TrackingError as error:

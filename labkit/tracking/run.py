@@ -1,4 +1,4 @@
-"""A light handle on one run, and what MLflow can hold: names, lengths, finite numbers. Standard library only."""
+"""A light handle on one run of MLflow's, and what MLflow can hold: names, lengths, finite numbers."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+
+from labkit.tracking.tracker import Run, Status
 
 if TYPE_CHECKING:
-    from labkit.tracking.client import Tracker
+    from labkit.tracking.client import MlflowTracker
 
-Status = Literal["FINISHED", "FAILED", "KILLED"]
 PARAM_CHARACTERS, TAG_CHARACTERS, NAME_CHARACTERS = 6000, 8000, 250  # MLflow's limits; it cuts without a word
 
 
-class Run:
+class MlflowRun(Run):
     """A handle on one run; every method but `id` returns without waiting for the store."""
 
-    def __init__(self, tracker: Tracker, number: int) -> None:
+    def __init__(self, tracker: MlflowTracker, number: int) -> None:
+        super().__init__()
         self._tracker, self._number = tracker, number
-        self._id: str | None = None
+        self._id = None  # until the writer has said it
         self._error = ""
-        self.open = True
 
     @property
     def id(self) -> str:
@@ -60,7 +61,7 @@ class Run:
         self._artifact(name, {"base64": base64.b64encode(content).decode()})
 
     def artifact_file(self, path: str | Path, artifact_path: str = "") -> None:
-        """Store a copy of the file at `path`, in the artifact folder `artifact_path`; keep it until `Tracker.close`."""
+        """Store a copy of the file at `path`, in the artifact folder `artifact_path`; keep it until `close`."""
         name = posixpath.join(artifact_path, Path(path).name)
         self._artifact(name, {"file": os.path.abspath(path)})
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from labkit.config import ConfigError, build
 from labkit.tracking import tags
-from labkit.tracking.client import Tracker
-from labkit.tracking.store import default_store
+from labkit.tracking.settings import Tracking
+from labkit.tracking.tracker import Tracker
 
 # Environment variables that a multirun hands to its jobs, under any launcher.
 PARENT_RUN = "LABKIT_PARENT_RUN"  # the parent run's id
@@ -26,20 +29,43 @@ _trackers: dict[tuple[int, str], Tracker] = {}
 _kept = False
 
 
-def tracker(root: Path) -> Tracker:
-    """The tracker for the store under `root`; the first call starts the writer, whose imports take a second."""
-    uri, artifacts = default_store(root)
-    key = (os.getpid(), uri)  # a forked worker needs its own
+def tracker(tracking: Tracking, root: Path) -> Tracker:
+    """Return this process's tracker of a store; the first call opens it, and MLflow's imports take a second.
+
+    Args:
+        tracking: Settings of what is recorded, and where.
+        root: Key `paths.root`.
+    """
+    key = (os.getpid(), tracking.store(root))  # a forked worker needs its own
     if key not in _trackers:
-        _trackers[key] = Tracker(uri, artifacts)
+        _trackers[key] = tracking.open(root)
     return _trackers[key]
 
 
+def settings(config: DictConfig) -> Tracking:
+    """Return what the key `tracker` of a composed configuration says; raises ConfigError."""
+    node: Any = OmegaConf.to_container(config.tracker, resolve=True) if config.get("tracker") else {}
+    return build("tracker", node, config.get("targets") or ())  # type: ignore[no-any-return]
+
+
+def open_tracker(config: DictConfig) -> Tracker | None:
+    """Return this process's tracker of what a configuration records; None where it records nothing.
+
+    Raises:
+        ConfigError: A key of `tracker` is wrong.
+    """
+    chosen = settings(config)
+    return tracker(chosen, Path(config.paths.root)) if chosen.enabled else None
+
+
 def start_writer(config: DictConfig) -> None:
-    """Start the writer early: it imports MLflow while this process imports torch; it writes nothing before a run."""
-    enabled, root = (OmegaConf.select(config, key) for key in ("tracker.enabled", "paths.root"))
-    if enabled is True and isinstance(root, str):
-        tracker(Path(root))
+    """Open the tracker early: its writer imports MLflow while this process imports torch, and writes nothing yet.
+
+    What is wrong with the configuration is said where it is checked.
+    """
+    if isinstance(OmegaConf.select(config, "paths.root"), str):
+        with suppress(ConfigError, OmegaConfBaseException):
+            open_tracker(config)
 
 
 def settle() -> None:
@@ -74,4 +100,4 @@ def close() -> None:
 def abandon(error: Exception) -> None:
     """End the runs that an exception left open, such as the parent of a multirun with a failed job: FAILED."""
     for key in [key for key in _trackers if key[0] == os.getpid()]:
-        _trackers.pop(key).__exit__(type(error), error, None)
+        _trackers.pop(key).abandon(error)

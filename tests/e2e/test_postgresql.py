@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.tracking.client import Tracker
+from labkit.tracking.client import MlflowTracker
 from labkit.tracking.reading import runs
 from labkit.tracking.rows import RunRow
 from labkit.tracking.store import TrackingError
@@ -36,13 +36,13 @@ pytestmark = [
 
 TRACK = """
 import os, sys
-from labkit.tracking.client import Tracker
+from labkit.tracking.client import MlflowTracker
 from labkit.tracking.store import default_store
 from pathlib import Path
 
 process, count, steps, parent = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 facts = {"name": "digits", "digest": "abc", "source": "embedded"}
-with Tracker(*default_store(Path.cwd())) as tracker:
+with MlflowTracker(*default_store(Path.cwd())) as tracker:
     for number in range(count):
         name = f"{process}-{number}"
         run = tracker.start_run("lab", name, {"seed": name}, {"labkit.seed": name}, facts, parent_run_id=parent)
@@ -137,7 +137,7 @@ def at_once(script: str, arguments: list[list[str]], environment: Mapping[str, s
 def stored(uri: str) -> tuple[list[RunRow], dict[str, dict[str, list[tuple[int, float]]]]]:
     """All runs, and the curves of each by its id; read by a writer, whose connections end with it."""
     keys = ["val/accuracy", "val/loss"]
-    with Tracker(uri, "unused") as tracker:
+    with MlflowTracker(uri, "unused") as tracker:
         found = tracker.find()
         ids = [row.run_id for row in found]
         return found, dict(zip(ids, tracker.histories(ids, keys), strict=True))
@@ -190,7 +190,7 @@ def test_nothing_is_lost_and_nothing_is_twice_in_optuna(
 def test_a_restart_of_the_server_loses_nothing(server: Server, environment: dict[str, str], tmp_path: Path) -> None:
     """Values wait in the writer until the server is back; broken connections are replaced."""
     uri = server.database("restarted")
-    with Tracker(uri, tmp_path) as tracker:
+    with MlflowTracker(uri, tmp_path) as tracker:
         run = tracker.start_run("lab", "survivor")
         run.log(0, {"val/loss": 1.0})
         tracker.settle()

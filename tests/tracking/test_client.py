@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from labkit.tracking.client import Tracker
-from labkit.tracking.run import Run, cut, finite, metric_name
+from labkit.tracking.client import MlflowTracker
+from labkit.tracking.run import MlflowRun, cut, finite, metric_name
 
 
 def test_light_import() -> None:
@@ -59,7 +59,7 @@ def test_infinities_become_nan() -> None:
 
 def test_a_command_that_turns_out_wrong_writes_nothing(tmp_path: Path) -> None:
     """No run, no store, no waiting for MLflow's import at the end, no zombie."""
-    tracker = Tracker(f"sqlite:///{tmp_path}/mlruns/mlflow.db", tmp_path / "mlruns/artifacts")
+    tracker = MlflowTracker(f"sqlite:///{tmp_path}/mlruns/mlflow.db", tmp_path / "mlruns/artifacts")
     writer = tracker._process.pid
     begin = time.monotonic()
     tracker.close()
@@ -74,14 +74,14 @@ def test_a_command_that_turns_out_wrong_writes_nothing(tmp_path: Path) -> None:
 
 def test_the_writer_stands_apart_from_the_terminal(tmp_path: Path) -> None:
     """Ctrl-C reaches the trainer's process group only."""
-    with Tracker(f"sqlite:///{tmp_path}/mlflow.db", tmp_path) as tracker:
+    with MlflowTracker(f"sqlite:///{tmp_path}/mlflow.db", tmp_path) as tracker:
         assert os.getsid(tracker._process.pid) == tracker._process.pid != os.getsid(0)
 
 
 def test_bad_artifact_names_and_ended_runs_are_refused(tmp_path: Path) -> None:
     """A name that leaves the artifact folder, and anything after the end, is a mistake of the caller."""
-    tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db", tmp_path)
-    run = Run(tracker, 0)
+    tracker = MlflowTracker(f"sqlite:///{tmp_path}/mlflow.db", tmp_path)
+    run = MlflowRun(tracker, 0)
     for name in ("../x", "/etc/x", "a//b", ""):
         with pytest.raises(ValueError, match="relative path"):
             run.artifact_text(name, "text")

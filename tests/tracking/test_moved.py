@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.tracking.client import Tracker
+from labkit.tracking.client import MlflowTracker
 from labkit.tracking.moved import move_along, usable
 from labkit.tracking.reading import artifact
 from labkit.tracking.store import default_store
@@ -100,7 +100,7 @@ def test_a_copy_writes_and_reads_its_own_files(
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
     def written(folder: Path) -> str:
-        with Tracker(*default_store(folder)) as tracker:
+        with MlflowTracker(*default_store(folder)) as tracker:
             run = tracker.start_run("kth", "x")
             run.artifact_text("of.txt", folder.name)
             run.finish("FINISHED")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.tracking.client import Tracker
+from labkit.tracking.client import MlflowTracker
 from labkit.tracking.complaints import passing
 from labkit.tracking.reading import runs
 from labkit.tracking.store import TrackingError, default_store, is_postgresql, sentence, shown, sqlite_file
@@ -144,7 +144,7 @@ def test_an_unusable_store_is_said_in_one_sentence(tmp_path: Path, monkeypatch: 
         f"sqlite:///{file}": "this is not a readable SQLite database; move it away or restore a copy.",
         "http://127.0.0.1:9": "the server does not answer.",
     }
-    trackers = {uri: Tracker(uri, tmp_path / "artifacts") for uri in sentences}
+    trackers = {uri: MlflowTracker(uri, tmp_path / "artifacts") for uri in sentences}
     for tracker in trackers.values():
         run = tracker.start_run("kth", "x")
         run.log(0, {"train/loss": 1.0})

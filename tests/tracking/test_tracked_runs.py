@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from labkit.tracking import reading
-from labkit.tracking.client import Tracker
+from labkit.tracking.client import MlflowTracker
 from labkit.tracking.queries import Wanted
 from labkit.tracking.reading import artifact, history, runs
 from labkit.tracking.rows import RunRow
@@ -27,12 +27,12 @@ from labkit.tracking.store import TrackingError, default_store
 STEPS = 40
 TRAINER = """
 import os, sys, time
-from labkit.tracking.client import Tracker
+from labkit.tracking.client import MlflowTracker
 uri, artifacts, ending = sys.argv[1:]
 if ending == "kill" and os.fork() == 0:  # a child of the trainer that outlives it, before and after the pipe exists
     time.sleep(60)
     os._exit(0)
-tracker = Tracker(uri, artifacts)
+tracker = MlflowTracker(uri, artifacts)
 sleeper = os.fork() if ending == "kill" else 1
 if sleeper == 0:
     time.sleep(60)
@@ -140,7 +140,7 @@ def recorded(store: tuple[str, Path], ended: dict[str, RunRow]) -> dict[str, str
     file = store[1].parent / "notes.txt"
     file.write_text("from a file")
     data = {"name": "digits", "digest": "0123456789abcdef" * 4, "source": "/data/digits", "profile": {"samples": 1797}}
-    with Tracker(*store) as tracker:
+    with MlflowTracker(*store) as tracker:
         parent = tracker.start_run("kth lab", "parent", tags={"labkit.lab": "kth", "long": "t" * 9000})
         params = {"loss.l2": "0.1", "empty": "", "long": "p" * 7000} | {f"k{i}": str(i) for i in range(150)}
         child = tracker.start_run("kth lab", "child", params, dataset=data, parent=parent)
@@ -244,7 +244,7 @@ def test_reading_in_pages(recorded: dict[str, str], store: tuple[str, Path], mon
 @pytest.mark.slow
 def test_a_writer_that_dies_is_told_and_its_runs_are_ended(store: tuple[str, Path], ended: dict[str, RunRow]) -> None:
     """A second writer ends what the first left RUNNING; the trainer goes on until it closes."""
-    tracker = Tracker(*store)
+    tracker = MlflowTracker(*store)
     lost = tracker.start_run("orphans", "lost")
     missing = tracker.resume("0" * 32)
     with pytest.raises(TrackingError, match="not found"):
@@ -266,7 +266,7 @@ def test_a_writer_that_dies_is_told_and_its_runs_are_ended(store: tuple[str, Pat
 def test_a_worker_settles_between_its_jobs(tmp_path: Path) -> None:
     """Whoever started it reads the store meanwhile; a loss is told once, and the next job is not blamed for it."""
     uri, root = default_store(tmp_path)
-    with Tracker(uri, root) as tracker:
+    with MlflowTracker(uri, root) as tracker:
         tracker.settle()  # nothing was asked of it: no store is made
         assert list(tmp_path.iterdir()) == []
         first = tracker.start_run("kth", "first")
@@ -289,7 +289,7 @@ def test_a_worker_settles_between_its_jobs(tmp_path: Path) -> None:
 def test_the_store_finds_what_a_question_fits(tmp_path: Path) -> None:
     """MLflow's search and the plain reading of a question agree, whatever quotes a value holds."""
     studies = ["plain", "it's", 'a "b"', """both ' and " """]
-    with Tracker(*default_store(tmp_path)) as tracker:
+    with MlflowTracker(*default_store(tmp_path)) as tracker:
         begun = []
         for i, study in enumerate(studies):
             tags = {"labkit.study": study} | ({"labkit.code": "mine.py=1"} if i % 2 else {})

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.tracking.client import Tracker
+from labkit.tracking.client import MlflowTracker
 from labkit.tracking.store import default_store
 
 
@@ -45,7 +45,7 @@ def test_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The runs and their artifacts are served, on 127.0.0.1 only."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     store = default_store(tmp_path)
-    with Tracker(*store) as tracker:
+    with MlflowTracker(*store) as tracker:
         run = tracker.start_run("kth", "shown")
         run.artifact_text("note.txt", "hello")
         run.finish("FINISHED")
