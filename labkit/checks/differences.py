@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from labkit.checks.check_verdict import CheckVerdict
 from labkit.checks.maps import Map
-from labkit.checks.verdict import Verdict
 
 COUNTS = tuple(k * 10**i for i in range(6) for k in (1, 5))  # N; the step is 1 / N
 ENTRIES = 10
@@ -71,7 +71,7 @@ def differences(f: Map, name: str) -> Differences:
     return Differences(np.array(COUNTS), np.array(errors), gradient)
 
 
-def difference_tests(subject: str, variable: str, found: Differences, smooth: bool) -> list[Verdict]:
+def difference_tests(subject: str, variable: str, found: Differences, smooth: bool) -> list[CheckVerdict]:
     """The smallest error, and for a smooth function how fast the error falls.
 
     A gradient that is zero in all ten entries fails: nothing would be tested.
@@ -81,7 +81,7 @@ def difference_tests(subject: str, variable: str, found: Differences, smooth: bo
     zeros = int((found.gradient == 0).sum())
     error = float(found.errors[best]) / size if size > 0 else float("nan")
     note = f"|dL/dtheta| up to {size:.1e}, {zeros} of {len(found.gradient)} entries exactly 0"
-    smallest = Verdict(
+    smallest = CheckVerdict(
         "differences",
         subject,
         variable,
@@ -96,4 +96,4 @@ def difference_tests(subject: str, variable: str, found: Differences, smooth: bo
     share = abs(found.slope - FALL) / FALL_TOLERANCE
     measured, expected = f"error falls as N^{found.slope:.3f}", f"N^({FALL:.0f} ± {FALL_TOLERANCE})"
     brief, where = f"N^{found.slope:.3f}", f"{variable}, N from {_SMOOTH[0]} to {_SMOOTH[1]}"
-    return [smallest, Verdict("differences", subject, where, brief, measured, expected, share)]
+    return [smallest, CheckVerdict("differences", subject, where, brief, measured, expected, share)]

@@ -151,8 +151,8 @@ def _forward(given: Problem, variables: Mapping[str, Tensor], order: Tensor) -> 
 def _pieces(given: Problem, order: Tensor) -> Callable[[Mapping[str, Tensor]], list[Tensor]]:
     stages = given.subject.network.stages
 
-    def found(variables: Mapping[str, Tensor]) -> list[Tensor]:
+    def pieces_at(variables: Mapping[str, Tensor]) -> list[Tensor]:
         _, tape = _forward(given, variables, order)
         return pieces(zip([stage.layer for stage in stages], tape, strict=True))
 
-    return found
+    return pieces_at

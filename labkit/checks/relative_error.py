@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from labkit.checks.check_verdict import CheckVerdict
 from labkit.checks.maps import Map, Tensors
-from labkit.checks.verdict import Verdict
 
 EPSILON = 1e-6  # two numbers far below it are equal: rounding of an exact 0 is no error
 # Upper ends of the bands, best first; the checks ask for the first.
@@ -33,7 +33,7 @@ def autograd_gradient(f: Map) -> Tensors:
     return dict(zip(leaves, found, strict=True))
 
 
-def relative_error_test(subject: str, f: Map) -> list[Verdict]:
+def relative_error_test(subject: str, f: Map) -> list[CheckVerdict]:
     """Every parameter tensor by hand against autograd; one line with the worst of each group of variables."""
     errors = _errors(f.pullback(torch.ones(f.value(f.point).shape, dtype=torch.float64)), autograd_gradient(f))
     verdicts = []
@@ -43,7 +43,7 @@ def relative_error_test(subject: str, f: Map) -> list[Verdict]:
         measured = f"{errors[worst]:.1e} in {worst} ({said})"
         expected = f"at most {BANDS[0][0]:.0e} ({BANDS[0][1]}), epsilon {EPSILON:.0e}"
         share = errors[worst] / BANDS[0][0]
-        verdicts.append(Verdict("relative_error", subject, group, f"{brief} {said}", measured, expected, share))
+        verdicts.append(CheckVerdict("relative_error", subject, group, f"{brief} {said}", measured, expected, share))
     return verdicts
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import log
 
+from labkit.checks.check_verdict import CheckVerdict
 from labkit.checks.data import small_parts
-from labkit.checks.verdict import Verdict
 from labkit.engine.loop import Outcome, train
 from labkit.engine.population import Population, Stepper
 from labkit.engine.recipe import Recipe
@@ -51,7 +51,7 @@ def trainer(batch_size: int, *, epochs: int | None = None, steps: int | None = N
     )
 
 
-def initial_loss_test(name: str, model: Model) -> Verdict:
+def initial_loss_test(name: str, model: Model) -> CheckVerdict:
     """With weights near 0 every class is as likely as any other, so the loss is ln K."""
     parts = small_parts(model)
     recipe = recipe_for(model, parts, trainer(50, steps=1), sgd(lr=0.0), scaled_normal(gain=SMALL))
@@ -59,10 +59,10 @@ def initial_loss_test(name: str, model: Model) -> Verdict:
     expected = log(parts.n_classes)
     wanted = f"ln {parts.n_classes} = {expected:.5f} ± {CHANCE_TOLERANCE} with init.gain={SMALL}"
     share = abs(loss - expected) / CHANCE_TOLERANCE
-    return Verdict("initial_loss", f"model={name}", "loss", f"{loss:.5f}", f"loss {loss:.5f}", wanted, share)
+    return CheckVerdict("initial_loss", f"model={name}", "loss", f"{loss:.5f}", f"loss {loss:.5f}", wanted, share)
 
 
-def movement_test(name: str, model: Model) -> Verdict:
+def movement_test(name: str, model: Model) -> CheckVerdict:
     """One update moves every parameter tensor."""
     parts = small_parts(model)
     population = Population([recipe_for(model, parts, trainer(50, steps=1), sgd(lr=0.1), glorot())], parts)
@@ -75,7 +75,7 @@ def movement_test(name: str, model: Model) -> Verdict:
     return _movement(f"model={name}", change, without_gradient(population.network))
 
 
-def _movement(subject: str, change: Mapping[str, float], excused: set[str]) -> Verdict:
+def _movement(subject: str, change: Mapping[str, float], excused: set[str]) -> CheckVerdict:
     still = [key for key, size in change.items() if not size > 0 and key not in excused]
     asked = [key for key in change if key not in excused]
     least = min(asked, key=lambda key: change[key])
@@ -83,7 +83,7 @@ def _movement(subject: str, change: Mapping[str, float], excused: set[str]) -> V
     note = f"{len(excused)} biases excused: the batch norm behind them takes them out" if excused else ""
     share = float(2 * len(still))  # none may stand still
     brief = f"{len(asked) - len(still)} of {len(asked)}"
-    return Verdict("movement", subject, "parameters", brief, f"{brief} move; {told}", "all move", share, note)
+    return CheckVerdict("movement", subject, "parameters", brief, f"{brief} move; {told}", "all move", share, note)
 
 
 def without_gradient(network: Network) -> set[str]:
@@ -102,9 +102,9 @@ def overfit(model: Model) -> Outcome:
     return train([recipe_for(model, parts, trainer(10, epochs=EPOCHS), adam(lr=0.005), he())], parts)[0]
 
 
-def overfit_test(name: str, outcome: Outcome) -> Verdict:
+def overfit_test(name: str, outcome: Outcome) -> CheckVerdict:
     """The last training loss is small."""
     loss = outcome.metrics["train/loss"]
     expected = f"below {OVERFIT_LOSS} after {EPOCHS} epochs of Adam on 100 examples, lambda 0"
     share = loss / OVERFIT_LOSS
-    return Verdict("overfit", f"model={name}", "loss", f"{loss:.5f}", f"loss {loss:.5f}", expected, share)
+    return CheckVerdict("overfit", f"model={name}", "loss", f"{loss:.5f}", f"loss {loss:.5f}", expected, share)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from labkit.checks.check_verdict import CheckVerdict
 from labkit.checks.differences import Differences, difference_tests, differences
 from labkit.checks.lab_problems import LAMBDAS, SECOND, kth_map, montreal_map
 from labkit.checks.layers import LAYERS, layer_map
@@ -16,7 +17,6 @@ from labkit.checks.relative_error import BANDS, relative_error_test
 from labkit.checks.sanity import MEMORISING, initial_loss_test, movement_test, overfit, overfit_test
 from labkit.checks.taylor import Remainders, taylor_test
 from labkit.checks.transpose import transpose_test
-from labkit.checks.verdict import Verdict
 from labkit.models.network import Model
 
 Models = Mapping[str, Model]
@@ -36,7 +36,7 @@ class Findings:
             `differences/smallest_error` (absolute) and the N it was found at, `differences/best_count`.
     """
 
-    verdicts: list[Verdict] = field(default_factory=list)
+    verdicts: list[CheckVerdict] = field(default_factory=list)
     remainders: dict[str, dict[str, Remainders]] = field(default_factory=dict)
     differences: dict[str, Differences] = field(default_factory=dict)
     losses: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Findings:
         return said
 
     @property
-    def failed(self) -> list[Verdict]:
+    def failed(self) -> list[CheckVerdict]:
         """The verdicts that are none to be happy with."""
         return [verdict for verdict in self.verdicts if not verdict.passed]
 

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from labkit.checks.check_verdict import CheckVerdict
 from labkit.checks.maps import Map, inner, length, moved, unit_direction
-from labkit.checks.verdict import Verdict
 
 HALVINGS = 18
 DIRECTIONS = 3  # their root mean square: along a single one the first or second derivative may vanish by chance
@@ -128,7 +128,7 @@ def _same(here: Sequence[Tensor], there: Sequence[Tensor]) -> bool:
     return all(bool((a == b).all()) for a, b in zip(here, there, strict=True))
 
 
-def judge(test: str, subject: str, variable: str, found: Remainders, kinked: bool) -> Verdict:
+def judge(test: str, subject: str, variable: str, found: Remainders, kinked: bool) -> CheckVerdict:
     """The verdict on one pair of remainders."""
     (zeroth, first), (half, quarter) = found.slopes, found.ratios
     share = abs(zeroth - SLOPES[0][0]) / SLOPES[0][1]
@@ -142,10 +142,10 @@ def judge(test: str, subject: str, variable: str, found: Remainders, kinked: boo
         expected = " and ".join(f"{slope:.0f} ± {tolerance}" for slope, tolerance in SLOPES)
         share = float(np.maximum(share, abs(first - SLOPES[1][0]) / SLOPES[1][1]))  # a NaN stays one
     note = "no step crosses a kink" if kinked else ""
-    return Verdict(test, subject, variable, brief, measured, expected, share, note)
+    return CheckVerdict(test, subject, variable, brief, measured, expected, share, note)
 
 
-def taylor_test(test: str, subject: str, f: Map, seed: int = 0) -> dict[str, tuple[Verdict, Remainders]]:
+def taylor_test(test: str, subject: str, f: Map, seed: int = 0) -> dict[str, tuple[CheckVerdict, Remainders]]:
     """The test in each group of variables and in all jointly."""
     rows, kinked = derivative(f), bool(f.pieces(f.point))
     found = {group: remainders(f, rows, names, seed) for group, names in f.selections().items()}

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from labkit.checks.check_verdict import CheckVerdict
 from labkit.checks.maps import Map, inner, unit_direction
-from labkit.checks.verdict import Verdict
 
 TOLERANCE = 1e-12
 PAIRS = 3
@@ -30,12 +30,12 @@ def push(f: Map, direction: Mapping[str, Tensor]) -> Tensor:
     return torch.autograd.grad(torch.stack(terms).sum(), u)[0]
 
 
-def transpose_test(subject: str, f: Map, seed: int = 0) -> dict[str, Verdict]:
+def transpose_test(subject: str, f: Map, seed: int = 0) -> dict[str, CheckVerdict]:
     """The largest difference over a few pairs, in each group of variables and in all jointly."""
     return {group: _verdict(subject, f, group, names, seed) for group, names in f.selections().items()}
 
 
-def _verdict(subject: str, f: Map, group: str, names: tuple[str, ...], seed: int) -> Verdict:
+def _verdict(subject: str, f: Map, group: str, names: tuple[str, ...], seed: int) -> CheckVerdict:
     gaps = []
     for pair in range(PAIRS):
         v = unit_direction(f.point, names, seed + 2 * pair)
@@ -45,4 +45,4 @@ def _verdict(subject: str, f: Map, group: str, names: tuple[str, ...], seed: int
         gaps.append(abs(float((u * forwards).sum()) - inner(v, f.pullback(u))) / size)
     worst = max(gaps, key=lambda gap: (gap != gap, gap))  # a NaN is the worst
     measured, expected = f"|u'(Jv) - v'(J'u)| {worst:.1e}", f"at most {TOLERANCE:.0e}"
-    return Verdict("transpose", subject, group, f"{worst:.0e}", measured, expected, worst / TOLERANCE)
+    return CheckVerdict("transpose", subject, group, f"{worst:.0e}", measured, expected, worst / TOLERANCE)

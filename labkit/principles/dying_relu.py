@@ -21,7 +21,7 @@ from labkit.models.network import Network
 from labkit.nn.activation import Activation
 from labkit.nn.layer import Context
 from labkit.optim.rules import sgd
-from labkit.principles.finding import SURE, Claim, Finding, difference, percent, points, sheet
+from labkit.principles.finding import SURE, Finding, MeasuredClaim, difference, percent, points, sheet
 from labkit.principles.training import follow, network, only_training, recipe
 
 SAMPLES, EPOCHS, SEEDS = 1000, 5, 20
@@ -33,7 +33,7 @@ Look = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Course:
+class DeadUnitCourse:
     """Networks that differ in their seed only.
 
     Attributes:
@@ -55,7 +55,7 @@ class Course:
     accuracy: np.ndarray
 
 
-def measure(seeds: int = SEEDS, epochs: int = EPOCHS) -> list[Course]:
+def measure(seeds: int = SEEDS, epochs: int = EPOCHS) -> list[DeadUnitCourse]:
     """Train every network in both orders, batch size 1; the seeds and rates of one kind are one population."""
     features, labels = clouds(SAMPLES)
     courses = []
@@ -65,7 +65,7 @@ def measure(seeds: int = SEEDS, epochs: int = EPOCHS) -> list[Course]:
         updates = epochs * SAMPLES
         recipes = [recipe(net, sgd(lr=rate), updates, 1, seed) for rate in RATES for seed in range(seeds)]
         for order in ORDERS:
-            train = _ordered if order == ORDERS[0] else _shuffled
+            train = _train_negatives_first if order == ORDERS[0] else _train_shuffled
             looks = [
                 (step, *_look(net, stepper, features, labels)) for step, stepper in train(recipes, features, labels)
             ]
@@ -82,13 +82,15 @@ def clouds(samples: int) -> tuple[Tensor, Tensor]:
     return features, labels
 
 
-def _shuffled(recipes: Sequence[Recipe], features: Tensor, labels: Tensor) -> Iterator[tuple[int, Stepper]]:
+def _train_shuffled(recipes: Sequence[Recipe], features: Tensor, labels: Tensor) -> Iterator[tuple[int, Stepper]]:
     population = Population(recipes, only_training(features, labels))
     steps = range(0, population.length.total + 1, len(labels) // _LOOKS)
     return ((step, stepper) for step, stepper, _ in follow(population, steps))
 
 
-def _ordered(recipes: Sequence[Recipe], features: Tensor, labels: Tensor) -> Iterator[tuple[int, Stepper]]:
+def _train_negatives_first(
+    recipes: Sequence[Recipe], features: Tensor, labels: Tensor
+) -> Iterator[tuple[int, Stepper]]:
     """The engine shuffles its training part, so each class is one of its own; the two hand over their parameters."""
     sides = [Population(recipes, only_training(features[labels == k], labels[labels == k])) for k in (0, 1)]
     states = [side.initial_state() for side in sides]
@@ -121,17 +123,17 @@ def _look(
 
 def _courses(
     scores: str, order: str, looks: Sequence[tuple[int, np.ndarray, np.ndarray, np.ndarray]], seeds: int
-) -> list[Course]:
+) -> list[DeadUnitCourse]:
     steps = [step for step, *_ in looks]
     columns = [np.stack(values) for values in list(zip(*looks, strict=True))[1:]]
     own = [slice(i * seeds, (i + 1) * seeds) for i in range(len(RATES))]
     return [
-        Course(scores, rate, order, steps, *(column[:, which] for column in columns))
+        DeadUnitCourse(scores, rate, order, steps, *(column[:, which] for column in columns))
         for rate, which in zip(RATES, own, strict=True)
     ]
 
 
-def finding(courses: Sequence[Course]) -> Finding:
+def finding(courses: Sequence[DeadUnitCourse]) -> Finding:
     """Table and claims of what `measure` gave."""
     rows = [
         (
@@ -160,36 +162,36 @@ _NOTES = (
 )
 
 
-def _pair(courses: Sequence[Course], scores: str, rate: float) -> tuple[Course, Course]:
+def _pair(courses: Sequence[DeadUnitCourse], scores: str, rate: float) -> tuple[DeadUnitCourse, DeadUnitCourse]:
     first, second = (
         next(c for c in courses if (c.scores, c.rate, c.order) == (scores, rate, order)) for order in ORDERS
     )
     return first, second
 
 
-def _claims(courses: Sequence[Course]) -> list[Claim]:
+def _claims(courses: Sequence[DeadUnitCourse]) -> list[MeasuredClaim]:
     slow, fast = RATES
     scores_fast = difference(*(c.output[-1] for c in _pair(courses, "relu", fast)))
     scores_slow = difference(*(c.output[-1] for c in _pair(courses, "relu", slow)))
     hidden = [difference(*(c.hidden[-1] for c in _pair(courses, kind, fast))) for kind in SCORES]
     first, second = _pair(courses, "linear", slow)
     return [
-        Claim(
+        MeasuredClaim(
             f"ReLU scores, rate {fast:g}: with the negatives first more scores die",
             scores_fast[0] > SURE * scores_fast[1],
             points(scores_fast),
         ),
-        Claim(
+        MeasuredClaim(
             f"ReLU scores, rate {slow:g}: it does not show, the difference is within {SURE:g} standard errors",
             abs(scores_slow[0]) <= SURE * scores_slow[1],
             points(scores_slow),
         ),
-        Claim(
+        MeasuredClaim(
             f"hidden units, rate {fast:g}: with the negatives first no more of them die than with shuffled samples",
             all(middle <= SURE * error for middle, error in hidden),
             "; ".join(f"{kind} scores {points(pair)}" for kind, pair in zip(SCORES, hidden, strict=True)),
         ),
-        Claim(
+        MeasuredClaim(
             f"linear scores, rate {slow:g}: after the positives nearly everything is called positive, unlike shuffled",
             float(first.accuracy[-1].mean()) < 0.6 < 0.8 < float(second.accuracy[-1].mean()),
             f"accuracy {percent(first.accuracy[-1].tolist())} against {percent(second.accuracy[-1].tolist())}",

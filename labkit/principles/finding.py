@@ -13,7 +13,7 @@ SURE = 2.0  # a difference counts from so many standard errors
 
 
 @dataclass(frozen=True)
-class Claim:
+class MeasuredClaim:
     """One sentence that the numbers bear out or not.
 
     Attributes:
@@ -40,7 +40,7 @@ class Finding:
     """
 
     tables: Sequence[Sheet]
-    claims: Sequence[Claim]
+    claims: Sequence[MeasuredClaim]
     notes: Sequence[str] = ()
 
 

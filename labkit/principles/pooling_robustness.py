@@ -22,7 +22,7 @@ from labkit.models.network import Network
 from labkit.optim.rules import adam
 from labkit.preprocess.prepare import Part, Parts, Preprocess, prepare
 from labkit.preprocess.split import split
-from labkit.principles.finding import SURE, Claim, Finding, difference, percent, points, sheet
+from labkit.principles.finding import SURE, Finding, MeasuredClaim, difference, percent, points, sheet
 from labkit.principles.training import network, recipe
 
 BORDER = 4  # empty pixels around a digit of 8 x 8: no shift below pushes ink out of the image
@@ -70,23 +70,23 @@ def networks() -> dict[str, list[object]]:
 def measure(epochs: int = EPOCHS) -> list[Robustness]:
     """Train every network from every seed, and try it on distorted validation images."""
     parts = images()
-    return [_measured(name, entries, parts, epochs) for name, entries in networks().items()]
+    return [_measure_network(name, entries, parts, epochs) for name, entries in networks().items()]
 
 
 def images() -> Parts:
     """The digits with an empty border, three quarters for training, one for validation."""
     stored = digits()
     parts = prepare(stored, split(stored, validation=0.25, test=0.0), Preprocess(normalise="none"))
-    train_part, validation, test = (_bordered(part) for part in (parts.train, parts.validation, parts.test))
+    train_part, validation, test = (_with_border(part) for part in (parts.train, parts.validation, parts.test))
     shape = tuple(train_part.features.shape[1:])
     return replace(parts, train=train_part, validation=validation, test=test, shape=shape)
 
 
-def _bordered(part: Part) -> Part:
+def _with_border(part: Part) -> Part:
     return Part(functional.pad(part.features, [BORDER] * 4), part.labels)
 
 
-def _measured(name: str, entries: Sequence[object], parts: Parts, epochs: int) -> Robustness:
+def _measure_network(name: str, entries: Sequence[object], parts: Parts, epochs: int) -> Robustness:
     net = network(entries, parts.shape, classes=parts.n_classes)
     updates = epochs * -(-len(parts.train) // BATCH)
     # One by one: as a population, the groups of one convolution, the network of 64 channels takes twice the time.
@@ -96,20 +96,20 @@ def _measured(name: str, entries: Sequence[object], parts: Parts, epochs: int) -
         name,
         net.parameter_count,
         net.multiply_adds,
-        [_mean([_accuracy(net, outcomes, moved) for moved in shifted(whole, pixels)]) for pixels in SHIFTS],
+        [_mean([_accuracy(net, outcomes, moved) for moved in shifted_parts(whole, pixels)]) for pixels in SHIFTS],
         [_accuracy(net, outcomes, without_pixels(whole, share)) for share in MISSING],
     )
 
 
-def shifted(part: Part, pixels: int) -> list[Part]:
+def shifted_parts(part: Part, pixels: int) -> list[Part]:
     """The part moved by so many pixels up, down, left, right and along both diagonals; itself for none."""
     if not pixels:
         return [part]
     moves = [(y, x) for y in (-pixels, 0, pixels) for x in (-pixels, 0, pixels) if (y, x) != (0, 0)]
-    return [Part(_moved(part.features, y, x), part.labels) for y, x in moves]
+    return [Part(_shift(part.features, y, x), part.labels) for y, x in moves]
 
 
-def _moved(features: Tensor, down: int, right: int) -> Tensor:
+def _shift(features: Tensor, down: int, right: int) -> Tensor:
     """Moved, with zeros behind: a negative pad cuts."""
     return functional.pad(features, [right, -right, down, -down])
 
@@ -158,29 +158,29 @@ def finding(results: Sequence[Robustness]) -> Finding:
     )
 
 
-def _claims(results: Sequence[Robustness]) -> list[Claim]:
+def _claims(results: Sequence[Robustness]) -> list[MeasuredClaim]:
     maxima, _, strides, none = results
     whole, near, far = ({r.name: r.shifted[pixels] for r in results} for pixels in (0, 1, 2))
     gains = {other.name: difference(near[maxima.name], near[other.name]) for other in (strides, none)}
     lost = _average(far[maxima.name]) / _average(whole[maxima.name])
     lacking = [_best_pooled(results, i) for i in range(1, len(MISSING))]
     return [
-        Claim(
+        MeasuredClaim(
             "every network learns the whole, centred digits",
             all(_average(values) > 0.85 for values in whole.values()),
             ", ".join(f"{name} {percent(values)}" for name, values in whole.items()),
         ),
-        Claim(
+        MeasuredClaim(
             "shifted by 1 pixel: max pooling keeps more than strides and than no halving",
             all(middle > SURE * error for middle, error in gains.values()),
             "; ".join(f"against {name} {points(gain)}" for name, gain in gains.items()),
         ),
-        Claim(
+        MeasuredClaim(
             "shifted by 2 pixels, a quarter of a digit: pooling is no cure, max pooling has lost more than half",
             lost < 0.5,
             f"{percent(far[maxima.name])} of {percent(whole[maxima.name])} whole",
         ),
-        Claim(
+        MeasuredClaim(
             "missing pixels: at no share is the best pooled network surely better than the best unpooled one",
             all(middle <= SURE * error for middle, error in lacking),
             "; ".join(f"{share:.0%} {points(pair)}" for share, pair in zip(MISSING[1:], lacking, strict=True)),

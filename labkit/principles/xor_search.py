@@ -73,7 +73,7 @@ def affine() -> Network:
     return network([{"linear": {"units": 1, "activation": "identity"}}], (2,))
 
 
-def on_grids() -> list[Search]:
+def search_grids() -> list[Search]:
     """Every network of three forms with its weights on a grid."""
     fine, coarse = (torch.arange(49) - 24) / 8, (torch.arange(9) - 4) / 2  # -3 .. 3 and -2 .. 2, exact in binary
     return [
@@ -108,7 +108,7 @@ def _members(net: Network, numbers: Tensor) -> list[Tensor]:
     return tensors
 
 
-def trained(seeds: int, updates: int) -> list[Search]:
+def search_by_training(seeds: int, updates: int) -> list[Search]:
     """The same forms with one score per class, and more hidden units for comparison, trained from many seeds."""
     output = {"linear": {"units": "classes"}}
     forms: list[tuple[str, list[Any]]] = [

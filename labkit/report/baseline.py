@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from labkit.config import ConfigError, nearest
-from labkit.report.entries import Entry
-from labkit.report.statistics import Paired, paired
+from labkit.report.ranked_entries import Entry
+from labkit.report.statistics import Paired, paired_difference
 from labkit.tracking.quantities import scale
 
 _ID = 8  # letters of a run id that tables show
@@ -17,7 +17,7 @@ _ID = 8  # letters of a run id that tables show
 Params = Mapping[str, Mapping[str, str]]  # run id -> every parameter of the run
 
 
-def check(baseline: str, entries: Sequence[Entry], params: Params) -> None:
+def check_an_entry_fits(baseline: str, entries: Sequence[Entry], params: Params) -> None:
     """Raise ConfigError unless some entry fits `baseline`, and say what is wrong with it."""
     if any(_fits(baseline, entry, params) for entry in entries):
         return
@@ -75,7 +75,7 @@ def with_differences(
 
 def difference(entry: Entry, base: Entry, objective: str) -> Paired:
     """An entry less another, seed by seed, to the coarser resolution of the two."""
-    return paired(entry.values, base.values, scale(objective), max(entry.resolution, base.resolution))
+    return paired_difference(entry.values, base.values, scale(objective), max(entry.resolution, base.resolution))
 
 
 def _fits(baseline: str, entry: Entry, params: Params) -> bool:

@@ -10,7 +10,7 @@ from labkit.report import cells as write
 from labkit.report import kinds
 from labkit.report.diagnoses import by_setting
 from labkit.report.leaderboard import Entry, Leaderboard, Section
-from labkit.report.sheet import NOTHING, Column, Kind, Mark, Sheet, in_files, joined, sheet_of
+from labkit.report.sheet import NOTHING, Column, Kind, Mark, Sheet, in_files, join_sheets, sheet_of
 from labkit.report.sheet_csv import to_csv
 from labkit.report.sheet_markdown import to_markdown
 from labkit.report.sheet_terminal import to_terminal
@@ -65,7 +65,7 @@ def board_markdown(board: Leaderboard) -> str:
 
 def board_csv(board: Leaderboard) -> str:
     """Return every entry with full precision and whole run ids as CSV; lists are separated by spaces."""
-    return to_csv(joined(board_sheets(board)))
+    return to_csv(join_sheets(board_sheets(board)))
 
 
 def board_sheets(board: Leaderboard) -> list[Sheet]:

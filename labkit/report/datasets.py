@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from labkit.report.entries import differing
+from labkit.report.ranked_entries import differing
 from labkit.tracking.rows import RunRow
 
 _TARGET = "data._target_"

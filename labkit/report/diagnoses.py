@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from labkit.report import cells as write
 
 if TYPE_CHECKING:
-    from labkit.report.entries import Entry
+    from labkit.report.ranked_entries import Entry
 
 _UNLEARNT = ("dead network", "not learnt", "too slow", "diverged")
 _NO_FAULT = ("pruned", "stopped early")  # what somebody asked for; the column `status` has them

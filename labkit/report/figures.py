@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from labkit.report.published import Published
+    from labkit.report.published import PublishedCurves
     from labkit.report.seed_bands import Band
 
 __all__ = ["History", "confusion_matrix", "first_broken", "gradient_norms", "learning_curves", "range_test", "render"]
@@ -58,7 +58,7 @@ def first_broken(history: History) -> int | None:
 
 
 def _panel(
-    axes: Axes, history: History, metric: str, label: str, published: Published | None, bands: Mapping[str, Band]
+    axes: Axes, history: History, metric: str, label: str, published: PublishedCurves | None, bands: Mapping[str, Band]
 ) -> None:
     values: list[float] = []
     for part, name, colour in _PARTS:
@@ -90,7 +90,10 @@ def _panel(
 
 
 def learning_curves(
-    history: History, title: str, published: Published | None = None, bands: Mapping[str, Band] = MappingProxyType({})
+    history: History,
+    title: str,
+    published: PublishedCurves | None = None,
+    bands: Mapping[str, Band] = MappingProxyType({}),
 ) -> Figure:
     """Cost, loss and accuracy against the update step, the learning rate behind the accuracy on its own axis.
 
@@ -174,7 +177,7 @@ def confusion_matrix(confusion: np.ndarray, class_names: Sequence[str]) -> Figur
         axes.set_xticks(shown, labels, rotation=0 if upright else 90, fontsize=font)
         axes.set_yticks(shown, labels, fontsize=font)
         axes.tick_params(length=2)
-        axes.set_xlabel(_never_predicted([class_names[i] for i in range(k) if not counts[:, i].any()], int(side * 12)))
+        axes.set_xlabel(_predicted_label([class_names[i] for i in range(k) if not counts[:, i].any()], int(side * 12)))
         axes.set_ylabel("true class")
     return figure
 
@@ -197,7 +200,7 @@ def _cells(figure: Figure, axes: Axes, counts: np.ndarray, font: float) -> None:
     bar.grid(False)
 
 
-def _never_predicted(names: Sequence[str], width: int) -> str:
+def _predicted_label(names: Sequence[str], width: int) -> str:
     if not names:
         return "predicted class"
     listed = textwrap.shorten(", ".join(names), max(width - 20, 25), placeholder=" ...")

@@ -16,17 +16,20 @@ _NO_ENDS = (None, None)
 
 def estimate(metric: str) -> Kind:
     """Summaries of a metric: mean ± deviation; in files the mean, its deviation and both ends of its interval."""
-    return Kind(lambda value: write.spread(metric, value.mean, value.deviation), estimated)
+    return Kind(lambda value: write.spread(metric, value.mean, value.deviation), summary_fields)
 
 
-def estimated(value: Summary) -> list[float | None]:
+def summary_fields(value: Summary) -> list[float | None]:
     """Return mean, deviation, low and high end of a summary, each None where there is none."""
-    return [known(value.mean), value.deviation, *(value.interval or _NO_ENDS)]
+    return [finite_or_none(value.mean), value.deviation, *(value.interval or _NO_ENDS)]
 
 
 def further(metric: str) -> Kind:
     """Summaries of a metric beside the objective: of a time the mean alone; in files mean and deviation."""
-    return Kind(lambda value: write.summary(metric, value), lambda value: (known(value.mean), known(value.deviation)))
+    return Kind(
+        lambda value: write.summary(metric, value),
+        lambda value: (finite_or_none(value.mean), finite_or_none(value.deviation)),
+    )
 
 
 def interval(metric: str) -> Kind:
@@ -34,7 +37,7 @@ def interval(metric: str) -> Kind:
     return Kind(lambda ends: write.interval(metric, ends), lambda ends: ends)
 
 
-def known(value: float | None) -> float | None:
+def finite_or_none(value: float | None) -> float | None:
     """Return a number that is one; None, an empty cell, for NaN."""
     return value if value is not None and math.isfinite(value) else None
 

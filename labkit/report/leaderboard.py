@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from labkit.report import baseline as _baseline
 from labkit.report.datasets import by_data, remarks
-from labkit.report.entries import Entry, contestants, differing, entries
+from labkit.report.ranked_entries import Entry, contestants, differing, entries
 from labkit.tracking.quantities import is_maximised
 from labkit.tracking.rows import IGNORED, RunRow
 
@@ -93,12 +93,12 @@ def rank(
         ranked = entries(members, objective, maximise=up, keys=keys, extra=known)
         sections.append(Section(data, keys, ranked, remarks=remarks(members)))
     board = Leaderboard(objective, known, tuple(sections), baseline or "")
-    return _compared(board, rows) if baseline else board
+    return _with_baseline(board, rows) if baseline else board
 
 
-def _compared(board: Leaderboard, rows: Sequence[RunRow]) -> Leaderboard:
+def _with_baseline(board: Leaderboard, rows: Sequence[RunRow]) -> Leaderboard:
     params = {row.run_id: row.params for row in rows}
-    _baseline.check(board.baseline, board.entries, params)
+    _baseline.check_an_entry_fits(board.baseline, board.entries, params)
     sections = []
     for section in board.sections:
         found, note = _baseline.with_differences(board.baseline, section.entries, params, section.keys, board.objective)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.report import cells as write
 from labkit.report.canvas import blank, legend_below, margins, plain_numbers, style, wide
-from labkit.report.entries import Entry
+from labkit.report.ranked_entries import Entry
 from labkit.report.search_axes import STAGES, colours
-from labkit.report.search_table import Part, SearchTable
+from labkit.report.search_table import SearchTable, StagePoints
 from labkit.report.seed_bands import Curves, band
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def member_curves(
         figure = blank(10.2, 4.0 + 0.2 * rows, title or "Learning curves of the members")
         panels = figure.subplots(1, 2)
         for axes, metric in zip(panels, metrics, strict=True):
-            _overlaid(axes, members, metric)
+            _overlay(axes, members, metric)
         handles: dict[str, Any] = {}
         for axes in panels:
             found, names = axes.get_legend_handles_labels()
@@ -80,7 +80,7 @@ def _others(members: Sequence[Member]) -> str:
     return "1 other" if n == 1 else f"{n} others"
 
 
-def _overlaid(axes: Axes, members: Sequence[Member], metric: str) -> None:
+def _overlay(axes: Axes, members: Sequence[Member], metric: str) -> None:
     scale = 100.0 if write.is_percent(metric) else 1.0
     drawn: list[float] = []
     first: list[float] = []
@@ -100,7 +100,7 @@ def _overlaid(axes: Axes, members: Sequence[Member], metric: str) -> None:
         broken += [(own.steps[-1], mean[-1])] if own.broken else []
         drawn += [*mean, *(high if named else [])]
         first.append(mean[0])
-    top = _dressed(axes, drawn, first, metric)
+    top = _dress(axes, drawn, first, metric)
     for step, value in broken:
         axes.plot(step, min(value, top), "x", color="black", markersize=5, zorder=4, clip_on=False, label=_BROKEN)
     axes.set(xlabel="update step")
@@ -108,7 +108,7 @@ def _overlaid(axes: Axes, members: Sequence[Member], metric: str) -> None:
     plain_numbers(axes.yaxis)
 
 
-def _dressed(axes: Axes, drawn: Sequence[float], first: Sequence[float], metric: str) -> float:
+def _dress(axes: Axes, drawn: Sequence[float], first: Sequence[float], metric: str) -> float:
     """The label, a log axis for values over decades; returns the upper end, set where one member explodes."""
     label, top = write.unit(metric), math.inf
     if not drawn:
@@ -157,7 +157,7 @@ def seed_spread(table: SearchTable, title: str = "") -> Figure | None:
     return figure
 
 
-def _label(table: SearchTable, part: Part, entry: Entry) -> str:
+def _label(table: SearchTable, part: StagePoints, entry: Entry) -> str:
     settings = ", ".join(f"{key.rpartition('.')[2]} {write.brief(entry.params.get(key))}" for key in table.keys)
     return f"{part.stage.name} {entry.rank}: {settings}".strip()[:60]
 

@@ -18,7 +18,7 @@ from labkit.report.durations import duration, per_step
 TERMINAL_PERIOD, PLAIN_PERIOD = 0.1, 2.0  # least seconds between two prints
 
 
-class Progress:
+class ProgressLine:
     """The progress of one run, or of one population, on one line.
 
     Args:

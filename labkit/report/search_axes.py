@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.report import cells as write
 from labkit.report.canvas import finite, plain_numbers, short, wide
-from labkit.report.search_table import Part, SearchTable
+from labkit.report.search_table import SearchTable, StagePoints
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,13 +68,13 @@ def scale(table: SearchTable, key: str) -> Scale:
     return Scale(key, log, (), _left_of(positive) if log and 0 in distinct else None, tuple(numbers))
 
 
-def dimension(part: Part, key: str) -> Mapping[str, Any] | None:
+def dimension(part: StagePoints, key: str) -> Mapping[str, Any] | None:
     """What a stage says of a searched parameter: `low`, `high`, `log`, `choices`."""
     names = (key, key.removesuffix("._target_"))
     return next((d for d in part.stage.space if d.get("key") in names), None)
 
 
-def limits(part: Part, key: str) -> tuple[float, float] | None:
+def limits(part: StagePoints, key: str) -> tuple[float, float] | None:
     """The numeric range a stage searched; None if it is of another kind."""
     found = dimension(part, key)
     if found is None or found.get("low") is None or found.get("high") is None:
@@ -136,7 +136,7 @@ def _mark_zero(axes: Axes, where: Scale, horizontal: bool) -> None:
     line(math.sqrt(zero * smallest), color="#999999", linestyle=(0, (2, 3)), linewidth=1)
 
 
-def padded(where: Scale, values: Sequence[float]) -> tuple[float, float]:
+def axis_ends(where: Scale, values: Sequence[float]) -> tuple[float, float]:
     """Ends of the axis, a little beyond the values on their scale."""
     if where.options:
         return -0.6, len(where.options) - 0.4

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.report import cells as write
 from labkit.report.canvas import blank, legend_below, margins, plain_numbers, style
-from labkit.report.entries import Entry
-from labkit.report.search_axes import Scale, colours, dress, limits, padded, scale
-from labkit.report.search_table import Part, SearchTable
+from labkit.report.ranked_entries import Entry
+from labkit.report.search_axes import Scale, axis_ends, colours, dress, limits, scale
+from labkit.report.search_table import SearchTable, StagePoints
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def objective_by_parameter(table: SearchTable, title: str = "") -> Figure:
     scales = [scale(table, key) for key in table.keys[:_MOST]]
     pairs = [(where, part) for where in scales if (part := _closest(table, where)) is not None]
     zoomed = {where.key for where, _ in pairs}
-    panels: list[tuple[Scale, Part | None]] = [panel for pair in pairs for panel in ((pair[0], None), pair)]
+    panels: list[tuple[Scale, StagePoints | None]] = [panel for pair in pairs for panel in ((pair[0], None), pair)]
     panels += [(where, None) for where in scales if where.key not in zoomed]
     columns = min(max(len(panels), 1), 2 if pairs else 3)
     rows = max(math.ceil(len(panels) / columns), 1)
@@ -58,7 +58,7 @@ def objective_by_parameter(table: SearchTable, title: str = "") -> Figure:
     return figure
 
 
-def _closest(table: SearchTable, where: Scale) -> Part | None:
+def _closest(table: SearchTable, where: Scale) -> StagePoints | None:
     """The last stage that searched a parameter within other limits than the first one did."""
     ranges = [(part, known) for part in reversed(table.parts) if (known := limits(part, where.key))]
     if where.options or not ranges or ranges[-1][1] == ranges[0][1]:
@@ -66,11 +66,11 @@ def _closest(table: SearchTable, where: Scale) -> Part | None:
     return ranges[-1][0]
 
 
-def _panel(axes: Axes, table: SearchTable, where: Scale, closer: Part | None) -> None:
+def _panel(axes: Axes, table: SearchTable, where: Scale, closer: StagePoints | None) -> None:
     ends = (
-        padded(where, limits(closer, where.key) or ends_of(table, where))
+        axis_ends(where, limits(closer, where.key) or ends_of(table, where))
         if closer
-        else padded(where, ends_of(table, where))
+        else axis_ends(where, ends_of(table, where))
     )
     inside: list[float] = []
     for order, part in enumerate(reversed(table.parts)):
@@ -93,7 +93,7 @@ def _panel(axes: Axes, table: SearchTable, where: Scale, closer: Part | None) ->
     plain_numbers(axes.yaxis)
 
 
-def shown(table: SearchTable, value: float) -> float:
+def axis_value(table: SearchTable, value: float) -> float:
     """The objective's value in the unit of its axis: shares in per cent."""
     return 100 * value if write.is_percent(table.objective) else value
 
@@ -106,7 +106,7 @@ def ends_of(table: SearchTable, where: Scale) -> list[float]:
 
 
 def _points(
-    axes: Axes, table: SearchTable, where: Scale, part: Part, colour: str, ends: tuple[float, float]
+    axes: Axes, table: SearchTable, where: Scale, part: StagePoints, colour: str, ends: tuple[float, float]
 ) -> list[float]:
     """Draw the trials of one stage; returns the ends of their bars; only those between `ends`."""
     inside: list[float] = []
@@ -117,7 +117,7 @@ def _points(
         if entry.rank is None:
             _lost(axes, entry, x, colour)
             continue
-        y, bar = shown(table, entry.mean), shown(table, entry.deviation or 0.0)
+        y, bar = axis_value(table, entry.mean), axis_value(table, entry.deviation or 0.0)
         seeded = entry.deviation is not None
         look: dict[str, Any] = (
             {"fmt": "D", "markersize": 4.8} if seeded else {"fmt": "o", "markersize": 5, "alpha": 0.8}
@@ -138,7 +138,7 @@ def _place(where: Scale, entry: Entry, number: int) -> float | None:
     return place + 0.5 * ((number + 1) * _GOLDEN % 1 - 0.5)
 
 
-def _stage_name(part: Part) -> str:
+def _stage_name(part: StagePoints) -> str:
     if all(entry.deviation is None for entry in part.entries):
         return part.stage.name
     return f"{part.stage.name} (mean ± sd)" if part.stage.name else "mean ± sd"
@@ -158,7 +158,7 @@ def _ring(axes: Axes, table: SearchTable, where: Scale) -> None:
     x = _place(where, best, 0) if best else None
     if best and x is not None:
         name = "best of the last stage" if len(table.parts) > 1 else "best"
-        axes.plot(x, shown(table, best.mean), "o", markersize=12, markerfacecolor="none", color="black",
+        axes.plot(x, axis_value(table, best.mean), "o", markersize=12, markerfacecolor="none", color="black",
                   markeredgewidth=1.1, zorder=6, label=name)  # fmt: skip
 
 
@@ -166,7 +166,7 @@ def _medians(axes: Axes, table: SearchTable, where: Scale) -> None:
     for place, option in enumerate(where.options):
         values = [e.mean for e in table.parts[0].entries if e.rank and e.params.get(where.key) == option]
         if len(values) > 2:
-            middle = shown(table, median(values))
+            middle = axis_value(table, median(values))
             axes.plot([place - 0.33, place + 0.33], [middle, middle], color="black", linewidth=1.6, label="median")
 
 

@@ -20,16 +20,16 @@ from labkit.report.board_layout import (
     seed_columns,
 )
 from labkit.report.diagnoses import by_setting
-from labkit.report.entries import Entry
-from labkit.report.search_table import COMPLETE, Part, SearchTable, recorded
+from labkit.report.ranked_entries import Entry
+from labkit.report.search_table import COMPLETE, SearchTable, StagePoints, target_key
 from labkit.report.sheet import NOTHING, Column, Sheet, in_files, sheet_of
 from labkit.report.sheet_csv import to_csv
 from labkit.report.sheet_markdown import to_markdown
 
-PartColumns = list[tuple[Column, Callable[[Part], Any]]]
+StageColumns = list[tuple[Column, Callable[[StagePoints], Any]]]
 
 
-def search_sheet(table: SearchTable, parts: Sequence[Part] | None = None, first: int | None = None) -> Sheet:
+def search_sheet(table: SearchTable, parts: Sequence[StagePoints] | None = None, first: int | None = None) -> Sheet:
     """Return the points of a search, stage after stage.
 
     Args:
@@ -41,7 +41,7 @@ def search_sheet(table: SearchTable, parts: Sequence[Part] | None = None, first:
     return sheet_of(items, _columns(table), marks=marks(entry for _, entry in items))
 
 
-def _columns(table: SearchTable) -> list[tuple[Column, Callable[[tuple[Part, Entry]], Any]]]:
+def _columns(table: SearchTable) -> list[tuple[Column, Callable[[tuple[StagePoints, Entry]], Any]]]:
     every = [entry for part in table.parts for entry in part.entries]
     told, troubled = any(entry.interval for entry in every), any(entry.rank is None for entry in every)
     staged = any(part.stage.name for part in table.parts)
@@ -70,18 +70,18 @@ def _of(place: int, column: Column, value: Callable[[Any], Any]) -> tuple[Column
     return column, lambda item: value(item[place])
 
 
-def _setting(key: str) -> tuple[Column, Callable[[Part], Any]]:
+def _setting(key: str) -> tuple[Column, Callable[[StagePoints], Any]]:
     return in_files(key), lambda part: part.settings.get(key)
 
 
-def _range(column: Column, key: str) -> tuple[Column, Callable[[Part], Any]]:
+def _range(column: Column, key: str) -> tuple[Column, Callable[[StagePoints], Any]]:
     return column, lambda part: range_text(part, key)
 
 
 def stage_sheet(table: SearchTable) -> Sheet:
     """Return the stages in the order in which they ran: what each searched, and its best."""
-    unseen = [key for part in table.parts for key in part.stage.ranges if not {key, recorded(key)} & {*table.keys}]
-    columns: PartColumns = [
+    unseen = [key for part in table.parts for key in part.stage.ranges if not {key, target_key(key)} & {*table.keys}]
+    columns: StageColumns = [
         (Column("stage"), lambda part: part.stage.name or None),
         (Column("sampler"), lambda part: part.stage.sampler or None),
         (Column("trials"), lambda part: part.trials),
@@ -94,7 +94,7 @@ def stage_sheet(table: SearchTable) -> Sheet:
     return sheet.without(lambda column, texts: column.head != "stage" and all(text == NOTHING for text in texts))
 
 
-def _best(table: SearchTable, part: Part) -> str:
+def _best(table: SearchTable, part: StagePoints) -> str:
     return write.spread(table.objective, part.entries[0].mean, part.entries[0].deviation)
 
 
@@ -102,12 +102,12 @@ def _stage_notes(table: SearchTable) -> list[str]:
     return [f"{part.stage.name}: {part.stage.note}" for part in reversed(table.parts) if part.stage.note]
 
 
-def settings_text(part: Part) -> str:
+def settings_text(part: StagePoints) -> str:
     """What a stage sets otherwise than the others: `schedule.cycles=3 data.validation=1000`."""
     return " ".join(f"{key}={write.parameter(value)}" for key, value in part.settings.items()) or NOTHING
 
 
-def range_text(part: Part, key: str) -> str:
+def range_text(part: StagePoints, key: str) -> str:
     """The range that a stage searched, else the values that its trials have."""
     searched = part.stage.ranges.get(key) or part.stage.ranges.get(key.removesuffix("._target_"))
     if searched:
@@ -143,15 +143,15 @@ def accounting(table: SearchTable) -> str:
     """The whole budget in one line: what became of every trial, and how many runs are behind them."""
     states = sum((Counter(part.states) for part in table.parts), Counter[str]())
     rows, complete = sum(part.rows for part in table.parts), states.pop(COMPLETE, 0)
-    shared = f"{complete} in {rows} rows" if complete != rows else _counted(rows, "row")
+    shared = f"{complete} in {rows} rows" if complete != rows else _count(rows, "row")
     fates = [f"{states.pop(state, 0)} {state}" for state in ("failed", "diverged", "pruned")]
     fates += [f"{count} {state}" for state, count in states.items()]
     runs = len(set().union(*(part.run_ids for part in table.parts)))
-    trials = _counted(sum(part.trials for part in table.parts), "trial")
-    return f"{trials} = {' + '.join([shared, *fates])}; {_counted(runs, 'run')}."
+    trials = _count(sum(part.trials for part in table.parts), "trial")
+    return f"{trials} = {' + '.join([shared, *fates])}; {_count(runs, 'run')}."
 
 
-def _counted(count: int, name: str) -> str:
+def _count(count: int, name: str) -> str:
     return f"{count} {name}{'s' * (count != 1)}"
 
 

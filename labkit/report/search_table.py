@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from labkit.report.entries import Entry, differing, entries, ranks
+from labkit.report.ranked_entries import Entry, differing, entries, ranks
 from labkit.report.sheet import NOTHING
 from labkit.report.statistics import summarise
 from labkit.tracking.quantities import is_maximised
@@ -59,7 +59,7 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Part:
+class StagePoints:
     """A stage with its points, best first and those without a result last.
 
     Attributes:
@@ -107,7 +107,7 @@ class SearchTable:
     maximise: bool
     extra: tuple[str, ...]
     keys: tuple[str, ...]
-    parts: tuple[Part, ...]
+    parts: tuple[StagePoints, ...]
     several: bool = False
 
 
@@ -143,9 +143,9 @@ def search_table(
     parts = []
     for name, own in reversed(groups.items()):
         if own:
-            lines = _ranked([_line(point, objective, up, keys, known) for point in _points(own)], up)
+            lines = _in_rank_order([_line(point, objective, up, keys, known) for point in _points(own)], up)
             settings = _settings(own, groups, keys, ignore)
-            parts.append(Part(facts.get(name, StageFacts(name)), settings, lines, _states(own, objective)))
+            parts.append(StagePoints(facts.get(name, StageFacts(name)), settings, lines, _states(own, objective)))
     return SearchTable(objective, up, known, keys, tuple(parts), bool(others))
 
 
@@ -178,7 +178,7 @@ def _line(trials: Sequence[Tried], objective: str, maximise: bool, keys: Sequenc
     return Entry(None, status, math.nan, None, seeds, len(seeds), params, nothing, ids, name)
 
 
-def _ranked(lines: Sequence[Entry], maximise: bool) -> tuple[Entry, ...]:
+def _in_rank_order(lines: Sequence[Entry], maximise: bool) -> tuple[Entry, ...]:
     """Best first; a point that lost a seed stands behind all that lost none, as in the search's own confirmation."""
     good = [line for line in lines if line.rank]
     good.sort(key=lambda line: (line.tried - len(line.seeds), -line.mean if maximise else line.mean))
@@ -207,13 +207,15 @@ def _keys(groups: Groups, stages: Sequence[StageFacts], ignore: tuple[str, ...])
     rows = {key for own in groups.values() for row in _rows(own) for key in row.params}
     known = rows | {key for own in groups.values() for trial in own for key in trial.params}
     searched = [
-        recorded(key) if key not in rows and recorded(key) in known else key for stage in stages for key in stage.ranges
+        target_key(key) if key not in rows and target_key(key) in known else key
+        for stage in stages
+        for key in stage.ranges
     ]
     inside = [key for own in groups.values() for key in differing(_rows(own), ignore)]
     return tuple(dict.fromkeys(key for key in [*searched, *inside] if key != SEED and key in known))
 
 
-def recorded(key: str) -> str:
+def target_key(key: str) -> str:
     """The parameter that tells which option of a config group was chosen where its name is not kept: `..._target_`."""
     return key if "." in key else f"{key}._target_"
 

@@ -67,11 +67,11 @@ class Column:
 
     def text(self, value: Any) -> str:
         """Return a value as people read it."""
-        return _written(value, self.kind.text)
+        return _cell_text(value, self.kind.text)
 
     def screen(self, value: Any) -> str:
         """Return a value as a terminal shows it."""
-        return _written(value, self.kind.screen or self.kind.text)
+        return _cell_text(value, self.kind.screen or self.kind.text)
 
     def plain(self, value: Any) -> list[Plain]:
         """Return a value as files have it, one for each of `names`."""
@@ -80,7 +80,7 @@ class Column:
         return list(self.kind.plain(value)) if self.names else []
 
 
-def _written(value: Any, write: Callable[[Any], str]) -> str:
+def _cell_text(value: Any, write: Callable[[Any], str]) -> str:
     if value is None:
         return NOTHING
     return "" if value == "" else write(value)
@@ -174,7 +174,7 @@ def sheet_of(items: Iterable[Item], columns: Sequence[tuple[Column, Callable[[It
     return Sheet([column for column, _ in columns], rows, **about)
 
 
-def joined(sheets: Sequence[Sheet]) -> Sheet:
+def join_sheets(sheets: Sequence[Sheet]) -> Sheet:
     """Return what files have of sheets with equal `fields` as one, whatever people see of each."""
     columns = [in_files(name) for name in sheets[0].fields]
     return Sheet(columns, [record for sheet in sheets for record in sheet.records()])

@@ -108,7 +108,7 @@ def interval(mean: float, deviation: float | None, n: int, scale: Scale = "real"
     return mean - half, mean + half
 
 
-def paired(
+def paired_difference(
     values: Mapping[Key, float], baseline: Mapping[Key, float], scale: Scale = "real", resolution: float = 0.0
 ) -> Paired:
     """The paired t test over the seeds that both have.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from labkit.report import search_layout
 from labkit.report.board_layout import apart, board_sheets
 from labkit.report.leaderboard import Leaderboard
-from labkit.report.search_table import Part, SearchTable
+from labkit.report.search_table import SearchTable, StagePoints
 from labkit.report.sheet import NOTHING, Sheet
 from labkit.report.sheet_html import to_html
 from labkit.tracking.rows import RunRow
@@ -90,7 +90,7 @@ def search_page_results(table: SearchTable) -> list[Sheet]:
     return [_stage(table, part) for part in table.parts]
 
 
-def _stage(table: SearchTable, part: Part) -> Sheet:
+def _stage(table: SearchTable, part: StagePoints) -> Sheet:
     sheet = search_layout.search_sheet(table, [part]).without(lambda column, _: column.head == "stage")
     settings = search_layout.settings_text(part)
     notes = [part.stage.sampler, part.stage.note, "" if settings == NOTHING else settings]

@@ -11,8 +11,8 @@ from labkit.engine.evaluate import classify
 from labkit.engine.loop import Outcome
 from labkit.engine.loop import Progress as Step
 from labkit.preprocess.plane import Plane, grid, plane
-from labkit.report.decision_regions import Scene, animation, decision_regions
 from labkit.report.figures import render
+from labkit.report.region_figures import Scene, animation, decision_regions
 from labkit.runs.plan import Plan
 
 _SIDE = 300  # cells of the figure's grid along each axis

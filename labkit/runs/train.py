@@ -11,7 +11,7 @@ from labkit.engine.loop import Outcome
 from labkit.engine.loop import Progress as Step
 from labkit.engine.loop import train as train_population
 from labkit.metrics import never_predicted
-from labkit.report.progress import Progress
+from labkit.report.progress import ProgressLine
 from labkit.report.run_summary import RunSummary, show_run
 from labkit.runs import commands, earlier_versions, record
 from labkit.runs.decision_regions import Film, Frames
@@ -55,7 +55,7 @@ def execute_all(
         runs: of the jobs in the store, where they have begun already.
     """
     runs = [record.start(job) for job in jobs] if runs is None else runs
-    line = Progress(quiet=quiet)
+    line = ProgressLine(quiet=quiet)
     watch = Watch(jobs, runs, line)
     try:
         record.await_store(jobs, runs)
@@ -104,7 +104,7 @@ class Watch:
         film: frames of the decision regions, for the members that asked for them.
     """
 
-    def __init__(self, jobs: Sequence[Job], runs: Sequence[Run | None], line: Progress) -> None:
+    def __init__(self, jobs: Sequence[Job], runs: Sequence[Run | None], line: ProgressLine) -> None:
         first = jobs[0].plan
         self._name = first.name if len(jobs) == 1 else f"{first.name} x {len(jobs)}"
         self._jobs, self._runs, self._line = jobs, runs, line

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from labkit.principles import convolution, dying_relu, initialisation, or_xor, pooling, pooling_robustness
+from labkit.principles import (
+    convolution_arithmetic,
+    dying_relu,
+    initialisation,
+    or_xor,
+    pooling_arithmetic,
+    pooling_robustness,
+)
 from labkit.principles.xor_search import CORNERS
 from labkit.report.canvas import TRAIN, VALIDATION, blank, legend_below, margins, plain_numbers, style
 from labkit.report.samples import COLOURS
@@ -24,7 +31,7 @@ _LOOKS = {
 }
 
 
-def initialisation_figure(courses: Sequence[initialisation.Course]) -> Figure:
+def initialisation_figure(courses: Sequence[initialisation.TrainingCourse]) -> Figure:
     """Loss and spread of the hidden units against the update, and each layer's gradient in update 1."""
     with style():
         figure = blank(11.5, 4.3, "Zero and random weights, ReLU and sigmoid, on the circle")
@@ -48,7 +55,7 @@ def initialisation_figure(courses: Sequence[initialisation.Course]) -> Figure:
     return figure
 
 
-def _gradient_bars(axes: Axes, courses: Sequence[initialisation.Course]) -> None:
+def _gradient_bars(axes: Axes, courses: Sequence[initialisation.TrainingCourse]) -> None:
     layers = list(courses[0].first_gradients)
     for i, course in enumerate(courses):
         colour, line = _LOOKS[course.name]
@@ -68,7 +75,7 @@ def _gradient_bars(axes: Axes, courses: Sequence[initialisation.Course]) -> None
     plain_numbers(axes.yaxis)
 
 
-def dying_relu_figure(courses: Sequence[dying_relu.Course]) -> Figure:
+def dying_relu_figure(courses: Sequence[dying_relu.DeadUnitCourse]) -> Figure:
     """Share of dead scores, dead hidden units and the accuracy over time, negatives first and shuffled."""
     with style():
         figure = blank(11.5, 4.5, "Dying ReLU: negatives first (grey: negatives only) against shuffled samples")
@@ -92,7 +99,7 @@ def dying_relu_figure(courses: Sequence[dying_relu.Course]) -> Figure:
     return figure
 
 
-def _band(axes: Axes, course: dying_relu.Course, values: np.ndarray) -> dict[str, Any]:
+def _band(axes: Axes, course: dying_relu.DeadUnitCourse, values: np.ndarray) -> dict[str, Any]:
     """The mean over the seeds with its standard error."""
     middle, error = values.mean(1), values.std(1, ddof=1) / values.shape[1] ** 0.5
     colour = TRAIN if course.order == dying_relu.ORDERS[1] else VALIDATION
@@ -109,7 +116,7 @@ def _phases(axes: Axes, updates: int) -> None:
     axes.set_xlim(0, updates)
 
 
-def or_xor_figure(record: or_xor.Record) -> Figure:
+def or_xor_figure(record: or_xor.OrXorResult) -> Figure:
     """What the networks written down give over the square, with their values at the corners."""
     left, right, bottom, top = or_xor.EXTENT
     with style():
@@ -141,20 +148,20 @@ def _colour_bar(figure: Figure, image: Any, label: str) -> None:
     plain_numbers(bar.yaxis)
 
 
-def convolution_figure(record: convolution.Record) -> Figure:
+def convolution_figure(record: convolution_arithmetic.ConvolutionArithmetic) -> Figure:
     """How many outputs each pixel contributes to, for each padding."""
-    side = convolution.SIDE
+    side = convolution_arithmetic.SIDE
     with style():
-        patch = f"{convolution.KERNEL} x {convolution.KERNEL}"
+        patch = f"{convolution_arithmetic.KERNEL} x {convolution_arithmetic.KERNEL}"
         title = f"How many outputs a pixel contributes to: {patch} patches of {side} x {side}"
         figure = blank(11, 4.3, title)
         panels = figure.subplots(1, len(record.paddings))
         margins(figure, 0.55, 0.95, 0.9, 0.55, gap=0.5)
         for axes, padding in zip(panels, record.paddings, strict=True):
-            image = axes.imshow(padding.contributions, cmap="viridis", vmin=0, vmax=convolution.KERNEL**2)
+            image = axes.imshow(padding.contributions, cmap="viridis", vmin=0, vmax=convolution_arithmetic.KERNEL**2)
             axes.set_title(
                 f"{padding.zeros} zeros on each side: output {padding.side} x {padding.side}\n"
-                f"{padding.multiply_adds:,} multiply-adds, {padding.wasted:.0%} with a zero",
+                f"{padding.multiply_adds:,} multiply-adds, {padding.wasted_share:.0%} with a zero",
                 loc="left",
                 fontsize=9,
             )
@@ -172,7 +179,7 @@ def convolution_figure(record: convolution.Record) -> Figure:
     return figure
 
 
-def pooling_figure(record: pooling.Record) -> Figure:
+def pooling_figure(record: pooling_arithmetic.PooledImages) -> Figure:
     """The four images, and what 2 x 2 pooling makes of them, with every value."""
     rows = (("image", record.images), ("average pooling", record.average), ("max pooling", record.maximum))
     with style():

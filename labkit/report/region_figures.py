@@ -53,7 +53,7 @@ def decision_regions(classes: np.ndarray, scene: Scene, title: str, updates: int
         title: what was run.
         updates: done when the network was asked.
     """
-    return _drawn(classes, scene, title, updates)[0]
+    return _draw(classes, scene, title, updates)[0]
 
 
 def animation(frames: Sequence[tuple[int, np.ndarray]], scene: Scene, title: str) -> bytes:
@@ -66,10 +66,10 @@ def animation(frames: Sequence[tuple[int, np.ndarray]], scene: Scene, title: str
     """
     from PIL import Image
 
-    figure, image = _drawn(frames[0][1], scene, title, frames[0][0])
+    figure, image = _draw(frames[0][1], scene, title, frames[0][0])
     pictures = []
     for step, classes in frames:
-        image.set_data(_painted(classes, len(scene.class_names)))
+        image.set_data(_pale_colours(classes, len(scene.class_names)))
         image.axes.set_title(_when(step), loc="left")
         pictures.append(_picture(figure))
     palette = pictures[-1].quantize(128)  # one for all: colours do not flicker from frame to frame
@@ -80,7 +80,7 @@ def animation(frames: Sequence[tuple[int, np.ndarray]], scene: Scene, title: str
     return buffer.getvalue()
 
 
-def _drawn(classes: np.ndarray, scene: Scene, title: str, updates: int) -> tuple[Figure, AxesImage]:
+def _draw(classes: np.ndarray, scene: Scene, title: str, updates: int) -> tuple[Figure, AxesImage]:
     left, right, bottom, top = scene.extent
     named = min(len(scene.class_names), _MOST_NAMED)
     ratio = (top - bottom) / (right - left)
@@ -89,7 +89,7 @@ def _drawn(classes: np.ndarray, scene: Scene, title: str, updates: int) -> tuple
         figure = blank(6.0, tall + 1.35, title)
         axes = figure.subplots()
         image = axes.imshow(
-            _painted(classes, len(scene.class_names)),
+            _pale_colours(classes, len(scene.class_names)),
             extent=scene.extent, origin="lower", aspect="equal" if 0.5 < ratio < 2 else "auto", interpolation="nearest",
         )  # fmt: skip
         handles = {_label(name): _scatter(axes, scene, k) for k, name in enumerate(scene.class_names)}
@@ -131,7 +131,7 @@ def _colours(count: int) -> np.ndarray:
     return hsv_to_rgb(np.stack([turns, np.full(count, 0.85), np.where(np.arange(count) % 2, 0.6, 0.9)], 1))
 
 
-def _painted(classes: np.ndarray, count: int) -> np.ndarray:
+def _pale_colours(classes: np.ndarray, count: int) -> np.ndarray:
     """The grid as pale colours `(height, width, 3)`."""
     return np.asarray((1 - _PALE * (1 - _colours(count)))[classes])
 

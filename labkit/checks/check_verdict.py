@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckVerdict:
     """One line of the table.
 
     Attributes:

@@ -129,7 +129,7 @@ def entries(
 def _entry(
     rows: Sequence[RunRow], tried: Sequence[RunRow], objective: str, shown: Sequence[str], extra: Sequence[str]
 ) -> Entry:
-    values = _by_seed(rows, objective)
+    values = _seed_means(rows, objective)
     summary, step = summary_of(rows, objective), resolution(rows, objective)
     return Entry(
         rank=None,
@@ -156,10 +156,10 @@ def _without_result(row: RunRow, objective: str, shown: Sequence[str], extra: Se
 
 def summary_of(rows: Sequence[RunRow], metric: str) -> Summary:
     """A metric's mean and interval over the seeds of runs that are equal otherwise."""
-    return summarise(_by_seed(rows, metric).values(), scale(metric), resolution(rows, metric))
+    return summarise(_seed_means(rows, metric).values(), scale(metric), resolution(rows, metric))
 
 
-def _by_seed(rows: Iterable[RunRow], metric: str) -> dict[str, float]:
+def _seed_means(rows: Iterable[RunRow], metric: str) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     for row in rows:
         found.setdefault(row.seed, []).append(row.metrics.get(metric, math.nan))
