@@ -53,7 +53,7 @@ def _series(history: History, key: str) -> tuple[list[int], list[float]]:
 
 
 def first_broken(history: History) -> int | None:
-    """The update of the first evaluation with a metric that is NaN or infinite; None for a healthy run."""
+    """Return the update of the first evaluation with a metric that is NaN or infinite; None for a healthy run."""
     return next((step for step, metrics in history if not all(map(math.isfinite, metrics.values()))), None)
 
 
@@ -95,13 +95,13 @@ def learning_curves(
     published: PublishedCurves | None = None,
     bands: Mapping[str, Band] = MappingProxyType({}),
 ) -> Figure:
-    """Cost, loss and accuracy against the update step, the learning rate behind the accuracy on its own axis.
+    """Draw cost, loss and accuracy against the update step, the learning rate behind the accuracy on its own axis.
 
     Args:
-        history: (updates done, metrics) rows; a metric that a row lacks is left out of its curve.
-        title: what was run.
-        published: curves of somebody else's, drawn dashed.
-        bands: of metrics whose `history` is a mean over seeds, by metric: their ranges are shaded behind the curves.
+        history: Rows (updates done, metrics); a metric that a row lacks is left out of its curve.
+        title: Words that say what was run.
+        published: Somebody else's curves, drawn dashed; None for none.
+        bands: Metric -> its range over seeds, shaded behind the curves of a `history` of means.
     """
     with style():
         figure = blank(11, 4.0, title)
@@ -152,10 +152,10 @@ def _rate_axis(axes: Axes, history: History) -> Axes:
 
 
 def confusion_matrix(confusion: np.ndarray, class_names: Sequence[str]) -> Figure:
-    """Counts by true class (rows) and predicted class (columns), coloured by the share of the row.
+    """Draw counts by true class (rows) and predicted class (columns), coloured by the share of the row.
 
     Args:
-        confusion: `(K, K)` integers.
+        confusion: Counts of samples, integers, shape (K, K).
         class_names: K names; every one is shown up to K = 100, then every second, third ...
     """
     counts = np.asarray(confusion)
@@ -215,10 +215,10 @@ def _annotate(axes: Axes, counts: np.ndarray, shares: np.ndarray, font: float) -
 
 
 def gradient_norms(grad_l1: Mapping[str, float]) -> Figure:
-    """One bar per layer, the input's neighbour on top; `total` and `mean` stand in the title.
+    """Draw a bar for each layer, the input's neighbour on top; `total` and `mean` stand in the title.
 
     Args:
-        grad_l1: layer -> L1 norm of the batch-mean data loss's gradient, averaged over the updates of epoch 1.
+        grad_l1: Layer -> L1 norm of the batch-mean data loss's gradient, averaged over the updates of epoch 1.
     """
     layers = [name for name in grad_l1 if name not in ("total", "mean")]
     values = [float(grad_l1[name]) for name in layers]
@@ -261,13 +261,13 @@ def range_test(
     accuracy: Sequence[float] | Sequence[tuple[float, float]] | np.ndarray,
     suggestion: tuple[float, float] | None,
 ) -> Figure:
-    """Loss and accuracy against the learning rate that rose from update to update (Smith 2015, arXiv:1506.01186).
+    """Draw loss and accuracy against a learning rate that rose from update to update (Smith 2015, arXiv:1506.01186).
 
     Args:
-        lr: rates tried, rising.
-        loss: as long as `lr`; the axis is cut where the loss explodes.
-        accuracy: as long as `lr`, or (rate, accuracy) pairs where it was evaluated more rarely.
-        suggestion: (lowest, highest) rate to cycle between, shaded; None where the curve suggests none.
+        lr: Rates tried, rising, shape (T,).
+        loss: Loss at each rate, nats per sample, shape (T,); the axis is cut where the loss explodes.
+        accuracy: Accuracy at each rate, shape (T,), or (rate, accuracy) pairs where it was evaluated more rarely.
+        suggestion: Lowest and highest rate to cycle between, shaded; None where the curve suggests none.
     """
     scores = np.asarray(accuracy, dtype=float)
     scores = np.column_stack([lr, scores]) if scores.ndim == 1 and len(scores) else scores.reshape(-1, 2)

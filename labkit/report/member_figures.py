@@ -31,8 +31,8 @@ class Member:
     """One setting among others.
 
     Attributes:
-        label: what tells it from the others.
-        seeds: the curves of each of its runs.
+        label: Words that tell it from the others.
+        seeds: Curves of each of its runs.
     """
 
     label: str
@@ -47,16 +47,16 @@ class Member:
 def member_curves(
     members: Sequence[Member], title: str = "", metrics: tuple[str, str] = ("val/accuracy", "train/loss")
 ) -> Figure:
-    """Learning curves of all members overlaid, the first few in colour and named, the rest grey behind them.
+    """Draw the learning curves of all members over each other, the first few in colour and named, the rest grey behind.
 
     A member with several seeds is the line of their mean, one in colour on the band from the lowest to the highest.
 
     A curve that stops being finite ends in a cross, at the upper edge where the axis is cut.
 
     Args:
-        members: best first.
-        title: what was run.
-        metrics: one for each panel.
+        members: Members, best first.
+        title: Words that say what was run.
+        metrics: Metrics, one for each panel.
     """
     with style():
         labels = [member.name for member in members[:_NAMED]]
@@ -109,7 +109,7 @@ def _overlay(axes: Axes, members: Sequence[Member], metric: str) -> None:
 
 
 def _dress(axes: Axes, drawn: Sequence[float], first: Sequence[float], metric: str) -> float:
-    """The label, a log axis for values over decades; returns the upper end, set where one member explodes."""
+    """Set the label, and a log axis for values over decades; return the upper end, set where one member explodes."""
     label, top = write.unit(metric), math.inf
     if not drawn:
         axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center", color="#777777")
@@ -126,7 +126,7 @@ def _dress(axes: Axes, drawn: Sequence[float], first: Sequence[float], metric: s
 
 
 def seed_spread(table: SearchTable, title: str = "") -> Figure | None:
-    """Every seed's value as a dot, the mean and its 95% interval as a bar, for each setting with several seeds.
+    """Draw every seed's value as a dot, the mean and its 95% interval as a bar, for each setting with several seeds.
 
     A thin line joins the values of one seed in neighbouring rows of a stage: where the lines run side by side, the
     difference between the settings is surer than their intervals say. None if no setting has two seeds.

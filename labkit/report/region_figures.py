@@ -25,15 +25,15 @@ _MOST_NAMED = 20  # classes in the legend
 
 @dataclass(frozen=True)
 class Scene:
-    """What the regions are drawn behind and around.
+    """Samples and axes around the regions.
 
     Attributes:
-        extent: left, right, bottom, top, in the units of the axes.
-        points: `(n, 2)` samples in those units.
-        labels: `(n,)` their classes.
-        class_names: one name per class.
-        axis_names: of the two axes.
-        note: which samples are shown.
+        extent: Left, right, bottom and top edge, in the units of the axes.
+        points: Samples in those units, shape (n, 2).
+        labels: Class of each sample, integers, shape (n,).
+        class_names: Names, one for each class.
+        axis_names: Names of the horizontal and the vertical axis.
+        note: Words that say which samples are shown.
     """
 
     extent: tuple[float, float, float, float]
@@ -45,24 +45,24 @@ class Scene:
 
 
 def decision_regions(classes: np.ndarray, scene: Scene, title: str, updates: int) -> Figure:
-    """The plane coloured by the class that the network gives each place, and the samples coloured by their own.
+    """Draw the plane coloured by the class that the network gives each place, and the samples coloured by their own.
 
     Args:
-        classes: `(height, width)` of a grid of cells over `scene.extent`, bottom row first.
-        scene: samples and axes.
-        title: what was run.
-        updates: done when the network was asked.
+        classes: Class of each cell of a grid over `scene.extent`, bottom row first, integers, shape (height, width).
+        scene: Samples and axes.
+        title: Words that say what was run.
+        updates: Updates done when the network was asked.
     """
     return _draw(classes, scene, title, updates)[0]
 
 
 def animation(frames: Sequence[tuple[int, np.ndarray]], scene: Scene, title: str) -> bytes:
-    """The bytes of a GIF that shows one grid after another and repeats from its beginning.
+    """Return the bytes of a GIF that shows one grid after another and repeats from its beginning.
 
     Args:
-        frames: (updates done, classes as in `decision_regions`), at least one.
-        scene: samples and axes.
-        title: what was run.
+        frames: Pairs of updates done and classes of shape (height, width) as in `decision_regions`, at least one.
+        scene: Samples and axes.
+        title: Words that say what was run.
     """
     from PIL import Image
 
@@ -122,7 +122,7 @@ def _scatter(axes: Axes, scene: Scene, label: int) -> Any:
 
 
 def _colours(count: int) -> np.ndarray:
-    """`(count, 3)` colours, the same for a class's region and its samples; beyond eight classes round the hues."""
+    """Return colours `(count, 3)`, one for a class's region and its samples; beyond eight classes round the hues."""
     from matplotlib.colors import hsv_to_rgb, to_rgb
 
     if count <= len(COLOURS):
@@ -132,7 +132,7 @@ def _colours(count: int) -> np.ndarray:
 
 
 def _pale_colours(classes: np.ndarray, count: int) -> np.ndarray:
-    """The grid as pale colours `(height, width, 3)`."""
+    """Return the grid as pale colours, shape (height, width, 3)."""
     return np.asarray((1 - _PALE * (1 - _colours(count)))[classes])
 
 

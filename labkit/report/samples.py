@@ -21,17 +21,18 @@ _TITLES = ("as stored", "as the network gets it")
 
 
 def samples(before: Any, after: Any, labels: Sequence[int] | np.ndarray, class_names: Sequence[str]) -> Figure:
-    """The same samples side by side, before and after preprocessing and augmentation.
+    """Draw the same samples side by side, before and after preprocessing and augmentation.
 
-    What is drawn follows from each sample's shape: `(channels, height, width)` an image, `(1, length)` a waveform,
+    The shape of one sample decides on the drawing: `(channels, height, width)` an image, `(1, length)` a waveform,
     `(features,)` a point of a scatter plot, or a curve where the samples before were something else (images after PCA);
-    a string a line of a table.
+    a string is a line of a table.
 
     Args:
-        before: `(n, ...)` array, or n strings.
-        after: `(n, ...)` array, n strings, or n sequences of token ids; the same samples in the same order.
-        labels: `(n,)` class of each sample.
-        class_names: one name per class.
+        before: Samples as stored, an array of shape (n, ...), or n strings.
+        after: The same samples as the network gets them, an array of shape (n, ...), n strings, or n sequences of token
+            ids.
+        labels: Class of each sample, integers, shape (n,).
+        class_names: Names, one for each class.
     """
     strings = isinstance(before[0], str)
     vectors = not strings and before[0].ndim == 1
@@ -70,7 +71,7 @@ def _sides(
 
 
 def _montage(axes: Axes, images: np.ndarray, names: list[str]) -> None:
-    """Images in a square grid, drawn as one; the darkest value of all is black and the brightest is white."""
+    """Draw images `(n, channels, height, width)` in a square grid, the darkest value black and the brightest white."""
     count, channels, height, width = images.shape
     columns = int(np.ceil(np.sqrt(count)))
     values = images.astype(np.float64)
@@ -90,7 +91,7 @@ def _montage(axes: Axes, images: np.ndarray, names: list[str]) -> None:
 
 
 def _curves(axes: Axes, waves: np.ndarray, names: list[str]) -> None:
-    """One curve per sample below the other, all on one scale."""
+    """Draw a curve for each sample, one below the other, all on one scale."""
     flat = waves.reshape(len(waves), -1).astype(np.float64)
     centred = flat - np.median(flat)
     scale = float(np.abs(centred).max(initial=0.0)) or 1.0
@@ -103,7 +104,7 @@ def _curves(axes: Axes, waves: np.ndarray, names: list[str]) -> None:
 
 
 def _scatter(axes: Axes, points: np.ndarray, names: list[str]) -> None:
-    """The first two features by class; a single feature against its class."""
+    """Draw the first two features by class; a single feature against its class."""
     classes = sorted(set(names), key=names.index) if len(set(names)) > 12 else sorted(set(names))
     chosen = np.asarray(names)
     width = points.shape[1]

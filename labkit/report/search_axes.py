@@ -1,4 +1,4 @@
-"""Where a parameter's values stand on an axis: numbers on their own scale, everything else side by side."""
+"""The place of a parameter's values on an axis: numbers on their own scale, everything else side by side."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Scale:
     """The axis of one parameter.
 
     Attributes:
-        key: the parameter.
-        log: whether the axis is logarithmic.
-        options: the values side by side, as text; empty for an axis of numbers.
-        zero: where the value 0 stands on a logarithmic axis; None if it does not occur or needs no such place.
-        values: all that occur, numbers only.
+        key: Name of the parameter.
+        log: True for a logarithmic axis.
+        options: Values side by side, as text; empty for an axis of numbers.
+        zero: Place of the value 0 on a logarithmic axis; None if it does not occur or needs no such place.
+        values: All values that occur, numbers only.
     """
 
     key: str
@@ -40,11 +40,11 @@ class Scale:
 
     @property
     def tilted(self) -> bool:
-        """Whether the options have names too long to stand side by side."""
+        """True where the options have names too long to stand side by side."""
         return sum(len(_short_option(option)) + 2 for option in self.options) > 38
 
     def place(self, text: str | None) -> float | None:
-        """Where a value stands; None for one that is missing here."""
+        """Return the place of a value on the axis; None for one that is missing here."""
         if self.options:
             return float(self.options.index(text)) if text in self.options else None
         value = _number(text)
@@ -52,7 +52,7 @@ class Scale:
 
 
 def scale(table: SearchTable, key: str) -> Scale:
-    """The axis for one parameter of a search: numbers on a log scale where they were searched so."""
+    """Return the axis for one parameter of a search: numbers on a log scale where they were searched so."""
     texts = [e.params[key] for part in table.parts for e in part.entries if key in e.params]
     numbers = [value for text in texts if (value := _number(text)) is not None]
     declared = [d for part in table.parts if (d := dimension(part, key))]
@@ -69,13 +69,13 @@ def scale(table: SearchTable, key: str) -> Scale:
 
 
 def dimension(part: StagePoints, key: str) -> Mapping[str, Any] | None:
-    """What a stage says of a searched parameter: `low`, `high`, `log`, `choices`."""
+    """Return a stage's declaration of a parameter: `low`, `high`, `log`, or `choices`; None where it was not searched."""
     names = (key, key.removesuffix("._target_"))
     return next((d for d in part.stage.space if d.get("key") in names), None)
 
 
 def limits(part: StagePoints, key: str) -> tuple[float, float] | None:
-    """The numeric range a stage searched; None if it is of another kind."""
+    """Return the numeric range that a stage searched, low and high end; None if it is of another kind."""
     found = dimension(part, key)
     if found is None or found.get("low") is None or found.get("high") is None:
         return None
@@ -83,13 +83,20 @@ def limits(part: StagePoints, key: str) -> tuple[float, float] | None:
 
 
 def colours(table: SearchTable) -> dict[str, str]:
-    """Stage -> its colour."""
+    """Return the colour of each stage, by name."""
     names = [part.stage.name for part in reversed(table.parts)]
     return {name: STAGES[i % len(STAGES)] for i, name in enumerate(names)}
 
 
 def dress(axes: Axes, where: Scale, ends: tuple[float, float], horizontal: bool = True) -> None:
-    """Scale, ends, ticks and label of the axis that shows a parameter."""
+    """Set scale, ends, ticks and label of the axis that shows a parameter.
+
+    Args:
+        axes: Panel, whose marks have been drawn.
+        where: Axis of the parameter.
+        ends: Low and high end on the axis, as `axis_ends` gives them.
+        horizontal: True for the x-axis, False for the y-axis.
+    """
     from matplotlib.ticker import LogLocator
 
     axis = axes.xaxis if horizontal else axes.yaxis
@@ -122,7 +129,7 @@ def _short_option(option: str) -> str:
 
 
 def _mark_zero(axes: Axes, where: Scale, horizontal: bool) -> None:
-    """A tick "0" apart from the logarithmic ones, and a broken line between."""
+    """Draw a tick "0" apart from the logarithmic ones, and a broken line between."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     zero, axis = where.zero or 0.0, axes.xaxis if horizontal else axes.yaxis
@@ -137,7 +144,7 @@ def _mark_zero(axes: Axes, where: Scale, horizontal: bool) -> None:
 
 
 def axis_ends(where: Scale, values: Sequence[float]) -> tuple[float, float]:
-    """Ends of the axis, a little beyond the values on their scale."""
+    """Return the ends of the axis, a little beyond the values on their scale."""
     if where.options:
         return -0.6, len(where.options) - 0.4
     low, high = min(values), max(values)
@@ -149,13 +156,13 @@ def axis_ends(where: Scale, values: Sequence[float]) -> tuple[float, float]:
 
 
 def _left_of(positive: Sequence[float]) -> float:
-    """A place for 0: as far below the smallest value as it is from the next, at least a factor of 3."""
+    """Return a place for 0: as far below the smallest value as it is from the next, at least a factor of 3."""
     ratio = positive[1] / positive[0] if len(positive) > 1 else 10.0
     return positive[0] / min(max(ratio, 3.0), 30.0)
 
 
 def _options(texts: Sequence[str], choices: Sequence[str]) -> tuple[str, ...]:
-    """Values in the order of the choices; of the others numbers in theirs, then texts in the alphabet's."""
+    """Return values in the order of the choices; of the others numbers in theirs, then texts in the alphabet's."""
     known = sorted(dict.fromkeys(texts))
     numbers = {text: value for text in known if (value := _number(text)) is not None}
     order = [*choices, *sorted(numbers, key=lambda text: numbers[text]), *known]

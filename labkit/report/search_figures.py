@@ -25,7 +25,7 @@ _ORDER = ("best", "median", "diverged or failed", "pruned", "range of")  # of a 
 
 
 def objective_by_parameter(table: SearchTable, title: str = "") -> Figure:
-    """The objective against each searched parameter: stages by colour, bars of one standard deviation over seeds.
+    """Draw the objective against each searched parameter: stages by colour, bars of one standard deviation over seeds.
 
     Ranges that later stages zoomed on are shaded, and shown closer in a panel of their own. A trial without a result
     is a mark at the foot: a cross if it diverged or failed, a triangle if it was pruned. Of many parameters the first
@@ -59,7 +59,7 @@ def objective_by_parameter(table: SearchTable, title: str = "") -> Figure:
 
 
 def _closest(table: SearchTable, where: Scale) -> StagePoints | None:
-    """The last stage that searched a parameter within other limits than the first one did."""
+    """Return the last stage that searched a parameter within other limits than the first one did; None without one."""
     ranges = [(part, known) for part in reversed(table.parts) if (known := limits(part, where.key))]
     if where.options or not ranges or ranges[-1][1] == ranges[0][1]:
         return None
@@ -94,12 +94,12 @@ def _panel(axes: Axes, table: SearchTable, where: Scale, closer: StagePoints | N
 
 
 def axis_value(table: SearchTable, value: float) -> float:
-    """The objective's value in the unit of its axis: shares in per cent."""
+    """Return the objective's value in the unit of its axis: shares in per cent."""
     return 100 * value if write.is_percent(table.objective) else value
 
 
 def ends_of(table: SearchTable, where: Scale) -> list[float]:
-    """All that the axis has to hold: values, the place of 0, and what the stages searched."""
+    """Return all that the axis has to hold: values, the place of 0, and the ranges of the stages."""
     known = [end for part in table.parts for end in limits(part, where.key) or ()]
     positive = [value for value in [*where.values, *known] if value > 0 or not where.log]
     return [*positive, *([where.zero] if where.zero is not None else [])] or [1.0]
@@ -108,7 +108,7 @@ def ends_of(table: SearchTable, where: Scale) -> list[float]:
 def _points(
     axes: Axes, table: SearchTable, where: Scale, part: StagePoints, colour: str, ends: tuple[float, float]
 ) -> list[float]:
-    """Draw the trials of one stage; returns the ends of their bars; only those between `ends`."""
+    """Draw the trials of one stage between `ends`; return the ends of their bars, in the unit of the axis."""
     inside: list[float] = []
     for i, entry in enumerate(part.entries):
         x = _place(where, entry, i)
@@ -131,7 +131,7 @@ def _points(
 
 
 def _place(where: Scale, entry: Entry, number: int) -> float | None:
-    """Where an entry stands; entries that share an option are spread a little, the same way every time."""
+    """Return an entry's place; entries that share an option are spread a little, the same way every time."""
     place = where.place(entry.params.get(where.key))
     if place is None or not where.options:
         return place
@@ -153,7 +153,7 @@ def _lost(axes: Axes, entry: Entry, x: float, colour: str) -> None:
 
 
 def _ring(axes: Axes, table: SearchTable, where: Scale) -> None:
-    """A ring around the best trial of the last stage."""
+    """Draw a ring around the best trial of the last stage."""
     best = next((part.entries[0] for part in table.parts if part.entries[0].rank), None)
     x = _place(where, best, 0) if best else None
     if best and x is not None:
@@ -171,7 +171,10 @@ def _medians(axes: Axes, table: SearchTable, where: Scale) -> None:
 
 
 def handles(panels: list[Axes]) -> dict[str, Any]:
-    """What a legend names: the stages as they ran, then marks, then ranges; marks without a result in grey."""
+    """Return a legend's labels and marks: the stages as they ran, then marks, then ranges.
+
+    Marks without a result are grey, since each stage draws them in its own colour.
+    """
     from matplotlib.container import ErrorbarContainer
     from matplotlib.lines import Line2D
 

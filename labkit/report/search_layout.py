@@ -66,7 +66,7 @@ def _columns(table: SearchTable) -> list[tuple[Column, Callable[[tuple[StagePoin
 
 
 def _of(place: int, column: Column, value: Callable[[Any], Any]) -> tuple[Column, Callable[[Any], Any]]:
-    """A column of a part, 0, or of an entry, 1, as one of pairs of both."""
+    """Return a column of a part, 0, or of an entry, 1, as one of pairs of both."""
     return column, lambda item: value(item[place])
 
 
@@ -103,12 +103,12 @@ def _stage_notes(table: SearchTable) -> list[str]:
 
 
 def settings_text(part: StagePoints) -> str:
-    """What a stage sets otherwise than the others: `schedule.cycles=3 data.validation=1000`."""
+    """Return the settings of a stage that others have otherwise: `schedule.cycles=3 data.validation=1000`."""
     return " ".join(f"{key}={write.parameter(value)}" for key, value in part.settings.items()) or NOTHING
 
 
 def range_text(part: StagePoints, key: str) -> str:
-    """The range that a stage searched, else the values that its trials have."""
+    """Return the range that a stage searched, else the values that its trials have."""
     searched = part.stage.ranges.get(key) or part.stage.ranges.get(key.removesuffix("._target_"))
     if searched:
         return searched
@@ -117,7 +117,7 @@ def range_text(part: StagePoints, key: str) -> str:
 
 
 def headline(table: SearchTable) -> str:
-    """The answer in one sentence; "" where there are no trials."""
+    """Return the answer in one sentence; "" where there are no trials."""
     part = next((part for part in table.parts if part.entries and part.entries[0].rank), None)
     if part is None:
         return "No trial came to a value." if table.parts else ""
@@ -140,7 +140,7 @@ def headline(table: SearchTable) -> str:
 
 
 def accounting(table: SearchTable) -> str:
-    """The whole budget in one line: what became of every trial, and how many runs are behind them."""
+    """Return the whole budget in one line: the fate of every trial, and the number of runs behind them."""
     states = sum((Counter(part.states) for part in table.parts), Counter[str]())
     rows, complete = sum(part.rows for part in table.parts), states.pop(COMPLETE, 0)
     shared = f"{complete} in {rows} rows" if complete != rows else _count(rows, "row")
@@ -173,7 +173,7 @@ def search_markdown(table: SearchTable, first: int | None = None) -> str:
 
 
 def reading(table: SearchTable) -> list[str]:
-    """How the numbers are to be read, a sentence each."""
+    """Return sentences that say how to read the numbers."""
     notes = ["Ranks count within a stage; stages differ in budget and seeds, so their values do not compare."]
     notes = notes if len(table.parts) > 1 else []
     if table.several:

@@ -20,7 +20,7 @@ __all__ = ["parameter_map"]
 
 
 def parameter_map(table: SearchTable, title: str = "") -> Figure | None:
-    """Trials in the plane of two numeric parameters, coloured by the objective; the best ones lie on top.
+    """Draw trials in the plane of two numeric parameters, coloured by the objective; the best ones lie on top.
 
     Boxes are the ranges of the stages. None for a search with fewer than two numeric parameters; three make a panel
     for each pair.
@@ -51,7 +51,10 @@ def parameter_map(table: SearchTable, title: str = "") -> Figure | None:
 
 
 def _colour_range(values: list[float], maximise: bool) -> tuple[tuple[float, float], bool]:
-    """Ends of the colour scale, and whether some values lie beyond the worse end: the better half gets most of it."""
+    """Return the ends of the colour scale, and whether values lie beyond its worse end.
+
+    The better half of the values gets most of the scale.
+    """
     best, middle = (max(values) if maximise else min(values)), median(values)
     worst = min(values) if maximise else max(values)
     cut = best - 2.5 * (best - middle)

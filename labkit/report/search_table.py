@@ -22,15 +22,15 @@ Groups = Mapping[str, Sequence["Tried"]]  # stage -> its trials
 
 @dataclass(frozen=True)
 class StageFacts:
-    """What is known of a stage before its runs.
+    """A stage as it was planned, before its runs.
 
     Attributes:
-        name: as its trials have it.
-        sampler: its name.
-        overrides: the stage's own override words.
-        ranges: searched key -> its range as text, such as "1e-05..0.1 (log)".
-        space: searched dimensions as plain values: `key`, `low`, `high`, `log`, or `choices`.
-        note: anything else a reader should know, a sentence.
+        name: Name that its trials carry.
+        sampler: Name of its sampler.
+        overrides: Override words of the stage's own.
+        ranges: Searched key -> its range as text, such as "1e-05..0.1 (log)".
+        space: Searched dimensions as plain values: `key`, `low`, `high`, `log`, or `choices`.
+        note: Anything else that a reader should know, a sentence.
     """
 
     name: str
@@ -46,10 +46,10 @@ class Tried:
     """A trial as its study remembers it, with what the store has of it.
 
     Attributes:
-        stage: The stage of this search; a run that several trials use names only the first of them in its own tags.
-        state: complete, failed, diverged or pruned.
+        stage: Stage of this search; a run that several trials use names only the first of them in its own tags.
+        state: State: complete, failed, diverged or pruned.
         runs: Rows of the store, one for each of its seeds as far as they are there, whoever trained them.
-        params: Its point, as text by key; what a trial without any run is told by.
+        params: Point of the search space, as text by key; all that is known of a trial without any run.
     """
 
     stage: str
@@ -63,10 +63,10 @@ class StagePoints:
     """A stage with its points, best first and those without a result last.
 
     Attributes:
-        stage: what it was meant to do.
-        settings: parameters that all its trials share and other stages have otherwise.
-        entries: One for each point: its seeds averaged, trials that repeat it among them.
-        states: State -> how many of its trials ended so.
+        stage: Plan of the stage.
+        settings: Parameters that all its trials share and other stages have otherwise.
+        entries: Entries, one for each point: its seeds averaged, trials that repeat it among them.
+        states: State -> number of its trials that ended so.
     """
 
     stage: StageFacts
@@ -76,12 +76,12 @@ class StagePoints:
 
     @property
     def trials(self) -> int:
-        """How many trials it had."""
+        """The number of its trials."""
         return sum(self.states.values())
 
     @property
     def rows(self) -> int:
-        """How many points came to a value."""
+        """The number of points that came to a value."""
         return sum(entry.rank is not None for entry in self.entries)
 
     @property
@@ -95,12 +95,12 @@ class SearchTable:
     """A search, its last stage first.
 
     Attributes:
-        objective: the metric that ranks.
-        maximise: whether more is better.
-        extra: further metrics.
-        keys: the parameters that tell trials apart, the searched ones first.
-        parts: the stages that have trials.
-        several: Whether the search has further objectives, and so no single winner.
+        objective: Metric that ranks.
+        maximise: True where more is better.
+        extra: Further metrics.
+        keys: Parameters that tell trials apart, the searched ones first.
+        parts: Stages that have trials.
+        several: True where the search has further objectives, and so no single winner.
     """
 
     objective: str
@@ -123,13 +123,13 @@ def search_table(
     """Sort the trials of a search.
 
     Args:
-        trials: All that count, in any order.
-        stages: in the order in which they ran, the confirmation and the final one included; stages that only the
-            trials know come after them. None for a plain multirun.
+        trials: All trials that count, in any order.
+        stages: Stages in the order in which they ran, the confirmation and the final one included; stages that only the
+            trials know come after them. Empty for a plain multirun.
         objectives: Metrics, by their last values; the first ranks.
-        maximise: unless given, everything but losses, costs and times is better the higher it is.
-        extra: further metrics to show; one that no run has is left out.
-        ignore: beginnings of parameter names that make no difference.
+        maximise: Direction; unless given, everything but losses, costs and times is better the higher it is.
+        extra: Further metrics to show; one that no run has is left out.
+        ignore: Beginnings of parameter names that make no difference.
     """
     objective, *others = objectives
     up = is_maximised(objective) if maximise is None else maximise
@@ -150,12 +150,12 @@ def search_table(
 
 
 def _rows(trials: Sequence[Tried]) -> list[RunRow]:
-    """The runs of all trials, each once."""
+    """Return the runs of all trials, each once."""
     return list({row.run_id: row for trial in trials for row in trial.runs}.values())
 
 
 def _points(trials: Sequence[Tried]) -> list[list[Tried]]:
-    """The trials of a stage by their points: repetitions of one, and its trials on several seeds, side by side."""
+    """Return the trials of a stage by their points: repetitions of one, and its trials on several seeds, together."""
     found: dict[object, list[Tried]] = {}
     for trial in trials:
         found.setdefault(tuple(sorted(trial.params.items())), []).append(trial)
@@ -163,7 +163,7 @@ def _points(trials: Sequence[Tried]) -> list[list[Tried]]:
 
 
 def _line(trials: Sequence[Tried], objective: str, maximise: bool, keys: Sequence[str], extra: Sequence[str]) -> Entry:
-    """The trials of one point as one line; a seed that was lost counts as tried."""
+    """Return the trials of one point as one line; a seed that was lost counts as tried."""
     runs = _rows(trials)
     good = _rows([trial for trial in trials if trial.state == COMPLETE])
     ranked = [e for e in entries(good, objective, maximise=maximise, keys=(), extra=extra, shown=keys) if e.rank]
@@ -179,7 +179,7 @@ def _line(trials: Sequence[Tried], objective: str, maximise: bool, keys: Sequenc
 
 
 def _in_rank_order(lines: Sequence[Entry], maximise: bool) -> tuple[Entry, ...]:
-    """Best first; a point that lost a seed stands behind all that lost none, as in the search's own confirmation."""
+    """Return lines, best first; a point that lost a seed stands behind all that lost none, as in the confirmation."""
     good = [line for line in lines if line.rank]
     good.sort(key=lambda line: (line.tried - len(line.seeds), -line.mean if maximise else line.mean))
     lost = sorted((line for line in lines if not line.rank), key=lambda line: line.status)
@@ -191,19 +191,19 @@ def _states(trials: Sequence[Tried], objective: str) -> Mapping[str, int]:
 
 
 def _state(trial: Tried, objective: str) -> str:
-    """How a trial ended; one that came to a value has it in the store, else it is no row."""
+    """Return how a trial ended; one that came to a value has it in the store, else it is no row."""
     stored = any(row.finished and math.isfinite(row.metrics.get(objective, math.nan)) for row in trial.runs)
     return NOT_STORED if trial.state == COMPLETE and not stored else trial.state
 
 
 def _param(trial: Tried, key: str) -> str | None:
-    """A parameter as the trial's run has it, else as its point does."""
+    """Return a parameter as the trial's run has it, else as its point does."""
     known = trial.runs[0].params if trial.runs else trial.params
     return known.get(key, trial.params.get(key.removesuffix("._target_")))
 
 
 def _keys(groups: Groups, stages: Sequence[StageFacts], ignore: tuple[str, ...]) -> tuple[str, ...]:
-    """The searched keys, then those that differ inside a stage."""
+    """Return the searched keys, then those that differ inside a stage."""
     rows = {key for own in groups.values() for row in _rows(own) for key in row.params}
     known = rows | {key for own in groups.values() for trial in own for key in trial.params}
     searched = [
@@ -216,7 +216,7 @@ def _keys(groups: Groups, stages: Sequence[StageFacts], ignore: tuple[str, ...])
 
 
 def target_key(key: str) -> str:
-    """The parameter that tells which option of a config group was chosen where its name is not kept: `..._target_`."""
+    """Return the parameter that tells a config group's option where the group's own name is not kept: `..._target_`."""
     return key if "." in key else f"{key}._target_"
 
 

@@ -27,7 +27,7 @@ class Kind:
         plain: Value -> plain values at full precision, one for each field of the column.
         screen: Value -> a shorter text for a terminal; None: `text`.
         markdown: Value -> Markdown, escaped; None: `text`, which is then escaped.
-        runs: Whether the values are ids of runs, which a page links.
+        runs: True where the values are ids of runs, which a page links.
     """
 
     text: Callable[[Any], str] = str
@@ -48,8 +48,8 @@ class Column:
         head: Name that people read; None: the column is in files only.
         kind: Kind of its values.
         fields: Names of its columns in files; None: one, called as the head; () for a column that files do not have.
-        right: Whether it is aligned to the right.
-        whole: Whether a terminal may not break its cells into lines.
+        right: True for alignment to the right.
+        whole: True where a terminal may not break its cells into lines.
         yields: Order in which columns leave a narrow terminal, the highest first; 0 stays.
     """
 
@@ -87,7 +87,7 @@ def _cell_text(value: Any, write: Callable[[Any], str]) -> str:
 
 
 def in_files(name: str) -> Column:
-    """A column of plain values that only files have."""
+    """Return a column of plain values that only files have."""
     return Column(None, fields=(name,))
 
 
@@ -102,8 +102,8 @@ class Sheet:
         about: Words beside the heading.
         warnings: Sentences below that tell of faults.
         notes: Sentences below that say how to read it.
-        marks: What a row stands out by, one for each row; () for none.
-        left_out: What this excerpt lacks, a phrase each: `12 more rows`.
+        marks: Mark by which a row stands out, one for each row; () for none.
+        left_out: Phrases that say what this excerpt lacks: `12 more rows`.
         ruled: Head of a column; a terminal draws a line where its value changes.
     """
 
@@ -124,7 +124,7 @@ class Sheet:
 
     @property
     def heads(self) -> list[str]:
-        """Their heads."""
+        """The heads of those columns."""
         return [column.head for column in self.columns if column.head is not None]
 
     @property
@@ -147,7 +147,7 @@ class Sheet:
         ]
 
     def mark(self, row: int) -> Mark:
-        """Return what a row stands out by."""
+        """Return the mark by which a row stands out; "" for none."""
         return self.marks[row] if self.marks else ""
 
     def without(self, drop: Callable[[Column, list[str]], bool]) -> Sheet:
