@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from labkit.report import cells as write
 from labkit.report import kinds
@@ -18,9 +18,9 @@ from labkit.report.statistics import FEWEST, Summary
 from labkit.tracking.quantities import scale
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Group, RenderableType
 
-Columns = list[tuple[Column, Callable[[Entry], Any]]]
+Columns = list[tuple[Column, Callable[[Entry], object]]]
 
 INTERVAL = "95% interval"
 DIFFERENCE = "difference to the baseline"
@@ -41,7 +41,7 @@ def board_terminal(board: Leaderboard, limit: int | None = None) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    parts: list[Any] = [Text(apart(board))] if apart(board) else []
+    parts: list[RenderableType] = [Text(apart(board))] if apart(board) else []
     for section in board.sections:
         parts += [Text("")] if len(board.sections) > 1 else []
         parts.append(to_terminal(_excerpt(board, section, limit)))
@@ -129,7 +129,7 @@ def seed_columns(n: str | None, seeds: str | None) -> Columns:
 def further_columns(metrics: Iterable[str]) -> Columns:
     """Return a column for each further metric; times are the first to leave a narrow screen."""
 
-    def one(name: str) -> tuple[Column, Callable[[Entry], Any]]:
+    def one(name: str) -> tuple[Column, Callable[[Entry], object]]:
         fields, yields = (name, f"{name} standard_deviation"), 5 if name.startswith("time/") else 3
         return Column(write.unit(name), kinds.further(name), fields, yields=yields), lambda entry: entry.extra[name]
 
@@ -139,7 +139,7 @@ def further_columns(metrics: Iterable[str]) -> Columns:
 def parameter_columns(shown: Iterable[str], stored: Iterable[str]) -> Columns:
     """Return the columns of parameters: those that people see, then those of files, each in an order of its own."""
 
-    def one(key: str, column: Column) -> tuple[Column, Callable[[Entry], Any]]:
+    def one(key: str, column: Column) -> tuple[Column, Callable[[Entry], object]]:
         return column, lambda entry: entry.params.get(key)
 
     seen = (one(key, Column(key, kinds.PARAMETER, (), yields=1)) for key in shown)

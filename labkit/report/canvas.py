@@ -12,11 +12,15 @@ import textwrap
 import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axis import Axis
+    from matplotlib.container import Container
     from matplotlib.figure import Figure
+
+    Handle: TypeAlias = Artist | Container
 
 # Okabe and Ito, "Color Universal Design" (2008): told apart by colour-blind readers and in grey print.
 TRAIN, VALIDATION, TEST, RATE = "#0072B2", "#D55E00", "#009E73", "#8c8c8c"
@@ -141,7 +145,7 @@ def wide(values: Iterable[float], ratio: float) -> bool:
     return bool(known) and min(known) > 0 and max(known) / min(known) > ratio
 
 
-def legend_below(figure: Figure, handles: Mapping[str, Any], bottom: float = 0.06) -> float:
+def legend_below(figure: Figure, handles: Mapping[str, Handle], bottom: float = 0.06) -> float:
     """Draw a legend at the foot of a figure, in as many rows as its width asks for; return its height in inches.
 
     Args:
@@ -159,7 +163,7 @@ def legend_below(figure: Figure, handles: Mapping[str, Any], bottom: float = 0.0
     rowwise = [i for column in range(columns) for i in range(column, len(handles), columns)]  # matplotlib fills columns
     items = [list(handles.items())[i] for i in rowwise]
     figure.legend(
-        [handle for _, handle in items],
+        cast("list[Artist]", [handle for _, handle in items]),  # it takes containers too, which its stub leaves out
         [label for label, _ in items],
         loc="lower center",
         bbox_to_anchor=(0.5, bottom / height),

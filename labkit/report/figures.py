@@ -9,7 +9,7 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from labkit.report.canvas import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -61,8 +62,9 @@ def _panel(
     axes: Axes, history: History, metric: str, label: str, published: PublishedCurves | None, bands: Mapping[str, Band]
 ) -> None:
     values: list[float] = []
+    dashed: dict[str, list[tuple[float, float]]] = dict(published.curves.items()) if published else {}
     for part, name, colour in _PARTS:
-        key: Any = f"{part}/{metric}"
+        key = f"{part}/{metric}"
         steps, series = _series(history, key)
         values += series
         if steps:
@@ -71,10 +73,8 @@ def _panel(
             own = bands[key]
             range_of = f"lowest to highest of {own.n} seeds"
             axes.fill_between(own.steps, own.low, own.high, color=colour, alpha=0.2, linewidth=0, label=range_of)
-        if published and key in published.curves:
-            axes.plot(
-                *zip(*published.curves[key], strict=True), "--", color=colour, linewidth=1, label=f"{name}, published"
-            )
+        if key in dashed:
+            axes.plot(*zip(*dashed[key], strict=True), "--", color=colour, linewidth=1, label=f"{name}, published")
     steps, series = _series(history, f"test/{metric}")
     if steps:
         axes.plot(steps, series, "D", color=TEST, markersize=5, label="test", clip_on=False)
@@ -113,7 +113,7 @@ def learning_curves(
             if len(history) > 1:
                 axes.set_xlim(_stretch([step for step, _ in history]))
         twin = _rate_axis(panels[2], history)
-        handles: dict[str, Any] = {}
+        handles: dict[str, Artist] = {}
         for axes in (*panels, twin):
             found, names = axes.get_legend_handles_labels()
             handles = dict(zip(names, found, strict=True)) | handles

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from labkit.report import cells as write
 from labkit.report.canvas import blank, legend_below, margins, plain_numbers, style, wide
@@ -15,6 +15,7 @@ from labkit.report.search_table import SearchTable, StagePoints
 from labkit.report.seed_bands import Curves, band
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -65,7 +66,7 @@ def member_curves(
         panels = figure.subplots(1, 2)
         for axes, metric in zip(panels, metrics, strict=True):
             _overlay(axes, members, metric)
-        handles: dict[str, Any] = {}
+        handles: dict[str, Artist] = {}
         for axes in panels:
             found, names = axes.get_legend_handles_labels()
             handles = dict(zip(names, found, strict=True)) | handles

@@ -59,8 +59,8 @@ class ProgressLine:
     ) -> None:
         """Take in that `step` updates are done, and redraw the line if its pause is over.
 
-        Off a terminal only an evaluation prints a line. Cheap enough to be called after every step: less than a microsecond
-        unless a line is due.
+        Off a terminal only an evaluation prints a line. A call costs less than a microsecond unless a line is due, so
+        it may follow every step.
 
         Args:
             step: Updates done.

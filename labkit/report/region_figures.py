@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from labkit.report.samples import COLOURS, MARKERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.collections import PathCollection
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
     from PIL import Image
@@ -112,7 +114,7 @@ def _when(updates: int) -> str:
     return "before training" if updates == 0 else f"after {updates:,} update{'s' * (updates > 1)}"
 
 
-def _scatter(axes: Axes, scene: Scene, label: int) -> Any:
+def _scatter(axes: Axes, scene: Scene, label: int) -> PathCollection:
     own = scene.points[scene.labels == label]
     colour = tuple(_colours(len(scene.class_names))[label])
     marker = MARKERS[label // len(COLOURS) % len(MARKERS)]
@@ -139,7 +141,7 @@ def _pale_colours(classes: np.ndarray, count: int) -> np.ndarray:
 def _picture(figure: Figure) -> Image.Image:
     from PIL import Image
 
-    canvas: Any = figure.canvas
+    canvas = cast("FigureCanvasAgg", figure.canvas)  # `blank` gives every figure one
     with style():
         canvas.draw()
     return Image.frombuffer("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba())).convert("RGB")

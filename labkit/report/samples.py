@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -12,15 +12,19 @@ from labkit.report.canvas import TRAIN, blank, margins, plain_numbers, short, st
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
 
 IMAGES, SOUNDS, TEXTS, POINTS = 16, 8, 12, 2000  # at most this many of each, points in a scatter plot
 # Okabe and Ito's eight colours; with more classes the marker changes as well.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B8A900")
 MARKERS = "os^Dv"
+Texts: TypeAlias = np.ndarray | Sequence[str | Sequence[int]]  # strings, or rows of token ids
 _TITLES = ("as stored", "as the network gets it")
 
 
-def samples(before: Any, after: Any, labels: Sequence[int] | np.ndarray, class_names: Sequence[str]) -> Figure:
+def samples(
+    before: np.ndarray | Sequence[str], after: Texts, labels: Sequence[int] | np.ndarray, class_names: Sequence[str]
+) -> Figure:
     """Draw the same samples side by side, before and after preprocessing and augmentation.
 
     The shape of one sample decides on the drawing: `(channels, height, width)` an image, `(1, length)` a waveform,
@@ -34,25 +38,24 @@ def samples(before: Any, after: Any, labels: Sequence[int] | np.ndarray, class_n
         labels: Class of each sample, integers, shape (n,).
         class_names: Names, one for each class.
     """
-    strings = isinstance(before[0], str)
-    vectors = not strings and before[0].ndim == 1
-    limit = TEXTS if strings else POINTS if vectors else IMAGES if before[0].ndim == 3 else SOUNDS
+    strings, dimensions = isinstance(before[0], str), np.ndim(before[0])
+    limit = TEXTS if strings else POINTS if dimensions == 1 else IMAGES if dimensions == 3 else SOUNDS
     count = min(limit, len(labels), len(before))
     names = [class_names[int(label)] for label in labels[:count]]
     with style():
         if strings:
             return _table([str(text) for text in before[:count]], after[:count], names)
-        if vectors:
+        if dimensions == 1:
             return _sides(_scatter, before[:count], after[:count], names, "Samples by class", 4.2)
-        if before[0].ndim == 3:
+        if dimensions == 3:
             return _sides(_montage, before[:count], after[:count], names, "Images", 5.2)
         return _sides(_curves, before[:count], after[:count], names, "Sounds", 1.1 + 0.55 * count)
 
 
 def _sides(
     draw: Callable[[Axes, np.ndarray, list[str]], None],
-    before: Any,
-    after: Any,
+    before: ArrayLike,
+    after: ArrayLike,
     names: list[str],
     title: str,
     height: float,
@@ -124,7 +127,7 @@ def _scatter(axes: Axes, points: np.ndarray, names: list[str]) -> None:
         )
 
 
-def _table(before: list[str], after: Any, names: list[str]) -> Figure:
+def _table(before: list[str], after: Texts, names: list[str]) -> Figure:
     shown = [text if isinstance(text, str) else " ".join(str(int(token)) for token in text) for text in after]
     columns = ((0.15, "class", names, 18), (1.75, _TITLES[0], before, 40), (5.2, _TITLES[1], shown, 68))
     height = 0.9 + 0.24 * len(before)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from labkit.report import cells as write
 from labkit.report.canvas import finite, plain_numbers, short, wide
-from labkit.report.search_table import SearchTable, StagePoints
+from labkit.report.search_table import PlainDimension, SearchTable, StagePoints
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,8 +68,8 @@ def scale(table: SearchTable, key: str) -> Scale:
     return Scale(key, log, (), _left_of(positive) if log and 0 in distinct else None, tuple(numbers))
 
 
-def dimension(part: StagePoints, key: str) -> Mapping[str, Any] | None:
-    """Return a stage's declaration of a parameter: `low`, `high`, `log`, or `choices`; None where it was not searched."""
+def dimension(part: StagePoints, key: str) -> PlainDimension | None:
+    """Return a stage's declaration of a parameter, `low`, `high`, `log`, or `choices`; None if it was not searched."""
     names = (key, key.removesuffix("._target_"))
     return next((d for d in part.stage.space if d.get("key") in names), None)
 
@@ -100,8 +100,8 @@ def dress(axes: Axes, where: Scale, ends: tuple[float, float], horizontal: bool 
     from matplotlib.ticker import LogLocator
 
     axis = axes.xaxis if horizontal else axes.yaxis
-    set_scale: Callable[..., Any] = axes.set_xscale if horizontal else axes.set_yscale
-    set_ends: Callable[..., Any] = axes.set_xlim if horizontal else axes.set_ylim
+    set_scale: Callable[[str], None] = axes.set_xscale if horizontal else axes.set_yscale
+    set_ends: Callable[[tuple[float, float]], object] = axes.set_xlim if horizontal else axes.set_ylim
     axis.set_label_text(where.key + (", log scale" if where.log else ""))
     if where.options:
         _name_options(axes, where)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from labkit.report import cells as write
 from labkit.report.canvas import blank, legend_below, margins, plain_numbers, style
@@ -13,7 +13,9 @@ from labkit.report.search_axes import Scale, axis_ends, colours, dress, limits, 
 from labkit.report.search_table import SearchTable, StagePoints
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.container import ErrorbarContainer
     from matplotlib.figure import Figure
 
 __all__ = ["objective_by_parameter"]
@@ -119,12 +121,11 @@ def _points(
             continue
         y, bar = axis_value(table, entry.mean), axis_value(table, entry.deviation or 0.0)
         seeded = entry.deviation is not None
-        look: dict[str, Any] = (
-            {"fmt": "D", "markersize": 4.8} if seeded else {"fmt": "o", "markersize": 5, "alpha": 0.8}
-        )
+        shape, size, strength = ("D", 4.8, None) if seeded else ("o", 5, 0.8)
         axes.errorbar(
             x, y, yerr=bar if seeded else None, color=colour, markeredgecolor="white", markeredgewidth=0.6,
-            elinewidth=1.3, capsize=2.5, label=_stage_name(part), zorder=3 + seeded, **look,
+            elinewidth=1.3, capsize=2.5, label=_stage_name(part), zorder=3 + seeded,
+            fmt=shape, markersize=size, alpha=strength,
         )  # fmt: skip
         inside += [y - bar, y + bar]
     return inside
@@ -170,7 +171,7 @@ def _medians(axes: Axes, table: SearchTable, where: Scale) -> None:
             axes.plot([place - 0.33, place + 0.33], [middle, middle], color="black", linewidth=1.6, label="median")
 
 
-def handles(panels: list[Axes]) -> dict[str, Any]:
+def handles(panels: list[Axes]) -> dict[str, Artist]:
     """Return a legend's labels and marks: the stages as they ran, then marks, then ranges.
 
     Marks without a result are grey, since each stage draws them in its own colour.
@@ -178,13 +179,12 @@ def handles(panels: list[Axes]) -> dict[str, Any]:
     from matplotlib.container import ErrorbarContainer
     from matplotlib.lines import Line2D
 
-    found: dict[str, Any] = {}
+    found: dict[str, Artist | ErrorbarContainer] = {}
     for axes in panels:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(name, handle)
     order = sorted(found, key=lambda name: next((i for i, word in enumerate(_ORDER) if name.startswith(word)), -1))
-    stages = {name: h for name, h in found.items() if isinstance(h, ErrorbarContainer)}
-    named = {name: handle[0] if name in stages else handle for name in order for handle in [found[name]]}
+    named = {name: one[0] if isinstance(one := found[name], ErrorbarContainer) else one for name in order}
     for name, mark in (("diverged or failed", "x"), ("pruned", "v")):
         if name in named:
             named[name] = Line2D([], [], linestyle="", marker=mark, color="#666666", markersize=5, markeredgewidth=1.4)

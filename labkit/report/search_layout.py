@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from labkit.report import cells as write
 from labkit.report.board_layout import (
@@ -26,7 +25,8 @@ from labkit.report.sheet import NOTHING, Column, Sheet, in_files, sheet_of
 from labkit.report.sheet_csv import to_csv
 from labkit.report.sheet_markdown import to_markdown
 
-StageColumns = list[tuple[Column, Callable[[StagePoints], Any]]]
+Point = tuple[StagePoints, Entry]
+StageColumns = list[tuple[Column, Callable[[StagePoints], object]]]
 
 
 def search_sheet(table: SearchTable, parts: Sequence[StagePoints] | None = None, first: int | None = None) -> Sheet:
@@ -41,7 +41,7 @@ def search_sheet(table: SearchTable, parts: Sequence[StagePoints] | None = None,
     return sheet_of(items, _columns(table), marks=marks(entry for _, entry in items))
 
 
-def _columns(table: SearchTable) -> list[tuple[Column, Callable[[tuple[StagePoints, Entry]], Any]]]:
+def _columns(table: SearchTable) -> list[tuple[Column, Callable[[Point], object]]]:
     every = [entry for part in table.parts for entry in part.entries]
     told, troubled = any(entry.interval for entry in every), any(entry.rank is None for entry in every)
     staged = any(part.stage.name for part in table.parts)
@@ -57,24 +57,27 @@ def _columns(table: SearchTable) -> list[tuple[Column, Callable[[tuple[StagePoin
         (Column("rank", right=True, whole=True), lambda item: item[1].rank),
         (Column("stage" if staged else None, fields=("stage",)), lambda item: item[0].stage.name or None),
         (in_files("status"), lambda item: item[1].status),
-        *(_of(1, *one) for one in measured),
-        *(_of(0, *_setting(key)) for key in settings),
-        *(_of(0, *_range(in_files(f"range of {key}"), key)) for key in table.keys),
+        *(_of_entry(*one) for one in measured),
+        *(_of_stage(*_setting(key)) for key in settings),
+        *(_of_stage(*_range(in_files(f"range of {key}"), key)) for key in table.keys),
         (in_files("sampler"), lambda item: item[0].stage.sampler),
-        *(_of(1, *one) for one in run_columns()),
+        *(_of_entry(*one) for one in run_columns()),
     ]
 
 
-def _of(place: int, column: Column, value: Callable[[Any], Any]) -> tuple[Column, Callable[[Any], Any]]:
-    """Return a column of a part, 0, or of an entry, 1, as one of pairs of both."""
-    return column, lambda item: value(item[place])
+def _of_stage(column: Column, value: Callable[[StagePoints], object]) -> tuple[Column, Callable[[Point], object]]:
+    return column, lambda point: value(point[0])
 
 
-def _setting(key: str) -> tuple[Column, Callable[[StagePoints], Any]]:
+def _of_entry(column: Column, value: Callable[[Entry], object]) -> tuple[Column, Callable[[Point], object]]:
+    return column, lambda point: value(point[1])
+
+
+def _setting(key: str) -> tuple[Column, Callable[[StagePoints], object]]:
     return in_files(key), lambda part: part.settings.get(key)
 
 
-def _range(column: Column, key: str) -> tuple[Column, Callable[[StagePoints], Any]]:
+def _range(column: Column, key: str) -> tuple[Column, Callable[[StagePoints], object]]:
     return column, lambda part: range_text(part, key)
 
 

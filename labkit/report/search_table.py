@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from labkit.report.ranked_entries import Entry, differing, entries, ranks
 from labkit.report.sheet import NOTHING
@@ -17,6 +17,7 @@ from labkit.tracking.rows import IGNORED, SEED, RunRow
 COMPLETE = "complete"  # the state of a trial that came to a value
 NOT_STORED = "not stored"  # of one that did, but whose runs the store lacks or has unfinished
 
+PlainDimension: TypeAlias = Mapping[str, Any]  # `key`, `low`, `high`, `log`, or `choices`, as read from JSON
 Groups = Mapping[str, Sequence["Tried"]]  # stage -> its trials
 
 
@@ -37,7 +38,7 @@ class StageFacts:
     sampler: str = ""
     overrides: tuple[str, ...] = ()
     ranges: Mapping[str, str] = field(default_factory=dict)
-    space: Sequence[Mapping[str, Any]] = ()
+    space: Sequence[PlainDimension] = ()
     note: str = ""
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 NOTHING = "-"  # what people read where there is no value; files have an empty field
 
+# A value of a cell: whatever the two functions of its column's kind can write, a number, a `Summary`, ids of runs.
+Cell: TypeAlias = Any
 Plain = str | int | float | bool | None
 Mark = Literal["", "best", "lost", "good", "bad"]
 Item = TypeVar("Item")
@@ -30,10 +32,10 @@ class Kind:
         runs: True where the values are ids of runs, which a page links.
     """
 
-    text: Callable[[Any], str] = str
-    plain: Callable[[Any], Sequence[Plain]] = lambda value: (value,)
-    screen: Callable[[Any], str] | None = None
-    markdown: Callable[[Any], str] | None = None
+    text: Callable[[Cell], str] = str
+    plain: Callable[[Cell], Sequence[Plain]] = lambda value: (value,)
+    screen: Callable[[Cell], str] | None = None
+    markdown: Callable[[Cell], str] | None = None
     runs: bool = False
 
 
@@ -65,22 +67,22 @@ class Column:
         """Names of its columns in files."""
         return (self.head or "",) if self.fields is None else self.fields
 
-    def text(self, value: Any) -> str:
+    def text(self, value: Cell) -> str:
         """Return a value as people read it."""
         return _cell_text(value, self.kind.text)
 
-    def screen(self, value: Any) -> str:
+    def screen(self, value: Cell) -> str:
         """Return a value as a terminal shows it."""
         return _cell_text(value, self.kind.screen or self.kind.text)
 
-    def plain(self, value: Any) -> list[Plain]:
+    def plain(self, value: Cell) -> list[Plain]:
         """Return a value as files have it, one for each of `names`."""
         if value is None or value == "":
             return [value, *[None] * (len(self.names) - 1)][: len(self.names)]
         return list(self.kind.plain(value)) if self.names else []
 
 
-def _cell_text(value: Any, write: Callable[[Any], str]) -> str:
+def _cell_text(value: Cell, write: Callable[[Cell], str]) -> str:
     if value is None:
         return NOTHING
     return "" if value == "" else write(value)
@@ -108,7 +110,7 @@ class Sheet:
     """
 
     columns: Sequence[Column]
-    rows: Sequence[Sequence[Any]]
+    rows: Sequence[Sequence[Cell]]
     title: str = ""
     about: str = ""
     warnings: Sequence[str] = ()
@@ -132,7 +134,7 @@ class Sheet:
         """The columns of files."""
         return [name for column in self.columns for name in column.names]
 
-    def cells(self, write: Callable[[Column, Any], str] = Column.text) -> list[list[str]]:
+    def cells(self, write: Callable[[Column, Cell], str] = Column.text) -> list[list[str]]:
         """Return the shown cells, row by row, each written by `write`."""
         return [
             [write(column, value) for column, value in zip(self.columns, row, strict=True) if column.head is not None]
@@ -162,16 +164,30 @@ class Sheet:
         return replace(self, columns=[self.columns[i] for i in kept], rows=rows)
 
 
-def sheet_of(items: Iterable[Item], columns: Sequence[tuple[Column, Callable[[Item], Any]]], **about: Any) -> Sheet:
+def sheet_of(
+    items: Iterable[Item],
+    columns: Sequence[tuple[Column, Callable[[Item], object]]],
+    *,
+    title: str = "",
+    warnings: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    marks: Sequence[Mark] = (),
+    ruled: str = "",
+) -> Sheet:
     """Return a sheet with a row for each item.
 
     Args:
         items: Things that the rows are about.
-        columns: Columns, each with the value that an item has in it.
-        about: Further attributes of the sheet.
+        columns: Columns, each with the function that takes its value from an item.
+        title: Heading; "" for none.
+        warnings: Sentences below that tell of faults.
+        notes: Sentences below that say how to read it.
+        marks: Mark of each row; () for none.
+        ruled: Head of a column; a terminal draws a line where its value changes.
     """
     rows = [[value(item) for _, value in columns] for item in items]
-    return Sheet([column for column, _ in columns], rows, **about)
+    heads = [column for column, _ in columns]
+    return Sheet(heads, rows, title, warnings=warnings, notes=notes, marks=marks, ruled=ruled)
 
 
 def join_sheets(sheets: Sequence[Sheet]) -> Sheet:
