@@ -10,14 +10,14 @@ class CheckVerdict:
     """One line of the table.
 
     Attributes:
-        test: name of the test, one of `labkit.checks.suite.TESTS`.
-        subject: the layer, loss, network or model under test.
-        variable: in which variables: `W`, `b`, `scale`, `x`, `all`; or what else tells lines of one subject apart.
-        brief: the measured number alone, for a table with a column for each test.
-        measured: the measured numbers, in words.
-        expected: what they have to be.
-        share: the part of the tolerance that was used; above 1, or NaN, the check has failed.
-        note: what a reader must know to judge it; "" for nothing.
+        test: Name of the test, one of `labkit.checks.suite.TESTS`.
+        subject: Layer, loss, network or model under test.
+        variable: Variables that were tested, `W`, `b`, `scale`, `x`, `all`; or what else tells one line from another.
+        brief: Measured number alone, for a table with a column for each test.
+        measured: Measured numbers, in words.
+        expected: Numbers that they have to be, in words.
+        share: Part of the tolerance that was used; above 1, or NaN, the check has failed.
+        note: Words that a reader needs to judge it; "" for none.
     """
 
     test: str
@@ -31,5 +31,5 @@ class CheckVerdict:
 
     @property
     def passed(self) -> bool:
-        """Whether the tolerance was kept; NaN never keeps one."""
+        """True where the tolerance was kept; NaN never keeps one."""
         return self.share <= 1

@@ -23,9 +23,9 @@ class Differences:
     """Finite differences of the first entries of one tensor.
 
     Attributes:
-        counts: N.
-        errors: the largest `|difference - derivative|` over the entries, for every N.
-        gradient: the entries' derivatives by hand.
+        counts: N; the step is 1 / N.
+        errors: Largest `|difference - derivative|` over the entries, one for each N, the shape of `counts`.
+        gradient: Derivatives of the entries by hand, at most `ENTRIES` numbers.
     """
 
     counts: np.ndarray
@@ -34,20 +34,20 @@ class Differences:
 
     @property
     def slope(self) -> float:
-        """Of the error against N on logarithmic axes: -2 for central differences of a smooth function."""
+        """The slope of the error against N on logarithmic axes: -2 for central differences of a smooth function."""
         low, high = _SMOOTH
         smooth = (self.counts >= low) & (self.counts <= high) & (self.errors > 0)
         return float(np.polyfit(np.log(self.counts[smooth]), np.log(self.errors[smooth]), 1)[0])
 
 
 def central_differences(f: Map, name: str, count: int) -> np.ndarray:
-    """`(f(theta_i + 1/N) - f(theta_i - 1/N)) N / 2` for the first ten entries of variable `name`, row-major.
+    """Return `(f(theta_i + 1/N) - f(theta_i - 1/N)) N / 2` for the first ten entries of a variable, row-major.
 
     The point is never written to, so there is nothing to restore.
 
     Args:
-        f: a scalar function.
-        name: the variable theta.
+        f: Scalar function.
+        name: Name of the variable theta.
         count: N.
     """
     found = []
@@ -60,21 +60,27 @@ def central_differences(f: Map, name: str, count: int) -> np.ndarray:
 
 
 def first_entries(f: Map, name: str) -> Tensor:
-    """The first ten derivatives of a scalar f in variable `name`, row-major, by hand."""
+    """Return the first ten derivatives of a scalar f in variable `name` by hand, row-major."""
     return f.pullback(torch.ones(1, dtype=torch.float64))[name].flatten()[:ENTRIES]
 
 
 def differences(f: Map, name: str) -> Differences:
-    """The errors for every N of `COUNTS`, and the gradient they are measured against."""
+    """Return the errors for every N of `COUNTS`, and the gradient that they are measured against."""
     gradient = first_entries(f, name).numpy()
     errors = [float(np.abs(central_differences(f, name, count) - gradient).max()) for count in COUNTS]
     return Differences(np.array(COUNTS), np.array(errors), gradient)
 
 
 def difference_tests(subject: str, variable: str, found: Differences, smooth: bool) -> list[CheckVerdict]:
-    """The smallest error, and for a smooth function how fast the error falls.
+    """Return a verdict on the smallest error, and for a smooth function one on how fast the error falls.
 
     A gradient that is zero in all ten entries fails: nothing would be tested.
+
+    Args:
+        subject: Network under test.
+        variable: Words for the entries that were tested.
+        found: Differences of those entries.
+        smooth: True for a function without kinks, whose error must fall as N^-2.
     """
     size = float(np.abs(found.gradient).max())
     best = int(found.errors.argmin())

@@ -20,7 +20,12 @@ PAIRS = 3
 
 
 def push(f: Map, direction: Mapping[str, Tensor]) -> Tensor:
-    """`J v` at the point by autograd alone, of the output's shape; v is `direction`."""
+    """Return `J v` at the point by autograd alone.
+
+    Args:
+        f: Function of any output shape, which the result has too.
+        direction: The direction v: variable -> tensor of its shape.
+    """
     leaves = {name: value.clone().requires_grad_() for name, value in f.point.items()}
     y = f.value(leaves)
     u = torch.zeros_like(y).requires_grad_()
@@ -31,7 +36,7 @@ def push(f: Map, direction: Mapping[str, Tensor]) -> Tensor:
 
 
 def transpose_test(subject: str, f: Map, seed: int = 0) -> dict[str, CheckVerdict]:
-    """The largest difference over a few pairs, in each group of variables and in all jointly."""
+    """Return the verdict on the largest difference over a few pairs, in each group of variables and in all jointly."""
     return {group: _verdict(subject, f, group, names, seed) for group, names in f.selections().items()}
 
 

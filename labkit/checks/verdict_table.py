@@ -54,7 +54,7 @@ def full_markdown(verdicts: Sequence[CheckVerdict]) -> str:
 
 
 def summary(verdicts: Sequence[CheckVerdict]) -> str:
-    """How many passed, and of which tests the others are."""
+    """Return a sentence: how many checks passed, and of which tests the others are."""
     failed = [verdict for verdict in verdicts if not verdict.passed]
     if not failed:
         return f"All {len(verdicts)} checks passed."
@@ -67,7 +67,7 @@ def _counts(verdicts: Sequence[CheckVerdict]) -> Iterator[str]:
 
 
 def _worst(verdicts: Sequence[CheckVerdict]) -> str:
-    """The number that took most of its tolerance."""
+    """Return the number that took most of its tolerance."""
     if not verdicts:
         return NOTHING
     worst = max(verdicts, key=lambda verdict: (verdict.share != verdict.share, verdict.share))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,8 +20,11 @@ from labkit.report.canvas import TRAIN, VALIDATION, blank, legend_below, margins
 from labkit.report.samples import COLOURS
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.container import ErrorbarContainer
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 _LOOKS = {
     "relu, zero": (TRAIN, "--"),
@@ -36,7 +39,7 @@ def initialisation_figure(courses: Sequence[initialisation.TrainingCourse]) -> F
     with style():
         figure = blank(11.5, 4.3, "Zero and random weights, ReLU and sigmoid, on the circle")
         loss, spread, bars = figure.subplots(1, 3)
-        handles: dict[str, Any] = {}
+        handles: dict[str, Artist] = {}
         for course in courses:
             colour, line = _LOOKS[course.name]
             x = [max(step, 0.5) for step in course.updates]
@@ -80,7 +83,7 @@ def dying_relu_figure(courses: Sequence[dying_relu.DeadUnitCourse]) -> Figure:
     with style():
         figure = blank(11.5, 4.5, "Dying ReLU: negatives first (grey: negatives only) against shuffled samples")
         panels = figure.subplots(1, 3)
-        handles: dict[str, Any] = {}
+        handles: dict[str, Artist] = {}
         shown = (
             ("ReLU scores: dead scores", "relu", "output", "share of dead scores (%)"),
             ("linear scores: dead hidden units", "linear", "hidden", "share of dead hidden units (%)"),
@@ -99,7 +102,7 @@ def dying_relu_figure(courses: Sequence[dying_relu.DeadUnitCourse]) -> Figure:
     return figure
 
 
-def _band(axes: Axes, course: dying_relu.DeadUnitCourse, values: np.ndarray) -> dict[str, Any]:
+def _band(axes: Axes, course: dying_relu.DeadUnitCourse, values: np.ndarray) -> dict[str, Artist]:
     """The mean over the seeds with its standard error."""
     middle, error = values.mean(1), values.std(1, ddof=1) / values.shape[1] ** 0.5
     colour = TRAIN if course.order == dying_relu.ORDERS[1] else VALIDATION
@@ -138,7 +141,7 @@ def or_xor_figure(record: or_xor.OrXorResult) -> Figure:
     return figure
 
 
-def _colour_bar(figure: Figure, image: Any, label: str) -> None:
+def _colour_bar(figure: Figure, image: AxesImage, label: str) -> None:
     """To the right of the last panel, as tall as it."""
     place, width = figure.axes[-1].get_position(), figure.get_figwidth()
     bar = figure.add_axes((place.x1 + 0.2 / width, place.y0, 0.14 / width, place.height))
@@ -206,7 +209,7 @@ def pooling_robustness_figure(results: Sequence[pooling_robustness.Robustness]) 
     with style():
         figure = blank(9.6, 4.3, "Pooling against none on distorted digits, trained on whole, centred ones")
         left, right = figure.subplots(1, 2, sharey=True)
-        handles: dict[str, Any] = {}
+        handles: dict[str, ErrorbarContainer] = {}
         for i, result in enumerate(results):
             for axes, x, rows in (
                 (left, np.array(pooling_robustness.SHIFTS, float), result.shifted),
