@@ -28,10 +28,10 @@ class Padding:
     """One convolution of an image with one kernel.
 
     Attributes:
-        zeros: on each side.
-        side: of the output.
-        contributions: `(SIDE, SIDE)`: outputs that each pixel contributes to.
-        multiply_adds: of one image, those with a padded zero included.
+        zeros: Number of zeros on each side.
+        side: Side of the output, pixels.
+        contributions: Number of outputs that each pixel contributes to, shape (SIDE, SIDE).
+        multiply_adds: Multiply-adds of one image, those with a padded zero included.
     """
 
     zeros: int
@@ -52,12 +52,14 @@ class Padding:
 
 @dataclass(frozen=True)
 class ConvolutionArithmetic:
-    """What was computed.
+    """The numbers that the lab asks for, and those behind its claims.
 
     Attributes:
-        parameters, output_shape, multiply_adds: of the lab's layer, 8 filters of 5 x 5 x 3 on 3 x 32 x 32.
-        paddings: of the 8 x 8 patches.
-        sides: side of the image after 0, 1, ... convolutions of 5 x 5, without padding and with 2 zeros.
+        parameters: Parameters of the lab's layer, 8 filters of 5 x 5 x 3 on 3 x 32 x 32.
+        output_shape: Shape of its output, (channels, height, width).
+        multiply_adds: Multiply-adds of that layer for one image.
+        paddings: Patches of 8 x 8 with each number of zeros in `PADDINGS`.
+        sides: Padding -> side of the image after 0, 1, ... convolutions of 5 x 5, without padding and with 2 zeros.
     """
 
     parameters: int
@@ -68,7 +70,15 @@ class ConvolutionArithmetic:
 
 
 def convolution(channels: int, kernel: int, padding: int, shape: tuple[int, ...], repeat: int = 1) -> Network:
-    """A network of convolutions and nothing else."""
+    """Return a network of convolutions and nothing else.
+
+    Args:
+        channels: Number of filters.
+        kernel: Side of a filter, pixels.
+        padding: Zeros on each side.
+        shape: Shape of an image, (channels, height, width).
+        repeat: Number of convolutions, one after another.
+    """
     entry = {"channels": channels, "kernel": kernel, "padding": padding, "repeat": repeat}
     return network([{"conv2d": entry}], shape, "identity")
 
@@ -87,7 +97,11 @@ def measure() -> ConvolutionArithmetic:
 
 
 def measure_padding(zeros: int) -> Padding:
-    """The lab's 8 x 8 patches of a 20 x 20 image with so many zeros on each side."""
+    """Count what each pixel contributes to: patches of 8 x 8 on an image of 20 x 20.
+
+    Args:
+        zeros: Zeros on each side.
+    """
     net = convolution(1, KERNEL, zeros, (1, SIDE, SIDE))
     stage = net.stages[0]
     parameters = [torch.ones(1, *p.shape) for _, p in net.parameters]
@@ -100,7 +114,7 @@ def measure_padding(zeros: int) -> Padding:
 
 
 def finding(record: ConvolutionArithmetic) -> Finding:
-    """Tables and claims of what `measure` gave."""
+    """Return tables and claims of what `measure` gave."""
     shape = " x ".join(map(str, (*record.output_shape[1:], record.output_shape[0])))
     layer = sheet(
         "8 filters of 5 x 5 x 3 on 32 x 32 x 3, stride 1, no padding",

@@ -34,16 +34,16 @@ Look = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class DeadUnitCourse:
-    """Networks that differ in their seed only.
+    """The course of networks that differ in their seed only, looked at T times.
 
     Attributes:
-        scores: "linear" or "relu": what follows the output layer.
-        rate: learning rate.
-        order: of the samples.
-        updates: done at each look, `(T,)`.
-        hidden: share of dead hidden units, `(T, seeds)`.
-        output: share of dead score units, `(T, seeds)`; 0 where the scores are linear.
-        accuracy: on all samples, `(T, seeds)`.
+        scores: Activation of the output layer, "linear" or "relu".
+        rate: Learning rate.
+        order: Order of the samples, one of `ORDERS`.
+        updates: Updates done at each look, T numbers.
+        hidden: Share of dead hidden units, shape (T, seeds).
+        output: Share of dead score units, shape (T, seeds); 0 where the scores are linear.
+        accuracy: Accuracy on all samples, a share, shape (T, seeds).
     """
 
     scores: str
@@ -56,7 +56,12 @@ class DeadUnitCourse:
 
 
 def measure(seeds: int = SEEDS, epochs: int = EPOCHS) -> list[DeadUnitCourse]:
-    """Train every network in both orders, batch size 1; the seeds and rates of one kind are one population."""
+    """Train every network in both orders, batch size 1; the seeds and rates of one kind are one population.
+
+    Args:
+        seeds: Networks of each kind, rate and order.
+        epochs: Passes over the samples.
+    """
     features, labels = clouds(SAMPLES)
     courses = []
     for scores in SCORES:
@@ -74,7 +79,11 @@ def measure(seeds: int = SEEDS, epochs: int = EPOCHS) -> list[DeadUnitCourse]:
 
 
 def clouds(samples: int) -> tuple[Tensor, Tensor]:
-    """Two round Gaussian clouds in the plane, centres 2 standard deviations apart; half the samples are class 1."""
+    """Return two round Gaussian clouds in the plane, centres 2 standard deviations apart; half the samples are class 1.
+
+    Args:
+        samples: Number of samples n; the features have shape (n, 2), the classes shape (n,).
+    """
     draw = torch.Generator().manual_seed(0)
     labels = torch.arange(samples) % 2
     features = torch.randn(samples, 2, generator=draw)
@@ -91,7 +100,10 @@ def _train_shuffled(recipes: Sequence[Recipe], features: Tensor, labels: Tensor)
 def _train_negatives_first(
     recipes: Sequence[Recipe], features: Tensor, labels: Tensor
 ) -> Iterator[tuple[int, Stepper]]:
-    """The engine shuffles its training part, so each class is one of its own; the two hand over their parameters."""
+    """Yield the updates done and the stepper whose network they made.
+
+    The engine shuffles its training part, so each class is one of its own; the two hand over their parameters.
+    """
     sides = [Population(recipes, only_training(features[labels == k], labels[labels == k])) for k in (0, 1)]
     states = [side.initial_state() for side in sides]
     steppers = [Stepper(side, state) for side, state in zip(sides, states, strict=True)]
@@ -110,7 +122,7 @@ def _train_negatives_first(
 def _look(
     net: Network, stepper: Stepper, features: Tensor, labels: Tensor
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Shares `(M,)` of dead hidden units, of dead scores, and of samples classified correctly."""
+    """Return shares of dead hidden units, of dead scores, and of samples classified correctly, each of shape (M,)."""
     tensors = net.by_stage(stepper.parameters, stepper.buffers)
     scores, tape = net.forward(features.unsqueeze(0), tensors, Context())
     outputs = [saved for stage, saved in zip(net.stages, tape, strict=True) if isinstance(stage.layer, Activation)]
@@ -134,7 +146,11 @@ def _courses(
 
 
 def finding(courses: Sequence[DeadUnitCourse]) -> Finding:
-    """Table and claims of what `measure` gave."""
+    """Return a table and claims of what `measure` gave.
+
+    Args:
+        courses: Courses of every kind of scores, rate and order.
+    """
     rows = [
         (
             course.scores,

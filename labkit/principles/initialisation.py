@@ -33,16 +33,18 @@ _LEARNT, _REACHED = 0.95, 0.1  # accuracy of a network that has learnt the circl
 
 @dataclass(frozen=True)
 class TrainingCourse:
-    """How one network trained.
+    """The course of one network's training, looked at T times.
 
     Attributes:
-        activation, start, seed: which; `start` is "zero" or "random".
-        updates: done at each look at it.
-        loss: training loss there.
-        spread: largest difference between two units of one hidden layer, in any of their weights or biases.
-        first_gradients: layer -> L1 norm of the gradient of update 1.
-        moved: parameter -> largest change of any of its numbers since before training.
-        accuracy: on the training part, at the end.
+        activation: Activation of the hidden layers, "relu" or "sigmoid".
+        start: Weights at the start, "zero" or "random".
+        seed: Seed of the run.
+        updates: Updates done at each look, T numbers.
+        loss: Training loss at each look, nats per sample.
+        spread: Largest difference at each look between two units of one hidden layer, in any weight or bias.
+        first_gradients: Layer -> L1 norm of the gradient of update 1.
+        moved: Parameter -> largest change of any of its numbers since before training.
+        accuracy: Accuracy on the training part at the end, a share.
     """
 
     activation: str
@@ -57,18 +59,26 @@ class TrainingCourse:
 
     @property
     def name(self) -> str:
+        """The activation and the start, as a legend has them."""
         return f"{self.activation}, {self.start}"
 
 
 def measure(epochs: Mapping[str, int] = EPOCHS) -> list[TrainingCourse]:
-    """Train per activation one network from zero and three from random weights, for so many epochs."""
+    """Train for each activation one network from zero and three from random weights.
+
+    Args:
+        epochs: Activation -> passes over the training part.
+    """
     stored = circle(samples=400)
     parts = prepare(stored, split(stored, validation=0, test=0.5), Preprocess())
     return [course for activation in epochs for course in _courses(parts, activation, epochs[activation])]
 
 
 def _courses(parts: Parts, activation: str, epochs: int) -> list[TrainingCourse]:
-    """The member with gain 0 starts from zero: its weights are 0 times the random ones."""
+    """Train the networks of one activation as one population.
+
+    The member with gain 0 starts from zero: its weights are 0 times the random ones.
+    """
     net = network([{"linear": {"units": [8, 8]}}, {"linear": {"units": "classes"}}], (2,), activation)
     updates = epochs * -(-len(parts.train) // BATCH)
     members = [(0.0, SEEDS[0]), *((1.0, seed) for seed in SEEDS)]
@@ -106,17 +116,17 @@ def _courses(parts: Parts, activation: str, epochs: int) -> list[TrainingCourse]
 
 
 def unit_spread(hidden: Sequence[Tensor]) -> Tensor:
-    """`(M,)`: the largest difference between two units of one layer in one number.
+    """Return the largest difference between two units of one layer in one number, for each member, shape (M,).
 
     Args:
-        hidden: weights `(M, units, inputs)` and biases `(M, units)` of hidden layers.
+        hidden: Weights (M, units, inputs) and biases (M, units) of hidden layers.
     """
     ranges = [(tensor.amax(1) - tensor.amin(1)).view(tensor.shape[0], -1).amax(1) for tensor in hidden]
     return torch.stack(ranges).amax(0)
 
 
 def finding(courses: Sequence[TrainingCourse]) -> Finding:
-    """Tables and claims of what `measure` gave."""
+    """Return tables and claims of what `measure` gave."""
     return Finding([_table(courses), _gradients(courses)], _claims(courses))
 
 
@@ -125,7 +135,7 @@ def _group(courses: Sequence[TrainingCourse], activation: str, start: str) -> li
 
 
 def _updates_to_loss(course: TrainingCourse) -> int | None:
-    """The updates after which the loss was first below `_REACHED`, as closely as it was looked at."""
+    """Return the updates done at the first look that found the loss below `_REACHED`; None: never."""
     return next((step for step, loss in zip(course.updates, course.loss, strict=True) if loss < _REACHED), None)
 
 

@@ -34,11 +34,11 @@ class Construction:
     """A network written down by hand.
 
     Attributes:
-        name: its formula.
-        hidden_units: ReLU units before the output.
-        values: what the network gives at `CORNERS`.
-        wanted: OR or XOR.
-        surface: `(side, side)` what it gives over `EXTENT`, bottom row first.
+        name: Formula of the network.
+        hidden_units: Number of ReLU units before the output.
+        values: Outputs at the four `CORNERS`.
+        wanted: Values that are asked for there, OR or XOR.
+        surface: Outputs over `EXTENT`, bottom row first, shape (side, side).
     """
 
     name: str
@@ -49,17 +49,30 @@ class Construction:
 
     @property
     def right(self) -> bool:
+        """True where the outputs at the corners are as OR or XOR is defined."""
         return float(violation(torch.tensor([self.values]), self.wanted)[0]) == 0
 
 
 @dataclass(frozen=True)
 class OrXorResult:
+    """The networks written down, and the searches for XOR.
+
+    Attributes:
+        constructions: Networks written down, OR before XOR.
+        searches: Searches, those on grids before those by training.
+    """
+
     constructions: list[Construction]
     searches: list[Search]
 
 
 def measure(seeds: int = 200, updates: int = 1000) -> OrXorResult:
-    """Check the constructions at all inputs, and search: on grids, and by training from so many seeds."""
+    """Check the constructions at all inputs, and search: on grids, and by training.
+
+    Args:
+        seeds: Networks of each form that are trained.
+        updates: Updates of each.
+    """
     return OrXorResult(constructions(), [*search_grids(), *search_by_training(seeds, updates)])
 
 
@@ -68,7 +81,7 @@ def _tensors(*numbers: Sequence[float] | Sequence[Sequence[float]]) -> list[Tens
 
 
 def constructions() -> list[Construction]:
-    """OR and XOR as labkit's own networks with weights set by hand."""
+    """Return OR and XOR as labkit's own networks with weights set by hand."""
     rows: list[tuple[str, int, Network, list[Tensor], tuple[int, ...]]] = [
         ("OR: relu(x1 + x2)", 1, two_layers(1), _tensors([[1.0, 1.0]], [0.0], [[1.0]], [0.0]), OR),
         ("OR: x1 + x2", 0, affine(), _tensors([[1.0, 1.0]], [0.0]), OR),
@@ -94,7 +107,7 @@ def constructions() -> list[Construction]:
 
 
 def finding(record: OrXorResult) -> Finding:
-    """Tables and claims of what `measure` gave."""
+    """Return tables and claims of what `measure` gave."""
     made = [
         (c.name, str(c.hidden_units), *(f"{value:g}" for value in c.values), "yes" if c.right else "no")
         for c in record.constructions

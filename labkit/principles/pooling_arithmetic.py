@@ -17,10 +17,12 @@ _AVERAGES = (((1, 0.5), (0.5, 0.25)), ((0.5, 1), (0.25, 0.5)), ((0.25, 0.5), (0.
 
 @dataclass(frozen=True)
 class PooledImages:
-    """Attributes:
-    images: `(4, 4, 4)`: a square of 3 x 3 ones in each corner of 4 x 4 pixels.
-    average: `(4, 2, 2)`.
-    maximum: `(4, 2, 2)`.
+    """The lab's four images, and what 2 x 2 pooling makes of them.
+
+    Attributes:
+        images: Images of 4 x 4 pixels, a square of 3 x 3 ones in another corner of each, shape (4, 4, 4).
+        average: Average pooling of each, shape (4, 2, 2).
+        maximum: Max pooling of each, shape (4, 2, 2).
     """
 
     images: Tensor
@@ -40,13 +42,17 @@ def measure() -> PooledImages:
 
 
 def matrix_text(matrix: Tensor) -> str:
-    """A matrix with one row per line, its columns aligned."""
+    """Return a matrix with one row a line, its columns aligned.
+
+    Args:
+        matrix: Numbers, shape (rows, columns).
+    """
     width = max(len(f"{value:g}") for value in matrix.flatten().tolist())
     return "\n".join("  ".join(f"{value:>{width}g}" for value in row) for row in matrix.tolist())
 
 
 def finding(record: PooledImages) -> Finding:
-    """Table and claims of what `measure` gave."""
+    """Return a table and claims of what `measure` gave."""
     rows = [
         (str(i), *(matrix_text(matrix) for matrix in matrices))
         for i, matrices in enumerate(zip(record.images, record.average, record.maximum, strict=True), start=1)

@@ -35,14 +35,14 @@ _POOLED = {"linear": {"units": "classes"}}
 
 @dataclass(frozen=True)
 class Robustness:
-    """What one way to halve an image makes of distorted images.
+    """The accuracy on distorted images of networks that halve an image in one way.
 
     Attributes:
-        name: the way.
-        parameters: of the network.
-        multiply_adds: of one image.
-        shifted: for each of `SHIFTS` the accuracy of every seed, the mean over the directions of the shift.
-        missing: for each of `MISSING` the accuracy of every seed.
+        name: Way to halve an image.
+        parameters: Number of parameters of the network.
+        multiply_adds: Multiply-adds of one image.
+        shifted: Accuracy of every seed, a share, for each of `SHIFTS`: the mean over the directions of the shift.
+        missing: Accuracy of every seed, a share, for each of `MISSING`.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Robustness:
 
 
 def networks() -> dict[str, list[object]]:
-    """Layer lists with as nearly as possible one number of parameters."""
+    """Return the layer list of each way to halve an image, all with as nearly as possible one number of parameters."""
 
     def convolutions(channels: list[int], **keys: object) -> dict[str, object]:
         return {"conv2d": {"channels": channels, "kernel": 3, **keys}}
@@ -68,13 +68,17 @@ def networks() -> dict[str, list[object]]:
 
 
 def measure(epochs: int = EPOCHS) -> list[Robustness]:
-    """Train every network from every seed, and try it on distorted validation images."""
+    """Train every network from every seed, and try it on distorted validation images.
+
+    Args:
+        epochs: Passes over the training part.
+    """
     parts = images()
     return [_measure_network(name, entries, parts, epochs) for name, entries in networks().items()]
 
 
 def images() -> Parts:
-    """The digits with an empty border, three quarters for training, one for validation."""
+    """Return the digits with an empty border, three quarters for training, one for validation."""
     stored = digits()
     parts = prepare(stored, split(stored, validation=0.25, test=0.0), Preprocess(normalise="none"))
     train_part, validation, test = (_with_border(part) for part in (parts.train, parts.validation, parts.test))
@@ -102,7 +106,12 @@ def _measure_network(name: str, entries: Sequence[object], parts: Parts, epochs:
 
 
 def shifted_parts(part: Part, pixels: int) -> list[Part]:
-    """The part moved by so many pixels up, down, left, right and along both diagonals; itself for none."""
+    """Return the part moved up, down, left, right and along both diagonals; itself for no shift.
+
+    Args:
+        part: Images.
+        pixels: Size of the shift, pixels.
+    """
     if not pixels:
         return [part]
     moves = [(y, x) for y in (-pixels, 0, pixels) for x in (-pixels, 0, pixels) if (y, x) != (0, 0)]
@@ -110,12 +119,17 @@ def shifted_parts(part: Part, pixels: int) -> list[Part]:
 
 
 def _shift(features: Tensor, down: int, right: int) -> Tensor:
-    """Moved, with zeros behind: a negative pad cuts."""
+    """Return images moved down and right, with zeros behind: a negative pad cuts."""
     return functional.pad(features, [right, -right, down, -down])
 
 
 def without_pixels(part: Part, share: float) -> Part:
-    """The part with that share of its pixels set to 0, drawn for every image; equal for every network."""
+    """Return the part with some of its pixels set to 0, drawn for every image; equal for every network.
+
+    Args:
+        part: Images.
+        share: Share of the pixels that are lost.
+    """
     kept = torch.rand(part.features.shape, generator=torch.Generator().manual_seed(0)) >= share
     return Part(part.features * kept, part.labels)
 
@@ -127,12 +141,16 @@ def _accuracy(net: Network, outcomes: Sequence[Outcome], part: Part) -> list[flo
 
 
 def _mean(rows: Sequence[Sequence[float]]) -> list[float]:
-    """Column by column."""
+    """Return the mean of each column."""
     return [sum(column) / len(rows) for column in zip(*rows, strict=True)]
 
 
 def finding(results: Sequence[Robustness]) -> Finding:
-    """Tables and claims of what `measure` gave."""
+    """Return tables and claims of what `measure` gave.
+
+    Args:
+        results: Results in the order of `networks`.
+    """
     moved = [
         (r.name, f"{r.parameters:,}", f"{r.multiply_adds:,}", *(percent(values) for values in r.shifted))
         for r in results
@@ -193,6 +211,6 @@ def _average(values: Sequence[float]) -> float:
 
 
 def _best_pooled(results: Sequence[Robustness], place: int) -> tuple[float, float]:
-    """The best pooled network against the best unpooled one at one share of missing pixels."""
+    """Return the lead of the best pooled network over the best unpooled one at one share of missing pixels."""
     pooled, unpooled = (max((r.missing[place] for r in side), key=_average) for side in (results[:2], results[2:]))
     return difference(pooled, unpooled)

@@ -35,7 +35,7 @@ _LOOKS = {
 
 
 def initialisation_figure(courses: Sequence[initialisation.TrainingCourse]) -> Figure:
-    """Loss and spread of the hidden units against the update, and each layer's gradient in update 1."""
+    """Draw loss and spread of the hidden units against the update, and each layer's gradient in update 1."""
     with style():
         figure = blank(11.5, 4.3, "Zero and random weights, ReLU and sigmoid, on the circle")
         loss, spread, bars = figure.subplots(1, 3)
@@ -79,7 +79,7 @@ def _gradient_bars(axes: Axes, courses: Sequence[initialisation.TrainingCourse])
 
 
 def dying_relu_figure(courses: Sequence[dying_relu.DeadUnitCourse]) -> Figure:
-    """Share of dead scores, dead hidden units and the accuracy over time, negatives first and shuffled."""
+    """Draw the share of dead scores, of dead hidden units and the accuracy over time, negatives first and shuffled."""
     with style():
         figure = blank(11.5, 4.5, "Dying ReLU: negatives first (grey: negatives only) against shuffled samples")
         panels = figure.subplots(1, 3)
@@ -103,7 +103,13 @@ def dying_relu_figure(courses: Sequence[dying_relu.DeadUnitCourse]) -> Figure:
 
 
 def _band(axes: Axes, course: dying_relu.DeadUnitCourse, values: np.ndarray) -> dict[str, Artist]:
-    """The mean over the seeds with its standard error."""
+    """Draw the mean over the seeds with its standard error.
+
+    Args:
+        axes: Panel.
+        course: Course that the values are of.
+        values: Values in the panel's unit, shape (T, seeds).
+    """
     middle, error = values.mean(1), values.std(1, ddof=1) / values.shape[1] ** 0.5
     colour = TRAIN if course.order == dying_relu.ORDERS[1] else VALIDATION
     line = "--" if course.rate == dying_relu.RATES[0] else "-"
@@ -120,7 +126,7 @@ def _phases(axes: Axes, updates: int) -> None:
 
 
 def or_xor_figure(record: or_xor.OrXorResult) -> Figure:
-    """What the networks written down give over the square, with their values at the corners."""
+    """Draw the outputs of the networks written down over the square, with their values at the corners."""
     left, right, bottom, top = or_xor.EXTENT
     with style():
         figure = blank(11, 4.1, "Networks written down: OR with one ReLU unit or none, XOR with two")
@@ -142,7 +148,7 @@ def or_xor_figure(record: or_xor.OrXorResult) -> Figure:
 
 
 def _colour_bar(figure: Figure, image: AxesImage, label: str) -> None:
-    """To the right of the last panel, as tall as it."""
+    """Draw a colour bar to the right of the last panel, as tall as it."""
     place, width = figure.axes[-1].get_position(), figure.get_figwidth()
     bar = figure.add_axes((place.x1 + 0.2 / width, place.y0, 0.14 / width, place.height))
     figure.colorbar(image, cax=bar)
@@ -152,7 +158,7 @@ def _colour_bar(figure: Figure, image: AxesImage, label: str) -> None:
 
 
 def convolution_figure(record: convolution_arithmetic.ConvolutionArithmetic) -> Figure:
-    """How many outputs each pixel contributes to, for each padding."""
+    """Draw the number of outputs that each pixel contributes to, for each padding."""
     side = convolution_arithmetic.SIDE
     with style():
         patch = f"{convolution_arithmetic.KERNEL} x {convolution_arithmetic.KERNEL}"
@@ -183,7 +189,7 @@ def convolution_figure(record: convolution_arithmetic.ConvolutionArithmetic) -> 
 
 
 def pooling_figure(record: pooling_arithmetic.PooledImages) -> Figure:
-    """The four images, and what 2 x 2 pooling makes of them, with every value."""
+    """Draw the four images, and what 2 x 2 pooling makes of them, with every value."""
     rows = (("image", record.images), ("average pooling", record.average), ("max pooling", record.maximum))
     with style():
         figure = blank(8.4, 6.6, "2 x 2 pooling with stride 2 of the four images")
@@ -205,7 +211,7 @@ def pooling_figure(record: pooling_arithmetic.PooledImages) -> Figure:
 
 
 def pooling_robustness_figure(results: Sequence[pooling_robustness.Robustness]) -> Figure:
-    """Accuracy against the shift and against the share of missing pixels, mean and deviation over the seeds."""
+    """Draw accuracy against the shift and against the share of missing pixels, mean and deviation over the seeds."""
     with style():
         figure = blank(9.6, 4.3, "Pooling against none on distorted digits, trained on whole, centred ones")
         left, right = figure.subplots(1, 2, sharey=True)
