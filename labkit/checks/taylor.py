@@ -70,7 +70,7 @@ class Remainders:
 
     def _slope(self, values: np.ndarray) -> float:
         middle = self.middle & (values > 0)
-        if middle.sum() < 3:
+        if middle.sum() < 3:  # two points lie on a line whatever they are
             return float("nan")
         return float(np.polyfit(np.log(self.steps[middle]), np.log(values[middle]), 1)[0])
 

@@ -80,7 +80,7 @@ def _courses(parts: Parts, activation: str, epochs: int) -> list[TrainingCourse]
     The member with gain 0 starts from zero: its weights are 0 times the random ones.
     """
     net = network([{"linear": {"units": [8, 8]}}, {"linear": {"units": "classes"}}], (2,), activation)
-    updates = epochs * -(-len(parts.train) // BATCH)
+    updates = epochs * -(-len(parts.train) // BATCH)  # the last batch of an epoch may be smaller
     members = [(0.0, SEEDS[0]), *((1.0, seed) for seed in SEEDS)]
     recipes = [recipe(net, sgd(lr=RATE), updates, BATCH, seed, glorot(gain=gain)) for gain, seed in members]
     population = Population(recipes, parts)

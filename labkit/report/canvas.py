@@ -65,6 +65,7 @@ def blank(width: float, height: float, title: str = "") -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    # About 10.5 bold letters of 11 points go to an inch.
     lines = textwrap.wrap(title, int(width * 10.5), max_lines=3, placeholder=" ...") or [""]
     height += TITLE_LINE * (len(lines) - 1)
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
@@ -156,6 +157,7 @@ def legend_below(figure: Figure, handles: Mapping[str, Handle], bottom: float = 
     if not handles:
         return 0.0
     width, height = figure.get_size_inches()
+    # Letters of 9 points are about 0.078 inches wide; the mark before a label and the gap behind it take 0.55.
     columns = min(len(handles), max(1, int((width - 0.4) / (0.55 + 0.078 * max(map(len, handles))))))
     if sum(0.62 + 0.078 * len(label) for label in handles) < width - 0.3:
         columns = len(handles)

@@ -61,6 +61,7 @@ def first_broken(history: History) -> int | None:
 def _panel(
     axes: Axes, history: History, metric: str, label: str, published: PublishedCurves | None, bands: Mapping[str, Band]
 ) -> None:
+    """Draw one metric of all parts, with its bands and the published curves."""
     values: list[float] = []
     dashed: dict[str, list[tuple[float, float]]] = dict(published.curves.items()) if published else {}
     for part, name, colour in _PARTS:
@@ -136,6 +137,7 @@ def _stretch(steps: Sequence[int]) -> tuple[float, float]:
 
 
 def _rate_axis(axes: Axes, history: History) -> Axes:
+    """Draw the learning rate on an axis of its own at the right, behind the curves."""
     steps, rates = _series(history, "lr")
     twin = axes.twinx()
     twin.plot(steps, rates, color=RATE, linewidth=0.9, label="learning rate (right axis)")
@@ -183,6 +185,7 @@ def confusion_matrix(confusion: np.ndarray, class_names: Sequence[str]) -> Figur
 
 
 def _cells(figure: Figure, axes: Axes, counts: np.ndarray, font: float) -> None:
+    """Draw the matrix, its counts up to 20 classes, and the colour bar."""
     from matplotlib.colors import PowerNorm
 
     rows = counts.sum(axis=1, keepdims=True)

@@ -82,6 +82,7 @@ def _others(members: Sequence[Member]) -> str:
 
 
 def _overlay(axes: Axes, members: Sequence[Member], metric: str) -> None:
+    """Draw one metric of all members, the last first: the best come to lie on top."""
     scale = 100.0 if write.is_percent(metric) else 1.0
     drawn: list[float] = []
     first: list[float] = []
@@ -164,6 +165,7 @@ def _label(table: SearchTable, part: StagePoints, entry: Entry) -> str:
 
 
 def _spread_of(axes: Axes, table: SearchTable, own: Sequence[Entry], row: int, colour: str) -> None:
+    """Draw the settings of one stage in the rows from `row` on."""
     scale = 100.0 if write.is_percent(table.objective) else 1.0
     for seed in dict.fromkeys(seed for entry in own for seed in entry.seeds):
         known = [(scale * entry.values[seed], row + i) for i, entry in enumerate(own) if seed in entry.values]

@@ -82,6 +82,7 @@ def differing(rows: Iterable[RunRow], ignore: Sequence[str] = IGNORED) -> tuple[
 
 
 def _follows(name: str, options: set[str], params: Sequence[Mapping[str, str]]) -> bool:
+    # A key that only some rows have belongs to an option of its group: that option tells the rows apart already.
     only_some = any(name not in mapping for mapping in params)
     layers = name == "model.layers" or name.startswith("model.layers.")
     return layers or name.endswith("._target_") or (only_some and name.partition(".")[0] in options)

@@ -56,12 +56,14 @@ def scale(table: SearchTable, key: str) -> Scale:
     texts = [e.params[key] for part in table.parts for e in part.entries if key in e.params]
     numbers = [value for text in texts if (value := _number(text)) is not None]
     declared = [d for part in table.parts if (d := dimension(part, key))]
+    # One text that is no number, such as null, and the axis has no scale to put it on.
     side_by_side = len(numbers) < len(texts) or any(d.get("choices") for d in declared)
     distinct = set(numbers)
     crowded = len(distinct) <= _FEW and len(numbers) > _MANY * len(distinct)
     if side_by_side or (crowded and not declared) or len(distinct) < 2:
         choices = [str(choice) for d in declared for choice in d.get("choices") or ()]
         return Scale(key, False, _options(texts, choices), None, tuple(numbers))
+    # A declared range says itself whether it was searched on a log scale; of other values their spread decides.
     positive = sorted(value for value in distinct if value > 0)
     spread = wide(positive, 30) if not declared else any(d.get("log") for d in declared)
     log = spread and min(distinct) >= 0

@@ -69,6 +69,7 @@ def _closest(table: SearchTable, where: Scale) -> StagePoints | None:
 
 
 def _panel(axes: Axes, table: SearchTable, where: Scale, closer: StagePoints | None) -> None:
+    """Draw one parameter's panel, limited to the range of the stage `closer` where that is not None."""
     ends = (
         axis_ends(where, limits(closer, where.key) or ends_of(table, where))
         if closer

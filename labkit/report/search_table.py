@@ -139,6 +139,7 @@ def search_table(
         groups.setdefault(trial.stage, []).append(trial)
     facts = {stage.name: stage for stage in stages}
     rows = _rows(trials)
+    # A further objective may be among the extra metrics as well: each is shown once.
     known = tuple(name for name in dict.fromkeys((*others, *extra)) if any(name in row.metrics for row in rows))
     keys = _keys(groups, stages, tuple(ignore))
     parts = []
