@@ -18,7 +18,7 @@ EXAMPLES = 100
 
 
 def small_parts(model: Model) -> Parts:
-    """Syllables for a model with an embedding, tones for one with one-dimensional convolutions, else digits.
+    """Return syllables for a model with an embedding, tones for one with one-dimensional convolutions, else digits.
 
     A model for several kinds of data gets the kind that it names first.
     """

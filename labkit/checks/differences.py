@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from labkit.checks.check_verdict import CheckVerdict
 from labkit.checks.maps import Map
-from labkit.checks.verdict import Verdict
 
 COUNTS = tuple(k * 10**i for i in range(6) for k in (1, 5))  # N; the step is 1 / N
 ENTRIES = 10
@@ -23,9 +23,9 @@ class Differences:
     """Finite differences of the first entries of one tensor.
 
     Attributes:
-        counts: N.
-        errors: the largest `|difference - derivative|` over the entries, for every N.
-        gradient: the entries' derivatives by hand.
+        counts: N; the step is 1 / N.
+        errors: Largest `|difference - derivative|` over the entries, one for each N, the shape of `counts`.
+        gradient: Derivatives of the entries by hand, at most `ENTRIES` numbers.
     """
 
     counts: np.ndarray
@@ -34,20 +34,20 @@ class Differences:
 
     @property
     def slope(self) -> float:
-        """Of the error against N on logarithmic axes: -2 for central differences of a smooth function."""
+        """The slope of the error against N on logarithmic axes: -2 for central differences of a smooth function."""
         low, high = _SMOOTH
         smooth = (self.counts >= low) & (self.counts <= high) & (self.errors > 0)
         return float(np.polyfit(np.log(self.counts[smooth]), np.log(self.errors[smooth]), 1)[0])
 
 
 def central_differences(f: Map, name: str, count: int) -> np.ndarray:
-    """`(f(theta_i + 1/N) - f(theta_i - 1/N)) N / 2` for the first ten entries of variable `name`, row-major.
+    """Return `(f(theta_i + 1/N) - f(theta_i - 1/N)) N / 2` for the first ten entries of a variable, row-major.
 
     The point is never written to, so there is nothing to restore.
 
     Args:
-        f: a scalar function.
-        name: the variable theta.
+        f: Scalar function.
+        name: Name of the variable theta.
         count: N.
     """
     found = []
@@ -60,28 +60,34 @@ def central_differences(f: Map, name: str, count: int) -> np.ndarray:
 
 
 def first_entries(f: Map, name: str) -> Tensor:
-    """The first ten derivatives of a scalar f in variable `name`, row-major, by hand."""
+    """Return the first ten derivatives of a scalar f in variable `name` by hand, row-major."""
     return f.pullback(torch.ones(1, dtype=torch.float64))[name].flatten()[:ENTRIES]
 
 
 def differences(f: Map, name: str) -> Differences:
-    """The errors for every N of `COUNTS`, and the gradient they are measured against."""
+    """Return the errors for every N of `COUNTS`, and the gradient that they are measured against."""
     gradient = first_entries(f, name).numpy()
     errors = [float(np.abs(central_differences(f, name, count) - gradient).max()) for count in COUNTS]
     return Differences(np.array(COUNTS), np.array(errors), gradient)
 
 
-def difference_tests(subject: str, variable: str, found: Differences, smooth: bool) -> list[Verdict]:
-    """The smallest error, and for a smooth function how fast the error falls.
+def difference_tests(subject: str, variable: str, found: Differences, smooth: bool) -> list[CheckVerdict]:
+    """Return a verdict on the smallest error, and for a smooth function one on how fast the error falls.
 
     A gradient that is zero in all ten entries fails: nothing would be tested.
+
+    Args:
+        subject: Network under test.
+        variable: Words for the entries that were tested.
+        found: Differences of those entries.
+        smooth: True for a function without kinks, whose error must fall as N^-2.
     """
     size = float(np.abs(found.gradient).max())
     best = int(found.errors.argmin())
     zeros = int((found.gradient == 0).sum())
     error = float(found.errors[best]) / size if size > 0 else float("nan")
     note = f"|dL/dtheta| up to {size:.1e}, {zeros} of {len(found.gradient)} entries exactly 0"
-    smallest = Verdict(
+    smallest = CheckVerdict(
         "differences",
         subject,
         variable,
@@ -96,4 +102,4 @@ def difference_tests(subject: str, variable: str, found: Differences, smooth: bo
     share = abs(found.slope - FALL) / FALL_TOLERANCE
     measured, expected = f"error falls as N^{found.slope:.3f}", f"N^({FALL:.0f} ± {FALL_TOLERANCE})"
     brief, where = f"N^{found.slope:.3f}", f"{variable}, N from {_SMOOTH[0]} to {_SMOOTH[1]}"
-    return [smallest, Verdict("differences", subject, where, brief, measured, expected, share)]
+    return [smallest, CheckVerdict("differences", subject, where, brief, measured, expected, share)]

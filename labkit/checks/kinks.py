@@ -1,4 +1,4 @@
-"""On which linear piece of a kinked layer the values lie."""
+"""The linear piece of each kinked layer on which the values lie."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ KINKED = ("relu", "leaky_relu")  # activations with a kink at 0
 
 
 def pieces(passed: Iterable[tuple[Layer, Any]]) -> list[Tensor]:
-    """The sign pattern of every kinked activation and the winners of every max pooling.
+    """Return the sign pattern of every kinked activation and the winners of every max pooling.
 
     Args:
-        passed: layers, and what their forward pass saved.
+        passed: Layers, each with what its forward pass saved.
     """
     found = []
     for layer, saved in passed:

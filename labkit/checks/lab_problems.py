@@ -24,7 +24,11 @@ SECOND = "linear_2.weight"  # of Montreal's network with two hidden layers
 
 
 def kth_map(l2: float) -> Map:
-    """The cost of the reduced problem with W ~ N(0, 1 / fan-in), b = 0 and lambda `l2`; each tensor is a group."""
+    """Return the cost of the reduced problem with W ~ N(0, 1 / fan-in) and b = 0; each tensor is a group of its own.
+
+    Args:
+        l2: Lambda of every weight tensor.
+    """
     model = Model("relu", [{"linear": {"units": KTH["m"]}}, HEAD], [])
     network = model.build((KTH["d"],), Sizing(KTH["K"]))
     draw = torch.Generator().manual_seed(42)
@@ -40,10 +44,13 @@ def kth_map(l2: float) -> Map:
 
 
 def montreal_map(activation: str) -> Map:
-    """The loss of one training sample after training, the one whose first ten derivatives in W2 reach highest.
+    """Return the loss of one training sample after training.
 
-    On most samples the trained network is sure of itself or the first unit of the second layer is dead: derivatives of
-    nearly or exactly 0, which tell nothing.
+    It is the sample whose first ten derivatives in W2 reach highest: on most samples the trained network is sure of
+    itself or the first unit of the second layer is dead, and derivatives of nearly or exactly 0 tell nothing.
+
+    Args:
+        activation: Activation of the hidden layers.
     """
     model = Model(activation, [{"linear": {"units": [32, 16]}}, HEAD], [])
     parts = small_parts(model)

@@ -35,9 +35,9 @@ class LayerCase:
     """A layer in one place.
 
     Attributes:
-        layer: the layer.
-        shape: of one input sample.
-        training: whether its forward pass is the one of training.
+        layer: Layer under test.
+        shape: Shape of one input sample.
+        training: True for the forward pass of training, False for that of evaluation.
     """
 
     layer: Layer
@@ -46,7 +46,7 @@ class LayerCase:
 
     @property
     def note(self) -> str:
-        """What is held fixed."""
+        """The words for what is held fixed; "" for nothing."""
         if isinstance(self.layer, Dropout):
             return "fixed mask" if self.training else "evaluation: the identity"
         if isinstance(self.layer, BatchNorm):
@@ -83,9 +83,13 @@ LAYERS: dict[str, LayerCase] = {
 
 
 def layer_map(case: LayerCase, seed: int = 1) -> Map:
-    """The layer as a function of its parameters and, unless that is ids, of its input, at a random point.
+    """Return the layer as a function of its parameters and, unless that is ids, of its input, at a random point.
 
-    The output has the shape `(1, BATCH, *output_shape)`: one member.
+    The output has shape (1, BATCH, *output_shape): one member.
+
+    Args:
+        case: Layer with the shape of its input.
+        seed: Seed of the point and of the layer's own draws.
     """
     layer, draw = case.layer, torch.Generator().manual_seed(seed)
 
@@ -102,6 +106,7 @@ def layer_map(case: LayerCase, seed: int = 1) -> Map:
     lengths = torch.randint(1, case.shape[0] + 1, (1, BATCH), generator=draw)
 
     def forward(variables: Mapping[str, Tensor]) -> tuple[Tensor, object]:
+        """Return the output, shape (1, BATCH, *output_shape), and what the backward pass needs of it."""
         draws = Draws([torch.Generator().manual_seed(seed)], torch.zeros(1, dtype=torch.int64))
         rates = torch.full((1, 1), RATE, dtype=torch.float64)
         context = Context(training=case.training, rates=rates, draws=draws, lengths=lengths)
@@ -111,6 +116,7 @@ def layer_map(case: LayerCase, seed: int = 1) -> Map:
     _, saved = forward(point)
 
     def pullback(u: Tensor) -> Tensors:
+        """Return `J'u` for a u of shape (1, BATCH, *output_shape)."""
         gradients = {name: torch.full_like(point[name], torch.nan) for name in declared}
         parameters = [point[name] for name in declared]
         dx = layer.backward(u, saved, parameters, list(gradients.values()), "x" in point)

@@ -1,4 +1,4 @@
-"""A function with its transposed Jacobian by hand: what the gradient, Jacobian and transpose tests look at."""
+"""A function with its transposed Jacobian by hand: the object of the gradient, Jacobian and transpose tests."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Map:
-    """`f` at one point, float64.
+    """A function `f` at one point, float64.
 
     Attributes:
-        point: the variables by name; everything else (ids, labels, masks) is fixed.
-        groups: the group of each variable: `W`, `b`, `scale` or `x`.
-        value: `f` at other values of the variables, any shape; always the same draws and starting statistics.
-        pullback: `J'u` for a `u` of the output's shape, by the hand-written backward pass at `point`.
-        pieces: at which linear piece of each kinked layer the values lie; two points with equal pieces are joined by
-            one smooth formula. Empty where nothing has a kink.
+        point: Variables by name; everything else (ids, labels, masks) is fixed.
+        groups: Variable -> its group: `W`, `b`, `scale` or `x`.
+        value: Function that gives `f` at other values of the variables, any shape; always with the same draws and
+            starting statistics.
+        pullback: Function that gives `J'u` at `point`, for a `u` of the output's shape, by hand-written code.
+        pieces: Function that gives the linear piece of each kinked layer on which the values lie; two points with equal
+            pieces are joined by one smooth formula. Empty where nothing has a kink.
     """
 
     point: Tensors
@@ -34,23 +35,29 @@ class Map:
     pieces: Callable[[Mapping[str, Tensor]], Sequence[Tensor]]
 
     def selections(self) -> dict[str, tuple[str, ...]]:
-        """The variables of each group, and of all groups jointly where there are several."""
+        """Return the variables of each group, and of all groups jointly where there are several."""
         names = {group: tuple(n for n in self.point if self.groups[n] == group) for group in self.groups.values()}
         return {**names, ALL: tuple(self.point)} if len(names) > 1 else names
 
 
 def inner(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float:
-    """The inner product over the variables of `one`."""
+    """Return the inner product, a scalar, over the variables of `one`; those of `other` have the same shapes."""
     return float(sum((one[name] * other[name]).sum() for name in one))
 
 
 def length(tensors: Mapping[str, Tensor]) -> float:
-    """The Euclidean length of all variables together."""
+    """Return the Euclidean length, a scalar, of all variables together."""
     return sqrt(inner(tensors, tensors))
 
 
 def unit_direction(point: Mapping[str, Tensor], names: Sequence[str], seed: int) -> Tensors:
-    """A random direction of length 1 in the variables `names`."""
+    """Return a random direction of length 1 in some variables.
+
+    Args:
+        point: Variables of any shape; the direction has their shapes.
+        names: Names of the variables that move.
+        seed: Seed of the direction.
+    """
     draw = torch.Generator().manual_seed(seed)
     drawn = {name: torch.randn(point[name].shape, generator=draw, dtype=point[name].dtype) for name in names}
     size = length(drawn)
@@ -58,5 +65,5 @@ def unit_direction(point: Mapping[str, Tensor], names: Sequence[str], seed: int)
 
 
 def moved(point: Mapping[str, Tensor], direction: Mapping[str, Tensor], step: float) -> Tensors:
-    """`point + step * direction`; variables that the direction leaves out stay as they are."""
+    """Return `point + step * direction`, each variable in its own shape; one without a direction stays as it is."""
     return {name: value + step * direction[name] if name in direction else value for name, value in point.items()}

@@ -32,11 +32,11 @@ class Problem:
     """A subject at a random point with random data; float64.
 
     Attributes:
-        subject: the network.
-        point: its parameters `(1, ...)` by name; that of the `Input` is the batch itself.
-        features: `(batch, *shape)`: ids, or zeros where an `Input` holds the batch.
-        labels: `(batch,)`.
-        lengths: `(batch,)` of texts, else None.
+        subject: Network under test.
+        point: Parameters by name, each of shape (1, ...); that of the `Input` is the batch itself.
+        features: Inputs, shape (batch, *shape): ids, or zeros where an `Input` holds the batch.
+        labels: Classes, integers, shape (batch,).
+        lengths: Lengths of texts in tokens, shape (batch,); None for other data.
     """
 
     subject: Subject
@@ -54,7 +54,7 @@ class Problem:
 
 
 def problem(subject: Subject, seed: int = 1) -> Problem:
-    """Random parameters, data and labels for a subject."""
+    """Return random parameters, data and labels for a subject."""
     draw = torch.Generator().manual_seed(seed)
     shape, rows = subject.shape, subject.batch
     features = torch.zeros(rows, *shape, dtype=torch.float64)
@@ -71,12 +71,16 @@ def problem(subject: Subject, seed: int = 1) -> Problem:
 
 
 def scores_map(given: Problem) -> Map:
-    """The scores `(1, batch, classes)` in training mode, with `Network.backward` as the transposed Jacobian."""
+    """Return the scores as a function of the parameters, in training mode.
+
+    The output has shape (1, batch, classes), and `Network.backward` is the transposed Jacobian.
+    """
     network, order = given.subject.network, torch.arange(given.subject.batch)
     _, tape = _forward(given, given.point, order)
     buffers = _buffers(given)
 
     def pullback(u: Tensor) -> Tensors:
+        """Return `J'u` for a u of shape (1, batch, classes)."""
         gradients = {name: torch.full_like(value, torch.nan) for name, value in given.point.items()}
         tensors, targets = (network.by_stage(list(t.values()), buffers) for t in (given.point, gradients))
         network.backward(u, tape, tensors, targets)
@@ -86,7 +90,7 @@ def scores_map(given: Problem) -> Map:
 
 
 def cost_map(given: Problem) -> Map:
-    """Loss plus L2, a number, with the gradient that the engine hands to its update rule.
+    """Return loss plus L2, a number, with the gradient that the engine hands to its update rule.
 
     What is tested is what trains: the loss's backward pass, the network's, and the engine's `2 lambda W`.
     """
@@ -95,18 +99,23 @@ def cost_map(given: Problem) -> Map:
     l2 = torch.tensor([given.subject.l2 or (0.0,) * len(weights)], dtype=torch.float64)
 
     def cost(variables: Mapping[str, Tensor]) -> Tensor:
+        """Return the cost, shape (1,)."""
         scores, _ = _forward(given, variables, order)
         loss, _ = cross_entropy(scores, given.labels[order].unsqueeze(0))
         return loss + squared_weights([variables[name] for name in weights], l2)
 
     def pullback(u: Tensor) -> Tensors:
+        """Return `J'u` for a u of shape (1,)."""
         return {name: value * u.view(()) for name, value in gradient.items()}
 
     return Map(given.point, given.groups, cost, pullback, _pieces(given, order))
 
 
 def engine_gradient(given: Problem) -> tuple[Tensors, Tensor]:
-    """The gradient of the cost at the point as one training step computes it, and the order it read the batch in."""
+    """Return the gradient of the cost at the point, and the order in which the batch was read.
+
+    The gradient is the one that a training step computes: parameter -> tensor of its shape, (1, ...).
+    """
     network = given.subject.network
     part = Part(given.features, given.labels, given.lengths)
     nothing = Part(given.features[:0], given.labels[:0], None if given.lengths is None else given.lengths[:0])
@@ -127,7 +136,7 @@ def engine_gradient(given: Problem) -> tuple[Tensors, Tensor]:
 
 
 def _reveal(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t: int) -> None:
-    """An update rule that leaves the gradient where the parameters were."""
+    """Leave the gradient where the parameters were, as an update rule that makes it visible."""
     theta.copy_(gradient)
 
 
@@ -136,7 +145,7 @@ def _buffers(given: Problem) -> list[Tensor]:
 
 
 def _forward(given: Problem, variables: Mapping[str, Tensor], order: Tensor) -> tuple[Tensor, list[object]]:
-    """Scores and tape on the batch in the engine's order, with the draws of its first step."""
+    """Return scores and tape on the batch in the engine's order, with the draws of its first step."""
     network = given.subject.network
     context = Context(
         training=True,
@@ -151,8 +160,9 @@ def _forward(given: Problem, variables: Mapping[str, Tensor], order: Tensor) -> 
 def _pieces(given: Problem, order: Tensor) -> Callable[[Mapping[str, Tensor]], list[Tensor]]:
     stages = given.subject.network.stages
 
-    def found(variables: Mapping[str, Tensor]) -> list[Tensor]:
+    def pieces_at(variables: Mapping[str, Tensor]) -> list[Tensor]:
+        """Return the pieces at other values of the parameters, shapes (1, ...)."""
         _, tape = _forward(given, variables, order)
         return pieces(zip([stage.layer for stage in stages], tape, strict=True))
 
-    return found
+    return pieces_at

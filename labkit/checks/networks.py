@@ -31,12 +31,12 @@ class Subject:
     """A network under test.
 
     Attributes:
-        name: in the table.
-        network: behind an `Input`, unless it reads ids.
-        shape: of one sample.
-        batch: samples.
-        tokens: distinct ids of a text; 0 where samples are numbers.
-        l2: lambda per weight tensor; empty for none.
+        name: Name in the table.
+        network: Network, behind an `Input` unless it reads ids.
+        shape: Shape of one sample.
+        batch: Number of samples.
+        tokens: Number of distinct ids of a text; 0 where samples are numbers.
+        l2: Lambda of each weight tensor; empty for none.
     """
 
     name: str
@@ -48,7 +48,14 @@ class Subject:
 
 
 def subject(name: str, model: Model, l2: Sequence[float] = (), shape: Shape | None = None) -> Subject:
-    """A model for one kind of data behind an `Input`, on a sample that fits it."""
+    """Return a model for one kind of data behind an `Input`, on a sample that fits it.
+
+    Args:
+        name: Name in the table.
+        model: Model for one kind of data, one of `Model.variants`.
+        l2: Lambda of each weight tensor; empty for none.
+        shape: Shape of one sample; None: by the first kind of entry, see `SAMPLES`.
+    """
     assert isinstance(model.layers, list), "of `Model.variants`"
     kinds = [entry if isinstance(entry, str) else next(iter(entry)) for entry in model.layers]
     shape = shape or next((SAMPLES[kind] for kind in kinds if kind in SAMPLES), VECTOR)
@@ -63,7 +70,7 @@ def _behind_input(units: Sequence[Unit], skips: Sequence[tuple[int, int]], shape
 
 
 def lab_subjects() -> list[Subject]:
-    """The softmax loss and the L-layer networks of the Ben-Gurion lab, without and with L2, tanh as it advises."""
+    """Return the softmax loss and the L-layer networks of the Ben-Gurion lab, with tanh, without and with L2."""
 
     def lines(name: str, layers: list[Any], weights: int) -> list[Subject]:
         model = Model("tanh", layers, [])
@@ -80,7 +87,7 @@ def lab_subjects() -> list[Subject]:
 
 
 def layer_subjects(cases: Mapping[str, LayerCase] = LAYERS) -> list[Subject]:
-    """Every layer of the table, as it is in training, between the input and a linear layer."""
+    """Return every layer of the table, as it is in training, between the input and a linear layer."""
     return [Subject(name, *_around(case)) for name, case in cases.items() if case.training]
 
 
@@ -93,7 +100,10 @@ def _around(case: LayerCase) -> tuple[Network, Shape, int, int]:
 
 
 def model_subjects(models: Mapping[str, Model]) -> list[Subject]:
-    """Every shipped model as it stands; one for several kinds of data once for each, the first under the plain name."""
+    """Return every shipped model as it stands.
+
+    A model for several kinds of data comes once for each, the first under the plain name.
+    """
     named = {}
     for name, model in models.items():
         for kind, variant in model.variants.items():

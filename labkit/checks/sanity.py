@@ -1,12 +1,15 @@
-"""What a network must do before anything else is believed: start at ln K, move, overfit (KTH lab, exercise 2)."""
+"""Behaviour that a network must show before anything else is believed: start at ln K, move, overfit.
+
+Source: KTH lab, exercise 2.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from math import log
 
+from labkit.checks.check_verdict import CheckVerdict
 from labkit.checks.data import small_parts
-from labkit.checks.verdict import Verdict
 from labkit.engine.loop import Outcome, train
 from labkit.engine.population import Population, Stepper
 from labkit.engine.recipe import Recipe
@@ -32,14 +35,14 @@ EPOCHS = 50
 def recipe_for(
     model: Model, parts: Parts, trainer: Trainer, rule: Rule, initialiser: Initialiser, seed: int = 0
 ) -> Recipe:
-    """A member without L2 that never opens the test part."""
+    """Return a member without L2 that never opens the test part."""
     network = model.build(parts.shape, Sizing(parts.n_classes, len(parts.vocabulary)))
     weights = sum(parameter.role == "weight" for _, parameter in network.parameters)
     return Recipe(network, initialiser, rule, constant(), trainer, seed, (0.0,) * weights, open_test=False)
 
 
 def trainer(batch_size: int, *, epochs: int | None = None, steps: int | None = None) -> Trainer:
-    """Float64 on one thread of the CPU."""
+    """Return a trainer in float64 on one thread of the CPU."""
     return Trainer(
         epochs=epochs,
         steps=steps,
@@ -51,19 +54,22 @@ def trainer(batch_size: int, *, epochs: int | None = None, steps: int | None = N
     )
 
 
-def initial_loss_test(name: str, model: Model) -> Verdict:
-    """With weights near 0 every class is as likely as any other, so the loss is ln K."""
+def initial_loss_test(name: str, model: Model) -> CheckVerdict:
+    """Return the verdict on the loss before training.
+
+    With weights near 0 every class is as likely as any other, so the loss is ln K.
+    """
     parts = small_parts(model)
     recipe = recipe_for(model, parts, trainer(50, steps=1), sgd(lr=0.0), scaled_normal(gain=SMALL))
     loss = train([recipe], parts)[0].history[0][1]["train/loss"]
     expected = log(parts.n_classes)
     wanted = f"ln {parts.n_classes} = {expected:.5f} ± {CHANCE_TOLERANCE} with init.gain={SMALL}"
     share = abs(loss - expected) / CHANCE_TOLERANCE
-    return Verdict("initial_loss", f"model={name}", "loss", f"{loss:.5f}", f"loss {loss:.5f}", wanted, share)
+    return CheckVerdict("initial_loss", f"model={name}", "loss", f"{loss:.5f}", f"loss {loss:.5f}", wanted, share)
 
 
-def movement_test(name: str, model: Model) -> Verdict:
-    """One update moves every parameter tensor."""
+def movement_test(name: str, model: Model) -> CheckVerdict:
+    """Return the verdict on one update, which has to move every parameter tensor."""
     parts = small_parts(model)
     population = Population([recipe_for(model, parts, trainer(50, steps=1), sgd(lr=0.1), glorot())], parts)
     before = population.initial_state()
@@ -75,7 +81,7 @@ def movement_test(name: str, model: Model) -> Verdict:
     return _movement(f"model={name}", change, without_gradient(population.network))
 
 
-def _movement(subject: str, change: Mapping[str, float], excused: set[str]) -> Verdict:
+def _movement(subject: str, change: Mapping[str, float], excused: set[str]) -> CheckVerdict:
     still = [key for key, size in change.items() if not size > 0 and key not in excused]
     asked = [key for key in change if key not in excused]
     least = min(asked, key=lambda key: change[key])
@@ -83,11 +89,14 @@ def _movement(subject: str, change: Mapping[str, float], excused: set[str]) -> V
     note = f"{len(excused)} biases excused: the batch norm behind them takes them out" if excused else ""
     share = float(2 * len(still))  # none may stand still
     brief = f"{len(asked) - len(still)} of {len(asked)}"
-    return Verdict("movement", subject, "parameters", brief, f"{brief} move; {told}", "all move", share, note)
+    return CheckVerdict("movement", subject, "parameters", brief, f"{brief} move; {told}", "all move", share, note)
 
 
 def without_gradient(network: Network) -> set[str]:
-    """Biases right before a batch norm: the batch's mean takes them out, so their gradient is 0 but for rounding."""
+    """Return the names of biases right before a batch norm.
+
+    The batch's mean takes them out, so their gradient is 0 but for rounding.
+    """
     excused = set()
     for stage, following in zip(network.stages, network.stages[1:], strict=False):
         if isinstance(following.layer, BatchNorm):
@@ -97,14 +106,14 @@ def without_gradient(network: Network) -> set[str]:
 
 
 def overfit(model: Model) -> Outcome:
-    """A run that memorises its training part of 100 examples."""
+    """Train a model to memorise its training part of 100 examples."""
     parts = small_parts(model)
     return train([recipe_for(model, parts, trainer(10, epochs=EPOCHS), adam(lr=0.005), he())], parts)[0]
 
 
-def overfit_test(name: str, outcome: Outcome) -> Verdict:
-    """The last training loss is small."""
+def overfit_test(name: str, outcome: Outcome) -> CheckVerdict:
+    """Return the verdict on the last training loss, which has to be small."""
     loss = outcome.metrics["train/loss"]
     expected = f"below {OVERFIT_LOSS} after {EPOCHS} epochs of Adam on 100 examples, lambda 0"
     share = loss / OVERFIT_LOSS
-    return Verdict("overfit", f"model={name}", "loss", f"{loss:.5f}", f"loss {loss:.5f}", expected, share)
+    return CheckVerdict("overfit", f"model={name}", "loss", f"{loss:.5f}", f"loss {loss:.5f}", expected, share)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from labkit.checks.check_verdict import CheckVerdict
 from labkit.checks.differences import Differences, difference_tests, differences
 from labkit.checks.lab_problems import LAMBDAS, SECOND, kth_map, montreal_map
 from labkit.checks.layers import LAYERS, layer_map
@@ -16,7 +17,6 @@ from labkit.checks.relative_error import BANDS, relative_error_test
 from labkit.checks.sanity import MEMORISING, initial_loss_test, movement_test, overfit, overfit_test
 from labkit.checks.taylor import Remainders, taylor_test
 from labkit.checks.transpose import transpose_test
-from labkit.checks.verdict import Verdict
 from labkit.models.network import Model
 
 Models = Mapping[str, Model]
@@ -28,15 +28,15 @@ class Findings:
     """Verdicts, and the curves behind them that are drawn.
 
     Attributes:
-        verdicts: in the order of the table.
-        remainders: of the lab's networks, by name and group of variables.
-        differences: by network.
-        losses: training loss against updates of the runs that had to memorise, by model.
-        numbers: of the problems that labs name: KTH's `relative_error/reduced_problem`, Montreal's
+        verdicts: Verdicts in the order of the table.
+        remainders: Remainders of the lab's networks, by name and group of variables.
+        differences: Network -> its finite differences.
+        losses: Model that had to memorise -> pairs (updates done, training loss).
+        numbers: Measurements on the problems that labs name: KTH's `relative_error/reduced_problem`, Montreal's
             `differences/smallest_error` (absolute) and the N it was found at, `differences/best_count`.
     """
 
-    verdicts: list[Verdict] = field(default_factory=list)
+    verdicts: list[CheckVerdict] = field(default_factory=list)
     remainders: dict[str, dict[str, Remainders]] = field(default_factory=dict)
     differences: dict[str, Differences] = field(default_factory=dict)
     losses: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Findings:
 
     @property
     def sentences(self) -> list[str]:
-        """What was measured: every verdict of a test that has few, else the one that is closest to its tolerance."""
+        """A sentence for every verdict of a test that has few, else for the one that is closest to its tolerance."""
         said = []
         for test in dict.fromkeys(verdict.test for verdict in self.verdicts):
             own = [verdict for verdict in self.verdicts if verdict.test == test]
@@ -56,15 +56,18 @@ class Findings:
         return said
 
     @property
-    def failed(self) -> list[Verdict]:
-        """The verdicts that are none to be happy with."""
+    def failed(self) -> list[CheckVerdict]:
+        """The verdicts whose tolerance was not kept."""
         return [verdict for verdict in self.verdicts if not verdict.passed]
 
 
 def run(tests: Sequence[str], models: Models, announce: Callable[[str], None] = lambda test: None) -> Findings:
     """Do the named `TESTS` with torch on one thread; everything is small, and a second thread would only wait.
 
-    `announce` is told the name of each test before it begins.
+    Args:
+        tests: Names of tests.
+        models: Shipped models by name.
+        announce: Function that is told the name of each test before it begins.
     """
     found = Findings()
     threads = torch.get_num_threads()
@@ -79,13 +82,16 @@ def run(tests: Sequence[str], models: Models, announce: Callable[[str], None] = 
 
 
 def subjects(models: Models) -> list[Subject]:
-    """Every network whose loss is tested."""
+    """Return every network whose loss is tested."""
     return [*lab_subjects(), *layer_subjects(), *model_subjects(models)]
 
 
 def plain_subjects() -> list[Subject]:
-    """The lab's networks without L2."""
+    """Return the lab's networks without L2."""
     return [subject for subject in lab_subjects() if not subject.l2]
+
+
+# `task=check` prints the docstrings of the tests below under its table.
 
 
 def gradient(found: Findings, models: Models) -> None:

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from labkit.checks.check_verdict import CheckVerdict
 from labkit.checks.maps import Map, inner, length, moved, unit_direction
-from labkit.checks.verdict import Verdict
 
 HALVINGS = 18
 DIRECTIONS = 3  # their root mean square: along a single one the first or second derivative may vanish by chance
@@ -30,10 +30,10 @@ class Remainders:
     """Remainders against steps, largest step first; root mean squares over the directions.
 
     Attributes:
-        steps: e, each half of the one before.
-        zeroth: `||f(x + e d) - f(x)||`.
-        first: `||f(x + e d) - f(x) - e J d||`.
-        scale: size of the values that are subtracted.
+        steps: Steps e, each half of the one before, shape (T,).
+        zeroth: `||f(x + e d) - f(x)||`, shape (T,).
+        first: `||f(x + e d) - f(x) - e J d||`, shape (T,).
+        scale: Size of the values that are subtracted.
     """
 
     steps: np.ndarray
@@ -43,14 +43,14 @@ class Remainders:
 
     @property
     def linear(self) -> bool:
-        """Whether nothing but rounding remains: f is linear along d, as a layer is in its weights alone."""
+        """True where nothing but rounding remains: f is linear along d, as a layer is in its weights alone."""
         return bool(self.first.max() <= LINEAR * self.scale)
 
     @property
     def middle(self) -> np.ndarray:
-        """Which steps lie in the middle decade, on a logarithmic scale, of those whose remainders are above rounding.
+        """The mask of the steps in the middle decade, on a logarithmic scale, of those with remainders above rounding.
 
-        Of a linear f only the zeroth remainder counts.
+        Of a linear f only the zeroth remainder counts. Shape (T,), boolean.
         """
         places = np.log10(self.steps)
         known = places[(self.zeroth if self.linear else self.first) > _ROUNDING * self.scale]
@@ -60,17 +60,17 @@ class Remainders:
 
     @property
     def slopes(self) -> tuple[float, float]:
-        """Of both remainders, fitted on the middle decade; of a linear f the second is NaN."""
+        """The slopes of both remainders, fitted on the middle decade; of a linear f the second is NaN."""
         return self._slope(self.zeroth), np.nan if self.linear else self._slope(self.first)
 
     @property
     def ratios(self) -> tuple[float, float]:
-        """Medians over the middle decade of a remainder by the one before: 1/2 and 1/4."""
+        """The medians over the middle decade of a remainder by the one before: 1/2 and 1/4."""
         return self._ratio(self.zeroth), np.nan if self.linear else self._ratio(self.first)
 
     def _slope(self, values: np.ndarray) -> float:
         middle = self.middle & (values > 0)
-        if middle.sum() < 3:
+        if middle.sum() < 3:  # two points lie on a line whatever they are
             return float("nan")
         return float(np.polyfit(np.log(self.steps[middle]), np.log(values[middle]), 1)[0])
 
@@ -80,7 +80,7 @@ class Remainders:
 
 
 def derivative(f: Map) -> list[dict[str, Tensor]]:
-    """The Jacobian at the point, row by row: the hand-written `J'u` for every unit vector u of the output."""
+    """Return the Jacobian at the point, row by row: the hand-written `J'u` for every unit vector u of the output."""
     shape = f.value(f.point).shape
     units = torch.zeros(shape.numel(), *shape, dtype=torch.float64)
     for i, unit in enumerate(units):
@@ -89,13 +89,16 @@ def derivative(f: Map) -> list[dict[str, Tensor]]:
 
 
 def remainders(f: Map, rows: Sequence[Mapping[str, Tensor]], names: Sequence[str], seed: int) -> Remainders:
-    """Both remainders along `DIRECTIONS` random unit directions in the variables `names`.
+    """Return both remainders along `DIRECTIONS` random unit directions.
 
     Args:
-        f: the function.
-        rows: its `derivative`.
-        names: variables that move.
-        seed: of the first direction.
+        f: Function under test.
+        rows: Jacobian as `derivative` gives it, a row for each number of the output: variable -> tensor of its shape.
+        names: Variables that move.
+        seed: Seed of the first direction.
+
+    Raises:
+        AssertionError: The point lies on a kink, so that no step stays on its linear pieces.
     """
     ways = [unit_direction(f.point, names, seed + i) for i in range(DIRECTIONS)]
     steps = _smooth_steps(f, ways, FIRST_STEP * max(1.0, length({name: f.point[name] for name in names})))
@@ -112,7 +115,7 @@ def remainders(f: Map, rows: Sequence[Mapping[str, Tensor]], names: Sequence[str
 
 
 def _smooth_steps(f: Map, ways: Sequence[Mapping[str, Tensor]], largest: float) -> list[float]:
-    """`HALVINGS + 1` halved steps, the first as large as can be without leaving the linear pieces of the point."""
+    """Return `HALVINGS + 1` halved steps, the first as large as can be without leaving the point's linear pieces."""
     here = f.pieces(f.point)
     steps: list[float] = []
     for i in range(_MOST_HALVINGS):
@@ -128,8 +131,16 @@ def _same(here: Sequence[Tensor], there: Sequence[Tensor]) -> bool:
     return all(bool((a == b).all()) for a, b in zip(here, there, strict=True))
 
 
-def judge(test: str, subject: str, variable: str, found: Remainders, kinked: bool) -> Verdict:
-    """The verdict on one pair of remainders."""
+def judge(test: str, subject: str, variable: str, found: Remainders, kinked: bool) -> CheckVerdict:
+    """Return the verdict on one pair of remainders.
+
+    Args:
+        test: Name of the test.
+        subject: Layer or network under test.
+        variable: Group of variables that moved.
+        found: Remainders along them.
+        kinked: True for a function with kinks; the verdict then notes that no step crosses one.
+    """
     (zeroth, first), (half, quarter) = found.slopes, found.ratios
     share = abs(zeroth - SLOPES[0][0]) / SLOPES[0][1]
     if found.linear:
@@ -142,11 +153,11 @@ def judge(test: str, subject: str, variable: str, found: Remainders, kinked: boo
         expected = " and ".join(f"{slope:.0f} ± {tolerance}" for slope, tolerance in SLOPES)
         share = float(np.maximum(share, abs(first - SLOPES[1][0]) / SLOPES[1][1]))  # a NaN stays one
     note = "no step crosses a kink" if kinked else ""
-    return Verdict(test, subject, variable, brief, measured, expected, share, note)
+    return CheckVerdict(test, subject, variable, brief, measured, expected, share, note)
 
 
-def taylor_test(test: str, subject: str, f: Map, seed: int = 0) -> dict[str, tuple[Verdict, Remainders]]:
-    """The test in each group of variables and in all jointly."""
+def taylor_test(test: str, subject: str, f: Map, seed: int = 0) -> dict[str, tuple[CheckVerdict, Remainders]]:
+    """Do the test in each group of variables and in all jointly; return verdict and remainders by group."""
     rows, kinked = derivative(f), bool(f.pieces(f.point))
     found = {group: remainders(f, rows, names, seed) for group, names in f.selections().items()}
     return {group: (judge(test, subject, group, curve, kinked), curve) for group, curve in found.items()}

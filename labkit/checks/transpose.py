@@ -12,15 +12,20 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from labkit.checks.check_verdict import CheckVerdict
 from labkit.checks.maps import Map, inner, unit_direction
-from labkit.checks.verdict import Verdict
 
 TOLERANCE = 1e-12
 PAIRS = 3
 
 
 def push(f: Map, direction: Mapping[str, Tensor]) -> Tensor:
-    """`J v` at the point by autograd alone, of the output's shape; v is `direction`."""
+    """Return `J v` at the point by autograd alone.
+
+    Args:
+        f: Function of any output shape, which the result has too.
+        direction: The direction v: variable -> tensor of its shape.
+    """
     leaves = {name: value.clone().requires_grad_() for name, value in f.point.items()}
     y = f.value(leaves)
     u = torch.zeros_like(y).requires_grad_()
@@ -30,12 +35,12 @@ def push(f: Map, direction: Mapping[str, Tensor]) -> Tensor:
     return torch.autograd.grad(torch.stack(terms).sum(), u)[0]
 
 
-def transpose_test(subject: str, f: Map, seed: int = 0) -> dict[str, Verdict]:
-    """The largest difference over a few pairs, in each group of variables and in all jointly."""
+def transpose_test(subject: str, f: Map, seed: int = 0) -> dict[str, CheckVerdict]:
+    """Return the verdict on the largest difference over a few pairs, in each group of variables and in all jointly."""
     return {group: _verdict(subject, f, group, names, seed) for group, names in f.selections().items()}
 
 
-def _verdict(subject: str, f: Map, group: str, names: tuple[str, ...], seed: int) -> Verdict:
+def _verdict(subject: str, f: Map, group: str, names: tuple[str, ...], seed: int) -> CheckVerdict:
     gaps = []
     for pair in range(PAIRS):
         v = unit_direction(f.point, names, seed + 2 * pair)
@@ -45,4 +50,4 @@ def _verdict(subject: str, f: Map, group: str, names: tuple[str, ...], seed: int
         gaps.append(abs(float((u * forwards).sum()) - inner(v, f.pullback(u))) / size)
     worst = max(gaps, key=lambda gap: (gap != gap, gap))  # a NaN is the worst
     measured, expected = f"|u'(Jv) - v'(J'u)| {worst:.1e}", f"at most {TOLERANCE:.0e}"
-    return Verdict("transpose", subject, group, f"{worst:.0e}", measured, expected, worst / TOLERANCE)
+    return CheckVerdict("transpose", subject, group, f"{worst:.0e}", measured, expected, worst / TOLERANCE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from labkit.checks.verdict import Verdict
+from labkit.checks.check_verdict import CheckVerdict
 from labkit.report.sheet import NOTHING, Column, Kind, Sheet, in_files, sheet_of
 from labkit.report.sheet_markdown import to_markdown
 
@@ -12,7 +12,7 @@ FAILED = "FAILED"
 _PASSED = Kind(lambda passed: "ok" if passed else FAILED, lambda passed: ("ok" if passed else FAILED,))
 
 
-def overview(verdicts: Sequence[Verdict]) -> Sheet:
+def overview(verdicts: Sequence[CheckVerdict]) -> Sheet:
     """Return a row for each layer, network and model, a column for each test: the worst number, or FAILED.
 
     A test that is not about a subject shows `-`.
@@ -29,7 +29,7 @@ def overview(verdicts: Sequence[Verdict]) -> Sheet:
     return Sheet(columns, rows, marks=["" if kept else "bad" for kept in passed])
 
 
-def full(verdicts: Sequence[Verdict]) -> Sheet:
+def full(verdicts: Sequence[CheckVerdict]) -> Sheet:
     """Return a row for each verdict; files have the share of its tolerance as well."""
     return sheet_of(
         verdicts,
@@ -48,26 +48,26 @@ def full(verdicts: Sequence[Verdict]) -> Sheet:
     )
 
 
-def full_markdown(verdicts: Sequence[Verdict]) -> str:
+def full_markdown(verdicts: Sequence[CheckVerdict]) -> str:
     """Return every verdict as a Markdown table, under the sentence that sums them up."""
     return f"{summary(verdicts)}\n\n{to_markdown(full(verdicts))}"
 
 
-def summary(verdicts: Sequence[Verdict]) -> str:
-    """How many passed, and of which tests the others are."""
+def summary(verdicts: Sequence[CheckVerdict]) -> str:
+    """Return a sentence: how many checks passed, and of which tests the others are."""
     failed = [verdict for verdict in verdicts if not verdict.passed]
     if not failed:
         return f"All {len(verdicts)} checks passed."
     return f"{len(failed)} of {len(verdicts)} checks FAILED: {', '.join(_counts(failed))}."
 
 
-def _counts(verdicts: Sequence[Verdict]) -> Iterator[str]:
+def _counts(verdicts: Sequence[CheckVerdict]) -> Iterator[str]:
     for test in dict.fromkeys(verdict.test for verdict in verdicts):
         yield f"{test} {sum(verdict.test == test for verdict in verdicts)}"
 
 
-def _worst(verdicts: Sequence[Verdict]) -> str:
-    """The number that took most of its tolerance."""
+def _worst(verdicts: Sequence[CheckVerdict]) -> str:
+    """Return the number that took most of its tolerance."""
     if not verdicts:
         return NOTHING
     worst = max(verdicts, key=lambda verdict: (verdict.share != verdict.share, verdict.share))

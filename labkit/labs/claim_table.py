@@ -10,14 +10,14 @@ from labkit.labs.schema import PROFILES, Band, Claim
 from labkit.labs.verdict import Verdict
 from labkit.report import cells as write
 from labkit.report.board_layout import ENDS
-from labkit.report.kinds import FIRST_RUN, TRIED, estimated
+from labkit.report.kinds import FIRST_RUN, TRIED, summary_fields
 from labkit.report.sheet import NOTHING, Column, Kind, Mark, Sheet, in_files, sheet_of
 from labkit.report.statistics import FEWEST, Summary
 
 _NO_ENDS = (None, None)
 _MARKS: dict[bool | None, Mark] = {True: "good", False: "bad", None: ""}
 # Kinds whose values are verdicts.
-FOUND = Kind(lambda verdict: finding(verdict), lambda verdict: estimated(_summary(verdict)))
+FOUND = Kind(lambda verdict: finding(verdict), lambda verdict: summary_fields(_summary(verdict)))
 HOLDS = Kind(lambda verdict: verdict_words(verdict), lambda verdict: (verdict.holds,))
 GOAL = Kind(lambda verdict: goal(verdict), lambda verdict: (*(verdict.claim.goal or _NO_ENDS), verdict.reached))
 # Pairs of a claim and its band, or None; of a claim, a number of the world and words about it.

@@ -9,8 +9,8 @@ from labkit.labs.rows import Rows, matching
 from labkit.report import cells as write
 from labkit.report import kinds
 from labkit.report.board_layout import ENDS
-from labkit.report.entries import Entry
 from labkit.report.leaderboard import rank
+from labkit.report.ranked_entries import Entry
 from labkit.report.sheet import Column, Sheet
 from labkit.report.statistics import Summary
 from labkit.tracking.quantities import is_maximised

@@ -10,8 +10,8 @@ from typing import Any
 from labkit.labs.rows import Rows, best, matching
 from labkit.labs.schema import Band, Claim
 from labkit.report.baseline import difference
-from labkit.report.entries import Entry
-from labkit.report.entries import entries as entries_of
+from labkit.report.ranked_entries import Entry
+from labkit.report.ranked_entries import entries as entries_of
 from labkit.report.statistics import FEWEST, Interval, Summary, interval
 from labkit.tracking.quantities import scale
 

@@ -16,7 +16,7 @@ from labkit.config import ConfigError
 from labkit.report import Entry, Leaderboard, Member, PageFigure, SearchTable, Sheet, StudyPage, seed_bands
 from labkit.report.cells import brief
 from labkit.report.diagnoses import none_learnt
-from labkit.report.published import Published, published
+from labkit.report.published import PublishedCurves, published_curves
 from labkit.report.search_layout import reading
 from labkit.report.study_page import page
 from labkit.runs import commands, provenance
@@ -103,7 +103,9 @@ def _curves(
     return [(f"Learning curves of the best {len(drawn)}: {told}.", figure)]
 
 
-def _of_one(run_ids: Sequence[str], label: str, seeds: Sequence[Any], beside: Published | None) -> tuple[str, Any]:
+def _of_one(
+    run_ids: Sequence[str], label: str, seeds: Sequence[Any], beside: PublishedCurves | None
+) -> tuple[str, Any]:
     if len(run_ids) == 1:
         return f"Learning curves of run {run_ids[0][:8]}.", report.learning_curves(_by_step(seeds[0]), label, beside)
     bands = {metric: seed_bands.band(seeds, metric) for metric in _OF_ONE}
@@ -111,10 +113,10 @@ def _of_one(run_ids: Sequence[str], label: str, seeds: Sequence[Any], beside: Pu
     return f"Learning curves: {seed_bands.caption([seeds])}.", figure
 
 
-def _beside(name: str | None) -> Published | None:
+def _beside(name: str | None) -> PublishedCurves | None:
     """Published curves; those whose file has gone or changed meanwhile are left out, and it is said."""
     try:
-        return published(name)
+        return published_curves(name)
     except ConfigError as error:
         print(f"labkit: {error}", file=sys.stderr)
         return None

@@ -15,7 +15,7 @@ from labkit.engine.loop import Outcome
 from labkit.engine.loop import train as train_population
 from labkit.engine.trainer import cores
 from labkit.multirun.launchers import end_with_parent
-from labkit.report.progress import Progress
+from labkit.report.progress import ProgressLine
 from labkit.runs import record
 from labkit.runs.decision_regions import Frames
 from labkit.runs.plan import plan
@@ -38,7 +38,7 @@ def execute_side_by_side(jobs: Sequence[Job], processes: int | None, quiet: bool
     context = multiprocessing.get_context("spawn")  # a fork of a process that runs threads may hang
     rows = context.Queue()
     runs: dict[int, Run | None] = {}
-    line = Progress(quiet=quiet)
+    line = ProgressLine(quiet=quiet)
     line.start(len(jobs), f"{jobs[0].plan.name}: jobs, {count} side by side")
     pool = ProcessPoolExecutor(count, context, _begin, (rows,))
     try:
@@ -57,7 +57,7 @@ def execute_side_by_side(jobs: Sequence[Job], processes: int | None, quiet: bool
 
 
 def _relay_rows(
-    jobs: Sequence[Job], runs: dict[int, Run | None], rows: Any, futures: Sequence[Future[Any]], line: Progress
+    jobs: Sequence[Job], runs: dict[int, Run | None], rows: Any, futures: Sequence[Future[Any]], line: ProgressLine
 ) -> None:
     """Start the run of a job that begins, log what arrives, until all are done."""
     while True:
@@ -114,7 +114,7 @@ def _train(i: int, config: dict[str, Any], environment: dict[str, str]) -> tuple
     job = Job(plan(config), environment)
     _relay.put((i, None))
     sender: Any = _Sender(i)
-    watch = Watch([job], [sender], Progress(quiet=True))
+    watch = Watch([job], [sender], ProgressLine(quiet=True))
     outcome = train_population([job.plan.recipe], job.plan.parts, watch)[0]
     arrays: Any = {name: tensor.numpy() for name, tensor in outcome.parameters.items()}
     return dataclasses.replace(outcome, parameters=arrays), bool(watch.pruned), watch.film.frames[0]

@@ -35,7 +35,7 @@ def means(rows: Sequence[RunRow]) -> dict[str, float]:
     Args:
         rows: of the runs, from the store, one per seed.
     """
-    from labkit.report.entries import summary_of
+    from labkit.report.ranked_entries import summary_of
 
     found: dict[str, float] = {"seeds": len(rows)}
     shared = set.intersection(*(set(row.metrics) for row in rows)) if rows else set()

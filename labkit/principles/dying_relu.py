@@ -21,7 +21,7 @@ from labkit.models.network import Network
 from labkit.nn.activation import Activation
 from labkit.nn.layer import Context
 from labkit.optim.rules import sgd
-from labkit.principles.finding import SURE, Claim, Finding, difference, percent, points, sheet
+from labkit.principles.finding import SURE, Finding, MeasuredClaim, difference, percent, points, sheet
 from labkit.principles.training import follow, network, only_training, recipe
 
 SAMPLES, EPOCHS, SEEDS = 1000, 5, 20
@@ -33,17 +33,17 @@ Look = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Course:
-    """Networks that differ in their seed only.
+class DeadUnitCourse:
+    """The course of networks that differ in their seed only, looked at T times.
 
     Attributes:
-        scores: "linear" or "relu": what follows the output layer.
-        rate: learning rate.
-        order: of the samples.
-        updates: done at each look, `(T,)`.
-        hidden: share of dead hidden units, `(T, seeds)`.
-        output: share of dead score units, `(T, seeds)`; 0 where the scores are linear.
-        accuracy: on all samples, `(T, seeds)`.
+        scores: Activation of the output layer, "linear" or "relu".
+        rate: Learning rate.
+        order: Order of the samples, one of `ORDERS`.
+        updates: Updates done at each look, T numbers.
+        hidden: Share of dead hidden units, shape (T, seeds).
+        output: Share of dead score units, shape (T, seeds); 0 where the scores are linear.
+        accuracy: Accuracy on all samples, a share, shape (T, seeds).
     """
 
     scores: str
@@ -55,8 +55,13 @@ class Course:
     accuracy: np.ndarray
 
 
-def measure(seeds: int = SEEDS, epochs: int = EPOCHS) -> list[Course]:
-    """Train every network in both orders, batch size 1; the seeds and rates of one kind are one population."""
+def measure(seeds: int = SEEDS, epochs: int = EPOCHS) -> list[DeadUnitCourse]:
+    """Train every network in both orders, batch size 1; the seeds and rates of one kind are one population.
+
+    Args:
+        seeds: Networks of each kind, rate and order.
+        epochs: Passes over the samples.
+    """
     features, labels = clouds(SAMPLES)
     courses = []
     for scores in SCORES:
@@ -65,7 +70,7 @@ def measure(seeds: int = SEEDS, epochs: int = EPOCHS) -> list[Course]:
         updates = epochs * SAMPLES
         recipes = [recipe(net, sgd(lr=rate), updates, 1, seed) for rate in RATES for seed in range(seeds)]
         for order in ORDERS:
-            train = _ordered if order == ORDERS[0] else _shuffled
+            train = _train_negatives_first if order == ORDERS[0] else _train_shuffled
             looks = [
                 (step, *_look(net, stepper, features, labels)) for step, stepper in train(recipes, features, labels)
             ]
@@ -74,7 +79,11 @@ def measure(seeds: int = SEEDS, epochs: int = EPOCHS) -> list[Course]:
 
 
 def clouds(samples: int) -> tuple[Tensor, Tensor]:
-    """Two round Gaussian clouds in the plane, centres 2 standard deviations apart; half the samples are class 1."""
+    """Return two round Gaussian clouds in the plane, centres 2 standard deviations apart; half the samples are class 1.
+
+    Args:
+        samples: Number of samples n; the features have shape (n, 2), the classes shape (n,).
+    """
     draw = torch.Generator().manual_seed(0)
     labels = torch.arange(samples) % 2
     features = torch.randn(samples, 2, generator=draw)
@@ -82,14 +91,19 @@ def clouds(samples: int) -> tuple[Tensor, Tensor]:
     return features, labels
 
 
-def _shuffled(recipes: Sequence[Recipe], features: Tensor, labels: Tensor) -> Iterator[tuple[int, Stepper]]:
+def _train_shuffled(recipes: Sequence[Recipe], features: Tensor, labels: Tensor) -> Iterator[tuple[int, Stepper]]:
     population = Population(recipes, only_training(features, labels))
     steps = range(0, population.length.total + 1, len(labels) // _LOOKS)
     return ((step, stepper) for step, stepper, _ in follow(population, steps))
 
 
-def _ordered(recipes: Sequence[Recipe], features: Tensor, labels: Tensor) -> Iterator[tuple[int, Stepper]]:
-    """The engine shuffles its training part, so each class is one of its own; the two hand over their parameters."""
+def _train_negatives_first(
+    recipes: Sequence[Recipe], features: Tensor, labels: Tensor
+) -> Iterator[tuple[int, Stepper]]:
+    """Yield the updates done and the stepper whose network they made.
+
+    The engine shuffles its training part, so each class is one of its own; the two hand over their parameters.
+    """
     sides = [Population(recipes, only_training(features[labels == k], labels[labels == k])) for k in (0, 1)]
     states = [side.initial_state() for side in sides]
     steppers = [Stepper(side, state) for side, state in zip(sides, states, strict=True)]
@@ -108,7 +122,7 @@ def _ordered(recipes: Sequence[Recipe], features: Tensor, labels: Tensor) -> Ite
 def _look(
     net: Network, stepper: Stepper, features: Tensor, labels: Tensor
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Shares `(M,)` of dead hidden units, of dead scores, and of samples classified correctly."""
+    """Return shares of dead hidden units, of dead scores, and of samples classified correctly, each of shape (M,)."""
     tensors = net.by_stage(stepper.parameters, stepper.buffers)
     scores, tape = net.forward(features.unsqueeze(0), tensors, Context())
     outputs = [saved for stage, saved in zip(net.stages, tape, strict=True) if isinstance(stage.layer, Activation)]
@@ -121,18 +135,22 @@ def _look(
 
 def _courses(
     scores: str, order: str, looks: Sequence[tuple[int, np.ndarray, np.ndarray, np.ndarray]], seeds: int
-) -> list[Course]:
+) -> list[DeadUnitCourse]:
     steps = [step for step, *_ in looks]
     columns = [np.stack(values) for values in list(zip(*looks, strict=True))[1:]]
     own = [slice(i * seeds, (i + 1) * seeds) for i in range(len(RATES))]
     return [
-        Course(scores, rate, order, steps, *(column[:, which] for column in columns))
+        DeadUnitCourse(scores, rate, order, steps, *(column[:, which] for column in columns))
         for rate, which in zip(RATES, own, strict=True)
     ]
 
 
-def finding(courses: Sequence[Course]) -> Finding:
-    """Table and claims of what `measure` gave."""
+def finding(courses: Sequence[DeadUnitCourse]) -> Finding:
+    """Return a table and claims of what `measure` gave.
+
+    Args:
+        courses: Courses of every kind of scores, rate and order.
+    """
     rows = [
         (
             course.scores,
@@ -160,36 +178,36 @@ _NOTES = (
 )
 
 
-def _pair(courses: Sequence[Course], scores: str, rate: float) -> tuple[Course, Course]:
+def _pair(courses: Sequence[DeadUnitCourse], scores: str, rate: float) -> tuple[DeadUnitCourse, DeadUnitCourse]:
     first, second = (
         next(c for c in courses if (c.scores, c.rate, c.order) == (scores, rate, order)) for order in ORDERS
     )
     return first, second
 
 
-def _claims(courses: Sequence[Course]) -> list[Claim]:
+def _claims(courses: Sequence[DeadUnitCourse]) -> list[MeasuredClaim]:
     slow, fast = RATES
     scores_fast = difference(*(c.output[-1] for c in _pair(courses, "relu", fast)))
     scores_slow = difference(*(c.output[-1] for c in _pair(courses, "relu", slow)))
     hidden = [difference(*(c.hidden[-1] for c in _pair(courses, kind, fast))) for kind in SCORES]
     first, second = _pair(courses, "linear", slow)
     return [
-        Claim(
+        MeasuredClaim(
             f"ReLU scores, rate {fast:g}: with the negatives first more scores die",
             scores_fast[0] > SURE * scores_fast[1],
             points(scores_fast),
         ),
-        Claim(
+        MeasuredClaim(
             f"ReLU scores, rate {slow:g}: it does not show, the difference is within {SURE:g} standard errors",
             abs(scores_slow[0]) <= SURE * scores_slow[1],
             points(scores_slow),
         ),
-        Claim(
+        MeasuredClaim(
             f"hidden units, rate {fast:g}: with the negatives first no more of them die than with shuffled samples",
             all(middle <= SURE * error for middle, error in hidden),
             "; ".join(f"{kind} scores {points(pair)}" for kind, pair in zip(SCORES, hidden, strict=True)),
         ),
-        Claim(
+        MeasuredClaim(
             f"linear scores, rate {slow:g}: after the positives nearly everything is called positive, unlike shuffled",
             float(first.accuracy[-1].mean()) < 0.6 < 0.8 < float(second.accuracy[-1].mean()),
             f"accuracy {percent(first.accuracy[-1].tolist())} against {percent(second.accuracy[-1].tolist())}",

@@ -1,4 +1,4 @@
-"""What an experiment ends in: tables, and claims with a verdict that was computed."""
+"""The end of an experiment: tables, and claims with a verdict that was computed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ SURE = 2.0  # a difference counts from so many standard errors
 
 
 @dataclass(frozen=True)
-class Claim:
+class MeasuredClaim:
     """One sentence that the numbers bear out or not.
 
     Attributes:
-        sentence: what is claimed.
-        holds: the verdict.
-        measured: the numbers it rests on.
+        sentence: Sentence that is claimed.
+        holds: Verdict, True where the numbers bear it out.
+        measured: Numbers that the verdict rests on, in words.
     """
 
     sentence: str
@@ -27,20 +27,22 @@ class Claim:
     measured: str
 
     def __str__(self) -> str:
-        """`true: OR takes one unit (...)`."""
+        """Return `true: OR takes one unit (...)`."""
         return f"{str(self.holds).lower()}: {self.sentence} ({self.measured})"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Attributes:
-    tables: at least one.
-    claims: in the order in which they build on each other.
-    notes: what a reader should know beside them.
+    """The tables and claims of one experiment.
+
+    Attributes:
+        tables: Tables, at least one.
+        claims: Claims, in the order in which they build on each other.
+        notes: Sentences that a reader should know beside them.
     """
 
     tables: Sequence[Sheet]
-    claims: Sequence[Claim]
+    claims: Sequence[MeasuredClaim]
     notes: Sequence[str] = ()
 
 
@@ -64,22 +66,31 @@ def sheet(title: str, heads: Iterable[str], rows: Sequence[Sequence[str]]) -> Sh
 
 
 def spread_of(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and sample standard deviation; the latter is 0 for a single value."""
+    """Return mean and sample standard deviation; the latter is 0 for a single value."""
     return mean(values), stdev(values) if len(values) > 1 else 0.0
 
 
 def percent(values: Sequence[float]) -> str:
-    """`81.2 ± 0.4 %`: mean and standard deviation of shares."""
+    """Return the mean and standard deviation of shares as `81.2 ± 0.4 %`; of a single one `81.2 %`."""
     middle, deviation = spread_of([100 * value for value in values])
     return f"{middle:.1f} ± {deviation:.1f} %" if len(values) > 1 else f"{middle:.1f} %"
 
 
 def difference(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard error of `first - second`, paired by seed."""
+    """Return mean and standard error of `first - second`, paired by seed.
+
+    Args:
+        first: Values, one for each seed.
+        second: Values of the same seeds, in the same order.
+    """
     middle, deviation = spread_of([a - b for a, b in zip(first, second, strict=True)])
     return middle, deviation / sqrt(len(first))
 
 
 def points(pair: tuple[float, float]) -> str:
-    """A difference of shares: `+3.1 points, standard error 0.4`."""
+    """Return a difference of shares as `+3.1 percentage points, standard error 0.4`.
+
+    Args:
+        pair: Mean and standard error of the difference, shares.
+    """
     return f"{100 * pair[0]:+.1f} percentage points, standard error {100 * pair[1]:.1f}"

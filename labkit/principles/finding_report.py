@@ -1,4 +1,4 @@
-"""What a principle was found to be, on a screen and as Markdown."""
+"""The finding of a principle, on a screen and as Markdown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ _WIDTH = 150  # of a table that goes to a file
 
 
 def show(name: str, question: str, finding: Finding, seconds: float) -> None:
-    """Print tables, notes and claims with their verdicts to standard output."""
+    """Print tables, notes and claims with their verdicts to standard output.
+
+    Args:
+        name: Name of the principle.
+        question: Question that it asks.
+        finding: Tables, claims and notes.
+        seconds: Time that the experiment took, seconds.
+    """
     from rich.console import Console
     from rich.text import Text
 

@@ -22,7 +22,7 @@ from labkit.nn.initialise import glorot
 from labkit.optim.rules import sgd
 from labkit.preprocess.prepare import Parts, Preprocess, prepare
 from labkit.preprocess.split import split
-from labkit.principles.finding import Claim, Finding, percent, sheet
+from labkit.principles.finding import Finding, MeasuredClaim, percent, sheet
 from labkit.principles.training import follow, marks, network, recipe
 from labkit.report.sheet import Sheet
 
@@ -32,17 +32,19 @@ _LEARNT, _REACHED = 0.95, 0.1  # accuracy of a network that has learnt the circl
 
 
 @dataclass(frozen=True)
-class Course:
-    """How one network trained.
+class TrainingCourse:
+    """The course of one network's training, looked at T times.
 
     Attributes:
-        activation, start, seed: which; `start` is "zero" or "random".
-        updates: done at each look at it.
-        loss: training loss there.
-        spread: largest difference between two units of one hidden layer, in any of their weights or biases.
-        first_gradients: layer -> L1 norm of the gradient of update 1.
-        moved: parameter -> largest change of any of its numbers since before training.
-        accuracy: on the training part, at the end.
+        activation: Activation of the hidden layers, "relu" or "sigmoid".
+        start: Weights at the start, "zero" or "random".
+        seed: Seed of the run.
+        updates: Updates done at each look, T numbers.
+        loss: Training loss at each look, nats per sample.
+        spread: Largest difference at each look between two units of one hidden layer, in any weight or bias.
+        first_gradients: Layer -> L1 norm of the gradient of update 1.
+        moved: Parameter -> largest change of any of its numbers since before training.
+        accuracy: Accuracy on the training part at the end, a share.
     """
 
     activation: str
@@ -57,20 +59,28 @@ class Course:
 
     @property
     def name(self) -> str:
+        """The activation and the start, as a legend has them."""
         return f"{self.activation}, {self.start}"
 
 
-def measure(epochs: Mapping[str, int] = EPOCHS) -> list[Course]:
-    """Train per activation one network from zero and three from random weights, for so many epochs."""
+def measure(epochs: Mapping[str, int] = EPOCHS) -> list[TrainingCourse]:
+    """Train for each activation one network from zero and three from random weights.
+
+    Args:
+        epochs: Activation -> passes over the training part.
+    """
     stored = circle(samples=400)
     parts = prepare(stored, split(stored, validation=0, test=0.5), Preprocess())
     return [course for activation in epochs for course in _courses(parts, activation, epochs[activation])]
 
 
-def _courses(parts: Parts, activation: str, epochs: int) -> list[Course]:
-    """The member with gain 0 starts from zero: its weights are 0 times the random ones."""
+def _courses(parts: Parts, activation: str, epochs: int) -> list[TrainingCourse]:
+    """Train the networks of one activation as one population.
+
+    The member with gain 0 starts from zero: its weights are 0 times the random ones.
+    """
     net = network([{"linear": {"units": [8, 8]}}, {"linear": {"units": "classes"}}], (2,), activation)
-    updates = epochs * -(-len(parts.train) // BATCH)
+    updates = epochs * -(-len(parts.train) // BATCH)  # the last batch of an epoch may be smaller
     members = [(0.0, SEEDS[0]), *((1.0, seed) for seed in SEEDS)]
     recipes = [recipe(net, sgd(lr=RATE), updates, BATCH, seed, glorot(gain=gain)) for gain, seed in members]
     population = Population(recipes, parts)
@@ -90,7 +100,7 @@ def _courses(parts: Parts, activation: str, epochs: int) -> list[Course]:
         moved = [(now - then).abs().flatten(1).amax(1) for now, then in zip(stepper.parameters, begun, strict=True)]
     names = [name for name, _ in net.parameters]
     return [
-        Course(
+        TrainingCourse(
             activation=activation,
             start="random" if gain else "zero",
             seed=seed,
@@ -106,30 +116,30 @@ def _courses(parts: Parts, activation: str, epochs: int) -> list[Course]:
 
 
 def unit_spread(hidden: Sequence[Tensor]) -> Tensor:
-    """`(M,)`: the largest difference between two units of one layer in one number.
+    """Return the largest difference between two units of one layer in one number, for each member, shape (M,).
 
     Args:
-        hidden: weights `(M, units, inputs)` and biases `(M, units)` of hidden layers.
+        hidden: Weights (M, units, inputs) and biases (M, units) of hidden layers.
     """
     ranges = [(tensor.amax(1) - tensor.amin(1)).view(tensor.shape[0], -1).amax(1) for tensor in hidden]
     return torch.stack(ranges).amax(0)
 
 
-def finding(courses: Sequence[Course]) -> Finding:
-    """Tables and claims of what `measure` gave."""
+def finding(courses: Sequence[TrainingCourse]) -> Finding:
+    """Return tables and claims of what `measure` gave."""
     return Finding([_table(courses), _gradients(courses)], _claims(courses))
 
 
-def _group(courses: Sequence[Course], activation: str, start: str) -> list[Course]:
+def _group(courses: Sequence[TrainingCourse], activation: str, start: str) -> list[TrainingCourse]:
     return [course for course in courses if (course.activation, course.start) == (activation, start)]
 
 
-def _reached(course: Course) -> int | None:
-    """The updates after which the loss was first below `_REACHED`, as closely as it was looked at."""
+def _updates_to_loss(course: TrainingCourse) -> int | None:
+    """Return the updates done at the first look that found the loss below `_REACHED`; None: never."""
     return next((step for step, loss in zip(course.updates, course.loss, strict=True) if loss < _REACHED), None)
 
 
-def _table(courses: Sequence[Course]) -> Sheet:
+def _table(courses: Sequence[TrainingCourse]) -> Sheet:
     rows = [
         (
             course.name,
@@ -139,7 +149,7 @@ def _table(courses: Sequence[Course]) -> Sheet:
             f"{course.loss[-1]:.4f}",
             percent([course.accuracy]),
             f"{course.spread[-1]:.3g}",
-            "never" if (step := _reached(course)) is None else f"{step:,}",
+            "never" if (step := _updates_to_loss(course)) is None else f"{step:,}",
         )
         for course in courses
     ]
@@ -147,62 +157,62 @@ def _table(courses: Sequence[Course]) -> Sheet:
     return sheet("Zero and random weights", (*heads, f"updates to loss {_REACHED}"), rows)
 
 
-def _gradients(courses: Sequence[Course]) -> Sheet:
+def _gradients(courses: Sequence[TrainingCourse]) -> Sheet:
     shown = [course for course in courses if course.seed == SEEDS[0]]
     rows = [(course.name, *(f"{value:.3g}" for value in course.first_gradients.values())) for course in shown]
     return sheet("L1 norm of each layer's gradient in update 1", ("network", *shown[0].first_gradients), rows)
 
 
-def _claims(courses: Sequence[Course]) -> list[Claim]:
+def _claims(courses: Sequence[TrainingCourse]) -> list[MeasuredClaim]:
     (dead,), (alike,) = _group(courses, "relu", "zero"), _group(courses, "sigmoid", "zero")
     bias = list(dead.moved)[-1]
     still = max(change for name, change in dead.moved.items() if name != bias)
     guessing = abs(dead.loss[-1] - log(2))
     learnt = _group(courses, "relu", "random")
     return [
-        Claim(
+        MeasuredClaim(
             "ReLU from zero: the gradients of all hidden layers are exactly 0 in update 1, the output's is not",
             list(dead.first_gradients.values())[:-1] == [0.0, 0.0] and dead.first_gradients[_last(dead)] > 0,
             ", ".join(f"{layer} {value:.3g}" for layer, value in dead.first_gradients.items()),
         ),
-        Claim(
+        MeasuredClaim(
             f"ReLU from zero: at the end nothing but {bias} has moved",
             still == 0 and dead.moved[bias] > 0,
             f"{bias} by {dead.moved[bias]:.3g}, everything else by {still:.3g}",
         ),
-        Claim(
+        MeasuredClaim(
             "ReLU from zero: the loss stays at ln 2, that of guessing",
             guessing < 0.02,
             f"{dead.loss[-1]:.4f} against {log(2):.4f}, accuracy {percent([dead.accuracy])}",
         ),
-        Claim(
+        MeasuredClaim(
             "ReLU from random weights: learnt with every seed",
             all(course.accuracy > _LEARNT for course in learnt),
             f"accuracy {percent([course.accuracy for course in learnt])}",
         ),
-        Claim(
+        MeasuredClaim(
             "sigmoid from zero: the hidden units do move, and their spread is exactly 0 at every look",
             max(alike.spread) == 0 and all(change > 0 for change in alike.moved.values()),
             f"largest spread {max(alike.spread):.3g}; "
             + ", ".join(f"{name} moved by {change:.2g}" for name, change in alike.moved.items() if "weight" in name),
         ),
-        Claim(
+        MeasuredClaim(
             "sigmoid from zero: eight equal units are one unit, and the circle is not learnt",
             alike.accuracy < 0.75,
             f"accuracy {percent([alike.accuracy])}, loss {alike.loss[-1]:.4f}",
         ),
-        _speed(courses),
+        _speed_claim(courses),
     ]
 
 
-def _last(course: Course) -> str:
+def _last(course: TrainingCourse) -> str:
     return list(course.first_gradients)[-1]
 
 
-def _speed(courses: Sequence[Course]) -> Claim:
+def _speed_claim(courses: Sequence[TrainingCourse]) -> MeasuredClaim:
     slow, fast = _group(courses, "sigmoid", "random"), _group(courses, "relu", "random")
-    late, early = ([_reached(course) or inf for course in group] for group in (slow, fast))
-    return Claim(
+    late, early = ([_updates_to_loss(course) or inf for course in group] for group in (slow, fast))
+    return MeasuredClaim(
         "sigmoid from random weights: learnt with every seed, after at least five times as many updates as ReLU",
         all(course.accuracy > _LEARNT for course in slow) and inf > min(late) > 5 * max(early),
         f"loss {_REACHED} after {min(late):,} to {max(late):,} updates against {min(early):,} to {max(early):,}",

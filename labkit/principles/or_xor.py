@@ -11,15 +11,15 @@ from torch import Tensor
 
 from labkit.models.network import Network
 from labkit.preprocess.plane import grid
-from labkit.principles.finding import Claim, Finding, sheet
+from labkit.principles.finding import Finding, MeasuredClaim, sheet
 from labkit.principles.xor_search import (
     CORNERS,
     OR,
     XOR,
     Search,
     affine,
-    on_grids,
-    trained,
+    search_by_training,
+    search_grids,
     two_layers,
     values_at,
     violation,
@@ -34,11 +34,11 @@ class Construction:
     """A network written down by hand.
 
     Attributes:
-        name: its formula.
-        hidden_units: ReLU units before the output.
-        values: what the network gives at `CORNERS`.
-        wanted: OR or XOR.
-        surface: `(side, side)` what it gives over `EXTENT`, bottom row first.
+        name: Formula of the network.
+        hidden_units: Number of ReLU units before the output.
+        values: Outputs at the four `CORNERS`.
+        wanted: Values that are asked for there, OR or XOR.
+        surface: Outputs over `EXTENT`, bottom row first, shape (side, side).
     """
 
     name: str
@@ -49,18 +49,31 @@ class Construction:
 
     @property
     def right(self) -> bool:
+        """True where the outputs at the corners are as OR or XOR is defined."""
         return float(violation(torch.tensor([self.values]), self.wanted)[0]) == 0
 
 
 @dataclass(frozen=True)
-class Record:
+class OrXorResult:
+    """The networks written down, and the searches for XOR.
+
+    Attributes:
+        constructions: Networks written down, OR before XOR.
+        searches: Searches, those on grids before those by training.
+    """
+
     constructions: list[Construction]
     searches: list[Search]
 
 
-def measure(seeds: int = 200, updates: int = 1000) -> Record:
-    """Check the constructions at all inputs, and search: on grids, and by training from so many seeds."""
-    return Record(constructions(), [*on_grids(), *trained(seeds, updates)])
+def measure(seeds: int = 200, updates: int = 1000) -> OrXorResult:
+    """Check the constructions at all inputs, and search: on grids, and by training.
+
+    Args:
+        seeds: Networks of each form that are trained.
+        updates: Updates of each.
+    """
+    return OrXorResult(constructions(), [*search_grids(), *search_by_training(seeds, updates)])
 
 
 def _tensors(*numbers: Sequence[float] | Sequence[Sequence[float]]) -> list[Tensor]:
@@ -68,7 +81,7 @@ def _tensors(*numbers: Sequence[float] | Sequence[Sequence[float]]) -> list[Tens
 
 
 def constructions() -> list[Construction]:
-    """OR and XOR as labkit's own networks with weights set by hand."""
+    """Return OR and XOR as labkit's own networks with weights set by hand."""
     rows: list[tuple[str, int, Network, list[Tensor], tuple[int, ...]]] = [
         ("OR: relu(x1 + x2)", 1, two_layers(1), _tensors([[1.0, 1.0]], [0.0], [[1.0]], [0.0]), OR),
         ("OR: x1 + x2", 0, affine(), _tensors([[1.0, 1.0]], [0.0]), OR),
@@ -93,8 +106,8 @@ def constructions() -> list[Construction]:
     ]
 
 
-def finding(record: Record) -> Finding:
-    """Tables and claims of what `measure` gave."""
+def finding(record: OrXorResult) -> Finding:
+    """Return tables and claims of what `measure` gave."""
     made = [
         (c.name, str(c.hidden_units), *(f"{value:g}" for value in c.values), "yes" if c.right else "no")
         for c in record.constructions
@@ -118,27 +131,27 @@ def finding(record: Record) -> Finding:
     )
 
 
-def _claims(record: Record) -> list[Claim]:
+def _claims(record: OrXorResult) -> list[MeasuredClaim]:
     on_grid = [search for search in record.searches if search.how == "grid"]
     by_training = [search for search in record.searches if search.how == "trained"]
     few, enough = by_training[:3], by_training[3:]
     return [
-        Claim(
+        MeasuredClaim(
             "the networks written down give OR and XOR at all four inputs",
             all(construction.right for construction in record.constructions),
             "; ".join(f"{c.name} gives {c.values}" for c in record.constructions),
         ),
-        Claim(
+        MeasuredClaim(
             "on the grids no network of one layer or one hidden ReLU unit computes XOR; the best is wrong by 1/2",
             not any(search.found for search in on_grid) and all(search.best == 0.5 for search in on_grid),
             f"{sum(search.tried for search in on_grid):,} tried, best error {min(search.best for search in on_grid):g}",
         ),
-        Claim(
+        MeasuredClaim(
             "no trained network of one layer or one hidden ReLU unit classifies all four corners",
             not any(search.found for search in few) and all(search.best >= 0.25 for search in few),
             f"{sum(search.tried for search in few):,} trained, the best has {min(s.best for s in few):.0%} wrong",
         ),
-        Claim(
+        MeasuredClaim(
             "with two hidden units training finds XOR from some seeds, with eight from more",
             0 < enough[0].found / enough[0].tried < enough[1].found / enough[1].tried,
             ", ".join(f"{s.name}: {s.found} of {s.tried}" for s in enough),

@@ -34,11 +34,11 @@ class Search:
     """Networks of one form, tried for XOR.
 
     Attributes:
-        name: the form.
-        how: "grid" or "trained".
-        tried: networks.
-        found: how many compute XOR: all four corners as the lab defines it (grid) or classified correctly (trained).
-        best: the smallest `violation` (grid), the smallest share of `wrong_corners` (trained).
+        name: Form of the networks.
+        how: Way of the search, "grid" or "trained".
+        tried: Number of networks.
+        found: Number that compute XOR: all four corners as the lab defines it (grid) or classified correctly (trained).
+        best: Smallest `violation` (grid), smallest share of `wrong_corners` (trained).
     """
 
     name: str
@@ -49,32 +49,48 @@ class Search:
 
 
 def violation(values: Tensor, wanted: Sequence[int]) -> Tensor:
-    """How far `(M, 4)` values at the corners are from the definition: >= 1 where wanted is 1, else = 0; `(M,)`."""
+    """Return the distance of outputs at the corners from the definition: >= 1 where wanted is 1, else = 0.
+
+    The distance is the largest over the four corners, shape (M,); 0 means that the network computes the function.
+
+    Args:
+        values: Outputs of networks at `CORNERS`, shape (M, 4).
+        wanted: Values of the function there, 0 or 1.
+    """
     positive = torch.tensor(wanted) == 1
     return torch.where(positive, (1 - values).clamp(min=0), values.abs()).amax(1)
 
 
 def values_at(net: Network, parameters: Sequence[Tensor], places: Tensor | None = None) -> Tensor:
-    """The output `(M, n)` of networks with one output and parameters `(M, ...)` at places `(n, 2)`; None: corners."""
+    """Return the outputs of networks with one output, shape (M, n).
+
+    Args:
+        net: Network of two inputs and one output.
+        parameters: Parameters of M networks, each of shape (M, ...).
+        places: Points of the plane, shape (n, 2); None: `CORNERS`.
+    """
     x = torch.tensor(CORNERS) if places is None else places
     scores, _ = net.forward(x.unsqueeze(0), net.by_stage(parameters, []), Context())
     return scores.squeeze(-1)
 
 
 def one_unit() -> Network:
+    """Return the network relu(w x + b)."""
     return network([{"linear": {"units": 1}}], (2,))
 
 
 def two_layers(hidden: int) -> Network:
+    """Return a layer of ReLU units before a linear output."""
     return network([{"linear": {"units": hidden}}, {"linear": {"units": 1, "activation": "identity"}}], (2,))
 
 
 def affine() -> Network:
+    """Return the network w x + b."""
     return network([{"linear": {"units": 1, "activation": "identity"}}], (2,))
 
 
-def on_grids() -> list[Search]:
-    """Every network of three forms with its weights on a grid."""
+def search_grids() -> list[Search]:
+    """Try every network of three forms with its weights on a grid."""
     fine, coarse = (torch.arange(49) - 24) / 8, (torch.arange(9) - 4) / 2  # -3 .. 3 and -2 .. 2, exact in binary
     return [
         _grid("w x + b", affine(), [fine] * 3),
@@ -99,7 +115,7 @@ def _grid(name: str, net: Network, axes: Sequence[Tensor]) -> Search:
 
 
 def _members(net: Network, numbers: Tensor) -> list[Tensor]:
-    """Parameters `(M, *shape)` from one row of numbers per network `(M, n)`."""
+    """Return parameters, each of shape (M, *shape), from one row of numbers per network, shape (M, n)."""
     tensors, start = [], 0
     for _, parameter in net.parameters:
         count = prod(parameter.shape)
@@ -108,8 +124,13 @@ def _members(net: Network, numbers: Tensor) -> list[Tensor]:
     return tensors
 
 
-def trained(seeds: int, updates: int) -> list[Search]:
-    """The same forms with one score per class, and more hidden units for comparison, trained from many seeds."""
+def search_by_training(seeds: int, updates: int) -> list[Search]:
+    """Train the same forms with one score per class, and more hidden units for comparison, from many seeds.
+
+    Args:
+        seeds: Networks of each form.
+        updates: Updates of each.
+    """
     output = {"linear": {"units": "classes"}}
     forms: list[tuple[str, list[Any]]] = [
         ("scores w x + b", [output]),
@@ -131,10 +152,14 @@ def trained(seeds: int, updates: int) -> list[Search]:
 
 
 def wrong_corners(net: Network, parameters: Sequence[Tensor]) -> Tensor:
-    """The share `(M,)` of corners whose own score does not beat the other.
+    """Return the share of corners whose own score does not beat the other, shape (M,).
 
     A tie is no classification, though an argmax makes one of it: the best linear scores are equal at all four corners,
     and two ReLU scores that are both 0 at (0,0) hide a second layer, the comparison, in how a tie is broken.
+
+    Args:
+        net: Network of two inputs and two scores.
+        parameters: Parameters of M networks, each of shape (M, ...).
     """
     scores, _ = net.forward(torch.tensor([CORNERS]), net.by_stage(parameters, []), Context())
     towards_one = (scores[..., 1] - scores[..., 0]) * (2 * torch.tensor(XOR) - 1)

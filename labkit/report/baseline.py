@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from labkit.config import ConfigError, nearest
-from labkit.report.entries import Entry
-from labkit.report.statistics import Paired, paired
+from labkit.report.ranked_entries import Entry
+from labkit.report.statistics import Paired, paired_difference
 from labkit.tracking.quantities import scale
 
 _ID = 8  # letters of a run id that tables show
@@ -17,8 +17,17 @@ _ID = 8  # letters of a run id that tables show
 Params = Mapping[str, Mapping[str, str]]  # run id -> every parameter of the run
 
 
-def check(baseline: str, entries: Sequence[Entry], params: Params) -> None:
-    """Raise ConfigError unless some entry fits `baseline`, and say what is wrong with it."""
+def check_an_entry_fits(baseline: str, entries: Sequence[Entry], params: Params) -> None:
+    """Check that the baseline names something.
+
+    Args:
+        baseline: Run's name, its id or at least eight letters of the id's beginning, or `key=value,key=value`.
+        entries: Entries of all data sets, with and without a result.
+        params: Every parameter of each run, by run id.
+
+    Raises:
+        ConfigError: No entry fits; the sentence says which part of `baseline` is unknown, and the nearest that exists.
+    """
     if any(_fits(baseline, entry, params) for entry in entries):
         return
     rows = [params[entry.run_ids[0]] for entry in entries]
@@ -39,17 +48,17 @@ def check(baseline: str, entries: Sequence[Entry], params: Params) -> None:
 def with_differences(
     baseline: str, entries: Sequence[Entry], params: Params, keys: Iterable[str], objective: str
 ) -> tuple[tuple[Entry, ...], str]:
-    """Entries of one data set with their difference to the baseline, and a note where there is nothing to compare.
+    """Return the entries of one data set with their difference to the baseline, and a note where there is none.
 
     Args:
-        baseline: a run's name, its id or at least eight letters of the id's beginning, or `key=value,key=value`.
-        entries: with and without a result.
-        params: every parameter of each run.
-        keys: the parameters that differ, for the message.
-        objective: the metric that is compared.
+        baseline: Run's name, its id or at least eight letters of the id's beginning, or `key=value,key=value`.
+        entries: Entries of the data set, with and without a result.
+        params: Every parameter of each run, by run id.
+        keys: Parameters that differ between the entries; the message proposes a baseline made of them.
+        objective: Metric that is compared.
 
     Raises:
-        ConfigError: several entries with a result fit.
+        ConfigError: Several entries with a result fit.
     """
     fitting = [entry for entry in entries if _fits(baseline, entry, params)]
     ranked = [entry for entry in fitting if entry.rank is not None]
@@ -74,8 +83,8 @@ def with_differences(
 
 
 def difference(entry: Entry, base: Entry, objective: str) -> Paired:
-    """An entry less another, seed by seed, to the coarser resolution of the two."""
-    return paired(entry.values, base.values, scale(objective), max(entry.resolution, base.resolution))
+    """Return an entry less another, paired by seed, at the coarser resolution of the two."""
+    return paired_difference(entry.values, base.values, scale(objective), max(entry.resolution, base.resolution))
 
 
 def _fits(baseline: str, entry: Entry, params: Params) -> bool:
@@ -88,13 +97,16 @@ def _fits(baseline: str, entry: Entry, params: Params) -> bool:
 
 
 def _settings(baseline: str) -> dict[str, str]:
-    """The parts of `key=value,key=value`; a comma inside a list is no separator. Empty for a name."""
+    """Return the parts of `key=value,key=value`; a comma inside a list is no separator. Empty for a name."""
     parts = [part.partition("=") for part in re.split(r",(?=[\w./]+=)", baseline)]
     return {key.strip(): value.strip() for key, sign, value in parts if sign}
 
 
 def _same(one: str, other: str) -> bool:
-    """Whether two texts are one value: numbers to a billionth, since 0.0010000000000000002 was computed as 0.001."""
+    """Return whether two texts are one value.
+
+    Numbers are compared to a billionth, since 0.0010000000000000002 was computed as 0.001.
+    """
     try:
         return math.isclose(float(one), float(other), rel_tol=1e-9)
     except ValueError:
@@ -102,7 +114,7 @@ def _same(one: str, other: str) -> bool:
 
 
 def _plain(value: str) -> str:
-    """One spelling: [50,10] and [50, 10], true and True, null and None are the same."""
+    """Return one spelling: [50,10] and [50, 10], true and True, null and None become the same."""
     text = "".join(value.lower().split())
     return "null" if text == "none" else text
 

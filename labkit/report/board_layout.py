@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from labkit.report import cells as write
 from labkit.report import kinds
 from labkit.report.diagnoses import by_setting
 from labkit.report.leaderboard import Entry, Leaderboard, Section
-from labkit.report.sheet import NOTHING, Column, Kind, Mark, Sheet, in_files, joined, sheet_of
+from labkit.report.sheet import NOTHING, Column, Kind, Mark, Sheet, in_files, join_sheets, sheet_of
 from labkit.report.sheet_csv import to_csv
 from labkit.report.sheet_markdown import to_markdown
 from labkit.report.sheet_terminal import to_terminal
@@ -18,9 +18,9 @@ from labkit.report.statistics import FEWEST, Summary
 from labkit.tracking.quantities import scale
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Group, RenderableType
 
-Columns = list[tuple[Column, Callable[[Entry], Any]]]
+Columns = list[tuple[Column, Callable[[Entry], object]]]
 
 INTERVAL = "95% interval"
 DIFFERENCE = "difference to the baseline"
@@ -41,7 +41,7 @@ def board_terminal(board: Leaderboard, limit: int | None = None) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    parts: list[Any] = [Text(apart(board))] if apart(board) else []
+    parts: list[RenderableType] = [Text(apart(board))] if apart(board) else []
     for section in board.sections:
         parts += [Text("")] if len(board.sections) > 1 else []
         parts.append(to_terminal(_excerpt(board, section, limit)))
@@ -65,7 +65,7 @@ def board_markdown(board: Leaderboard) -> str:
 
 def board_csv(board: Leaderboard) -> str:
     """Return every entry with full precision and whole run ids as CSV; lists are separated by spaces."""
-    return to_csv(joined(board_sheets(board)))
+    return to_csv(join_sheets(board_sheets(board)))
 
 
 def board_sheets(board: Leaderboard) -> list[Sheet]:
@@ -101,7 +101,12 @@ def board_sheet(board: Leaderboard, section: Section, limit: int | None = None) 
 
 
 def estimates(objective: str, interval: str | None) -> Columns:
-    """The objective with its spread, and beside it the interval, under the head `interval` unless that is None."""
+    """Return the columns of the objective with its spread and, beside it, its 95% interval.
+
+    Args:
+        objective: Metric that ranks.
+        interval: Head of the interval's column; None leaves the column out of what people see.
+    """
     name, fields = write.unit(objective), (objective, *ENDS)
     mean = Column(name, kinds.estimate(objective), fields, right=True, whole=True)
     ends = Column(interval, kinds.interval(objective), (), whole=True, yields=4)
@@ -109,7 +114,12 @@ def estimates(objective: str, interval: str | None) -> Columns:
 
 
 def seed_columns(n: str | None, seeds: str | None) -> Columns:
-    """How many seeds are behind a line, and which; a head that is None leaves its column to the files."""
+    """Return the columns that count and list the seeds behind a line.
+
+    Args:
+        n: Head of the count; None: in files only.
+        seeds: Head of the list; None: in files only.
+    """
     return [
         (Column(n, kinds.RANKED, ("n_seeds", "seeds_tried"), whole=True), _n),
         (Column(seeds, kinds.SEEDS, ("seeds",)), lambda entry: entry.seeds),
@@ -117,9 +127,9 @@ def seed_columns(n: str | None, seeds: str | None) -> Columns:
 
 
 def further_columns(metrics: Iterable[str]) -> Columns:
-    """A column for each further metric; times are the first that leave a narrow screen."""
+    """Return a column for each further metric; times are the first to leave a narrow screen."""
 
-    def one(name: str) -> tuple[Column, Callable[[Entry], Any]]:
+    def one(name: str) -> tuple[Column, Callable[[Entry], object]]:
         fields, yields = (name, f"{name} standard_deviation"), 5 if name.startswith("time/") else 3
         return Column(write.unit(name), kinds.further(name), fields, yields=yields), lambda entry: entry.extra[name]
 
@@ -127,9 +137,9 @@ def further_columns(metrics: Iterable[str]) -> Columns:
 
 
 def parameter_columns(shown: Iterable[str], stored: Iterable[str]) -> Columns:
-    """The parameters that people see, and those that files have, each in an order of its own."""
+    """Return the columns of parameters: those that people see, then those of files, each in an order of its own."""
 
-    def one(key: str, column: Column) -> tuple[Column, Callable[[Entry], Any]]:
+    def one(key: str, column: Column) -> tuple[Column, Callable[[Entry], object]]:
         return column, lambda entry: entry.params.get(key)
 
     seen = (one(key, Column(key, kinds.PARAMETER, (), yields=1)) for key in shown)
@@ -137,13 +147,13 @@ def parameter_columns(shown: Iterable[str], stored: Iterable[str]) -> Columns:
 
 
 def run_columns() -> Columns:
-    """The name of a line, in files, and its runs."""
+    """Return the columns of a line's name, in files only, and of its runs."""
     runs = Column("runs", kinds.RUNS, ("run_ids",), whole=True, yields=2)
     return [(in_files("name"), lambda entry: entry.name), (runs, lambda entry: entry.run_ids)]
 
 
 def marks(entries: Iterable[Entry]) -> list[Mark]:
-    """What entries stand out by: the best, and those without a result."""
+    """Return the mark of each entry: `best`, `lost` for one without a result, else ""."""
     return ["lost" if entry.rank is None else "best" if entry.rank == 1 else "" for entry in entries]
 
 
@@ -193,7 +203,12 @@ def reading(board: Leaderboard, section: Section) -> list[str]:
 
 
 def of_seeds(metric: str, entries: Sequence[Entry]) -> list[str]:
-    """How means over seeds and their intervals are to be read; nothing where no entry has two seeds."""
+    """Return sentences on means over seeds and their intervals; none where no entry has two seeds.
+
+    Args:
+        metric: Metric that the entries are means of.
+        entries: Entries of one table.
+    """
     if all(entry.deviation is None for entry in entries):
         return []
     shape = {"share": " on the logit scale", "positive": " on the log scale", "real": ""}[scale(metric)]
@@ -209,6 +224,6 @@ def of_seeds(metric: str, entries: Sequence[Entry]) -> list[str]:
 
 
 def apart(board: Leaderboard) -> str:
-    """Why there are several lists; "" for one."""
+    """Return the reason why there are several lists; "" for one."""
     n = len(board.sections)
     return f"{n} data sets; results on different data do not compare, so each is ranked by itself." if n > 1 else ""

@@ -1,4 +1,4 @@
-"""How numbers, settings and seeds are written in tables."""
+"""Numbers, settings and seeds as texts of table cells."""
 
 from __future__ import annotations
 
@@ -11,29 +11,41 @@ from labkit.tracking.quantities import is_share
 
 
 def is_percent(metric: str) -> bool:
-    """Whether a metric is a share, shown in per cent."""
+    """Return whether a metric is a share, which is shown in per cent."""
     return is_share(metric)
 
 
 def unit(metric: str) -> str:
-    """A metric with its unit, for the head of a column."""
+    """Return a metric with its unit, for the head of a column."""
     return f"{metric} (%)" if is_percent(metric) else metric
 
 
 def number(metric: str, value: float, sign: str = "") -> str:
-    """A metric's value as people read it: shares in per cent with two decimals, the rest with four digits."""
+    """Return a metric's value as people read it: shares in per cent with two decimals, the rest with four digits.
+
+    Args:
+        metric: Name of the metric.
+        value: Value in the metric's own unit; `-` is returned for NaN and infinity.
+        sign: "+" to write the sign of positive values as well.
+    """
     if not math.isfinite(value):
         return NOTHING
     return f"{100 * value:{sign}.2f}" if is_percent(metric) else f"{value:{sign}.4g}"
 
 
 def spread(metric: str, mean: float, deviation: float | None) -> str:
-    """mean ± sample standard deviation."""
+    """Return `mean ± sample standard deviation`."""
     return with_deviation(metric, number(metric, mean), deviation)
 
 
 def with_deviation(metric: str, mean: str, deviation: float | None) -> str:
-    """A written mean ± its deviation, with as many decimals as the mean has and one digit at least."""
+    """Return `mean ± deviation`, the deviation with as many decimals as the mean and at least one significant digit.
+
+    Args:
+        metric: Name of the metric.
+        mean: Mean as `number` writes it.
+        deviation: Sample standard deviation in the metric's own unit; None, or one that is not finite, leaves the mean.
+    """
     if deviation is None or mean == NOTHING or not math.isfinite(deviation):
         return mean
     shown = 100 * deviation if is_percent(metric) else deviation
@@ -46,22 +58,22 @@ def with_deviation(metric: str, mean: str, deviation: float | None) -> str:
 
 
 def summary(metric: str, values: Summary) -> str:
-    """mean ± sample standard deviation, but of a time only the mean: its spread is the machine's."""
+    """Return `mean ± sample standard deviation`, but of a time the mean alone: its spread is the machine's."""
     return spread(metric, values.mean, None if metric.startswith("time/") else values.deviation)
 
 
 def count(n: int, tried: int) -> str:
-    """How many seeds are behind a mean: `5`, or `4 of 5` where one failed."""
+    """Return the number of seeds behind a mean: `5`, or `4 of 5` where one failed."""
     return str(n) if n == tried else f"{n} of {tried}"
 
 
 def interval(metric: str, ends: Interval | None, sign: str = "") -> str:
-    """[low, high] of the 95% interval; `-` without one."""
+    """Return `[low, high]`, the 95% interval; `-` without one."""
     return NOTHING if ends is None else f"[{', '.join(number(metric, end, sign) for end in ends)}]"
 
 
 def difference(metric: str, value: Paired) -> str:
-    """`+1.20 [+0.30, +2.10] p=0.020`; the difference alone where the seeds give neither interval nor p."""
+    """Return `+1.20 [+0.30, +2.10] p=0.020`; the difference alone where the seeds give neither interval nor p."""
     if value.difference is None:
         return NOTHING
     text = number(metric, value.difference, "+")
@@ -72,7 +84,7 @@ def difference(metric: str, value: Paired) -> str:
 
 
 def parameter(value: str | None) -> str:
-    """A parameter as it can be given back: a number in full, a constructor by its own name, a long text cut."""
+    """Return a parameter that can be given back: a number in full, a constructor by its own name, a long text cut."""
     if value is None:
         return NOTHING
     if value.startswith("labkit."):
@@ -81,7 +93,7 @@ def parameter(value: str | None) -> str:
 
 
 def brief(value: str | None) -> str:
-    """The same with four digits, for labels of figures and reports where there is no room."""
+    """Return a parameter with four digits, for labels of figures and reports where there is no room."""
     text = parameter(value)
     try:
         return text if len(text) <= 8 else f"{float(text):.4g}"
@@ -90,7 +102,7 @@ def brief(value: str | None) -> str:
 
 
 def seeds(values: Iterable[str]) -> str:
-    """Seeds in order, runs of neighbours as `0..4`; `-` where none is recorded."""
+    """Return the seeds in order, runs of neighbours as `0..4`; `-` where none is recorded."""
     known = list(dict.fromkeys(value for value in values if value))
     if not all(value.lstrip("-").isdigit() for value in known):
         return " ".join(known) or NOTHING

@@ -1,17 +1,17 @@
-"""Which rows saw the same data: results on different data are no contest."""
+"""Rows grouped by the data that they saw: results on different data are no contest."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from labkit.report.entries import differing
+from labkit.report.ranked_entries import differing
 from labkit.tracking.rows import RunRow
 
 _TARGET = "data._target_"
 
 
 def by_data(rows: Iterable[RunRow]) -> dict[str, list[RunRow]]:
-    """Rows by data set, in order of first appearance; the name says what tells one data set from another.
+    """Return rows by data set, in order of first appearance; the name says what tells one data set from another.
 
     Equal data have equal content (the tag `labkit.data_sha256`). A row without the tag, of a run that broke off early,
     goes with the other rows of its constructor where those agree.
@@ -29,7 +29,7 @@ def by_data(rows: Iterable[RunRow]) -> dict[str, list[RunRow]]:
 
 
 def remarks(rows: Iterable[RunRow]) -> tuple[str, ...]:
-    """What the runs on a data set were told of it: classes without a sample, samples on both sides of the split."""
+    """Return what runs were told of their data: classes without a sample, samples on both sides of a split."""
     return tuple(dict.fromkeys(note for row in rows for note in row.data_notes))
 
 
@@ -38,7 +38,7 @@ def _target(row: RunRow) -> str:
 
 
 def _names(groups: Mapping[tuple[str, str], list[RunRow]]) -> list[str]:
-    """`cifar10`; where a constructor stands for several data sets, with the keys or the hash that differ."""
+    """Return `cifar10`; where a constructor stands for several data sets, with the keys or the hash that differ."""
     names = []
     for (target, _), rows in groups.items():
         name = target.rpartition(".")[2] or "data not recorded"

@@ -1,4 +1,4 @@
-"""What the runs of a sweep said at their ends, counted by setting: `3 of 4 settings, first lr 3: not learnt: ...`."""
+"""Sentences that the runs of a sweep ended with, counted by setting: `3 of 4 settings, first lr 3: not learnt: ...`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from labkit.report import cells as write
 
 if TYPE_CHECKING:
-    from labkit.report.entries import Entry
+    from labkit.report.ranked_entries import Entry
 
 _UNLEARNT = ("dead network", "not learnt", "too slow", "diverged")
 _NO_FAULT = ("pruned", "stopped early")  # what somebody asked for; the column `status` has them
 
 
 def kind(sentence: str) -> str:
-    """The words before the colon: `overfits`."""
+    """Return the words before the colon: `overfits`."""
     return sentence.partition(":")[0]
 
 
@@ -25,7 +25,7 @@ def by_setting(entries: Iterable[Entry]) -> list[str]:
     Where several settings share a rank because none has learnt anything, the first sentence says so.
 
     Args:
-        entries: Those of one table; a setting whose seeds ended differently has several.
+        entries: Entries of one table; a setting whose seeds ended differently has several.
     """
     settings = _settings(entries)
     found: dict[str, list[tuple[str, str]]] = {}  # kind -> (setting, sentence)
@@ -43,7 +43,7 @@ def by_setting(entries: Iterable[Entry]) -> list[str]:
 
 
 def none_learnt(entries: Iterable[Entry]) -> str:
-    """A sentence where several settings were tried and none with a result has learnt anything; else ""."""
+    """Return a sentence where several settings were tried and none with a result has learnt anything; else ""."""
     settings = _settings(entries)
     every = [entry for own in settings.values() for entry in own]
     idle = {entry.run_ids: any(kind(said) in _UNLEARNT for said in entry.diagnoses) for entry in every}

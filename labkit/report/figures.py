@@ -9,7 +9,7 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,10 +29,11 @@ from labkit.report.canvas import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from labkit.report.published import Published
+    from labkit.report.published import PublishedCurves
     from labkit.report.seed_bands import Band
 
 __all__ = ["History", "confusion_matrix", "first_broken", "gradient_norms", "learning_curves", "range_test", "render"]
@@ -53,16 +54,18 @@ def _series(history: History, key: str) -> tuple[list[int], list[float]]:
 
 
 def first_broken(history: History) -> int | None:
-    """The update of the first evaluation with a metric that is NaN or infinite; None for a healthy run."""
+    """Return the update of the first evaluation with a metric that is NaN or infinite; None for a healthy run."""
     return next((step for step, metrics in history if not all(map(math.isfinite, metrics.values()))), None)
 
 
 def _panel(
-    axes: Axes, history: History, metric: str, label: str, published: Published | None, bands: Mapping[str, Band]
+    axes: Axes, history: History, metric: str, label: str, published: PublishedCurves | None, bands: Mapping[str, Band]
 ) -> None:
+    """Draw one metric of all parts, with its bands and the published curves."""
     values: list[float] = []
+    dashed: dict[str, list[tuple[float, float]]] = dict(published.curves.items()) if published else {}
     for part, name, colour in _PARTS:
-        key: Any = f"{part}/{metric}"
+        key = f"{part}/{metric}"
         steps, series = _series(history, key)
         values += series
         if steps:
@@ -71,10 +74,8 @@ def _panel(
             own = bands[key]
             range_of = f"lowest to highest of {own.n} seeds"
             axes.fill_between(own.steps, own.low, own.high, color=colour, alpha=0.2, linewidth=0, label=range_of)
-        if published and key in published.curves:
-            axes.plot(
-                *zip(*published.curves[key], strict=True), "--", color=colour, linewidth=1, label=f"{name}, published"
-            )
+        if key in dashed:
+            axes.plot(*zip(*dashed[key], strict=True), "--", color=colour, linewidth=1, label=f"{name}, published")
     steps, series = _series(history, f"test/{metric}")
     if steps:
         axes.plot(steps, series, "D", color=TEST, markersize=5, label="test", clip_on=False)
@@ -90,15 +91,18 @@ def _panel(
 
 
 def learning_curves(
-    history: History, title: str, published: Published | None = None, bands: Mapping[str, Band] = MappingProxyType({})
+    history: History,
+    title: str,
+    published: PublishedCurves | None = None,
+    bands: Mapping[str, Band] = MappingProxyType({}),
 ) -> Figure:
-    """Cost, loss and accuracy against the update step, the learning rate behind the accuracy on its own axis.
+    """Draw cost, loss and accuracy against the update step, the learning rate behind the accuracy on its own axis.
 
     Args:
-        history: (updates done, metrics) rows; a metric that a row lacks is left out of its curve.
-        title: what was run.
-        published: curves of somebody else's, drawn dashed.
-        bands: of metrics whose `history` is a mean over seeds, by metric: their ranges are shaded behind the curves.
+        history: Rows (updates done, metrics); a metric that a row lacks is left out of its curve.
+        title: Words that say what was run.
+        published: Somebody else's curves, drawn dashed; None for none.
+        bands: Metric -> its range over seeds, shaded behind the curves of a `history` of means.
     """
     with style():
         figure = blank(11, 4.0, title)
@@ -110,7 +114,7 @@ def learning_curves(
             if len(history) > 1:
                 axes.set_xlim(_stretch([step for step, _ in history]))
         twin = _rate_axis(panels[2], history)
-        handles: dict[str, Any] = {}
+        handles: dict[str, Artist] = {}
         for axes in (*panels, twin):
             found, names = axes.get_legend_handles_labels()
             handles = dict(zip(names, found, strict=True)) | handles
@@ -133,6 +137,7 @@ def _stretch(steps: Sequence[int]) -> tuple[float, float]:
 
 
 def _rate_axis(axes: Axes, history: History) -> Axes:
+    """Draw the learning rate on an axis of its own at the right, behind the curves."""
     steps, rates = _series(history, "lr")
     twin = axes.twinx()
     twin.plot(steps, rates, color=RATE, linewidth=0.9, label="learning rate (right axis)")
@@ -149,10 +154,10 @@ def _rate_axis(axes: Axes, history: History) -> Axes:
 
 
 def confusion_matrix(confusion: np.ndarray, class_names: Sequence[str]) -> Figure:
-    """Counts by true class (rows) and predicted class (columns), coloured by the share of the row.
+    """Draw counts by true class (rows) and predicted class (columns), coloured by the share of the row.
 
     Args:
-        confusion: `(K, K)` integers.
+        confusion: Counts of samples, integers, shape (K, K).
         class_names: K names; every one is shown up to K = 100, then every second, third ...
     """
     counts = np.asarray(confusion)
@@ -174,12 +179,13 @@ def confusion_matrix(confusion: np.ndarray, class_names: Sequence[str]) -> Figur
         axes.set_xticks(shown, labels, rotation=0 if upright else 90, fontsize=font)
         axes.set_yticks(shown, labels, fontsize=font)
         axes.tick_params(length=2)
-        axes.set_xlabel(_never_predicted([class_names[i] for i in range(k) if not counts[:, i].any()], int(side * 12)))
+        axes.set_xlabel(_predicted_label([class_names[i] for i in range(k) if not counts[:, i].any()], int(side * 12)))
         axes.set_ylabel("true class")
     return figure
 
 
 def _cells(figure: Figure, axes: Axes, counts: np.ndarray, font: float) -> None:
+    """Draw the matrix, its counts up to 20 classes, and the colour bar."""
     from matplotlib.colors import PowerNorm
 
     rows = counts.sum(axis=1, keepdims=True)
@@ -197,7 +203,7 @@ def _cells(figure: Figure, axes: Axes, counts: np.ndarray, font: float) -> None:
     bar.grid(False)
 
 
-def _never_predicted(names: Sequence[str], width: int) -> str:
+def _predicted_label(names: Sequence[str], width: int) -> str:
     if not names:
         return "predicted class"
     listed = textwrap.shorten(", ".join(names), max(width - 20, 25), placeholder=" ...")
@@ -212,10 +218,10 @@ def _annotate(axes: Axes, counts: np.ndarray, shares: np.ndarray, font: float) -
 
 
 def gradient_norms(grad_l1: Mapping[str, float]) -> Figure:
-    """One bar per layer, the input's neighbour on top; `total` and `mean` stand in the title.
+    """Draw a bar for each layer, the input's neighbour on top; `total` and `mean` stand in the title.
 
     Args:
-        grad_l1: layer -> L1 norm of the batch-mean data loss's gradient, averaged over the updates of epoch 1.
+        grad_l1: Layer -> L1 norm of the batch-mean data loss's gradient, averaged over the updates of epoch 1.
     """
     layers = [name for name in grad_l1 if name not in ("total", "mean")]
     values = [float(grad_l1[name]) for name in layers]
@@ -258,13 +264,13 @@ def range_test(
     accuracy: Sequence[float] | Sequence[tuple[float, float]] | np.ndarray,
     suggestion: tuple[float, float] | None,
 ) -> Figure:
-    """Loss and accuracy against the learning rate that rose from update to update (Smith 2015, arXiv:1506.01186).
+    """Draw loss and accuracy against a learning rate that rose from update to update (Smith 2015, arXiv:1506.01186).
 
     Args:
-        lr: rates tried, rising.
-        loss: as long as `lr`; the axis is cut where the loss explodes.
-        accuracy: as long as `lr`, or (rate, accuracy) pairs where it was evaluated more rarely.
-        suggestion: (lowest, highest) rate to cycle between, shaded; None where the curve suggests none.
+        lr: Rates tried, rising, shape (T,).
+        loss: Loss at each rate, nats per sample, shape (T,); the axis is cut where the loss explodes.
+        accuracy: Accuracy at each rate, shape (T,), or (rate, accuracy) pairs where it was evaluated more rarely.
+        suggestion: Lowest and highest rate to cycle between, shaded; None where the curve suggests none.
     """
     scores = np.asarray(accuracy, dtype=float)
     scores = np.column_stack([lr, scores]) if scores.ndim == 1 and len(scores) else scores.reshape(-1, 2)

@@ -15,27 +15,30 @@ _NO_ENDS = (None, None)
 
 
 def estimate(metric: str) -> Kind:
-    """Summaries of a metric: mean ± deviation; in files the mean, its deviation and both ends of its interval."""
-    return Kind(lambda value: write.spread(metric, value.mean, value.deviation), estimated)
+    """Return the kind of a metric's summaries: mean ± deviation; in files mean, deviation, low and high end."""
+    return Kind(lambda value: write.spread(metric, value.mean, value.deviation), summary_fields)
 
 
-def estimated(value: Summary) -> list[float | None]:
+def summary_fields(value: Summary) -> list[float | None]:
     """Return mean, deviation, low and high end of a summary, each None where there is none."""
-    return [known(value.mean), value.deviation, *(value.interval or _NO_ENDS)]
+    return [finite_or_none(value.mean), value.deviation, *(value.interval or _NO_ENDS)]
 
 
 def further(metric: str) -> Kind:
-    """Summaries of a metric beside the objective: of a time the mean alone; in files mean and deviation."""
-    return Kind(lambda value: write.summary(metric, value), lambda value: (known(value.mean), known(value.deviation)))
+    """Return the kind of summaries of a further metric: of a time the mean alone; in files mean and deviation."""
+    return Kind(
+        lambda value: write.summary(metric, value),
+        lambda value: (finite_or_none(value.mean), finite_or_none(value.deviation)),
+    )
 
 
 def interval(metric: str) -> Kind:
-    """Ends of 95% intervals."""
+    """Return the kind of a metric's 95% intervals, (low, high)."""
     return Kind(lambda ends: write.interval(metric, ends), lambda ends: ends)
 
 
-def known(value: float | None) -> float | None:
-    """Return a number that is one; None, an empty cell, for NaN."""
+def finite_or_none(value: float | None) -> float | None:
+    """Return a finite number as it is; None, an empty cell, for NaN and infinity."""
     return value if value is not None and math.isfinite(value) else None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from labkit.report import baseline as _baseline
 from labkit.report.datasets import by_data, remarks
-from labkit.report.entries import Entry, contestants, differing, entries
+from labkit.report.ranked_entries import Entry, contestants, differing, entries
 from labkit.tracking.quantities import is_maximised
 from labkit.tracking.rows import IGNORED, RunRow
 
@@ -19,11 +19,11 @@ class Section:
     """The entries of one data set, best first and those without a result last; ranks count within it.
 
     Attributes:
-        data: name of the data set.
-        keys: the parameters that differ between its rows.
-        entries: its lines.
-        note: why its entries have no difference to the baseline; "" if they have.
-        remarks: What its runs were told of the data, sentences.
+        data: Name of the data set.
+        keys: Parameters that differ between its rows.
+        entries: Entries, one a line.
+        note: Reason why its entries have no difference to the baseline; "" if they have.
+        remarks: Sentences that its runs were told of the data.
     """
 
     data: str
@@ -38,10 +38,10 @@ class Leaderboard:
     """Ranked entries, a section for each data set.
 
     Attributes:
-        objective: the metric that ranks them.
-        extra: further metrics to show.
-        sections: at least one, in order of their first run.
-        baseline: what the user called the entry that others are compared with; "" for none.
+        objective: Metric that ranks them.
+        extra: Further metrics to show.
+        sections: Sections, at least one, in order of their first run.
+        baseline: User's words for the entry that others are compared with; "" for none.
     """
 
     objective: str
@@ -51,7 +51,7 @@ class Leaderboard:
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """Those of all sections."""
+        """The entries of all sections."""
         return tuple(entry for section in self.sections for entry in section.entries)
 
     @property
@@ -72,17 +72,17 @@ def rank(
     """Rank runs by the last value of `objective`, those of different data sets apart.
 
     Args:
-        rows: as read from the store. A run that only holds others together, or speaks for their seeds, is no
+        rows: Rows read from the store. A run that only holds others together, or speaks for their seeds, is no
             contestant.
-        objective: a metric.
-        maximise: unless given, everything but losses, costs and times is better the higher it is.
-        extra: further metrics to show; one that no row has, and the objective, are left out.
-        ignore: beginnings of parameter names that make no difference.
-        baseline: what to compare every entry with, seed by seed: a run's name, its id (or at least eight letters of
+        objective: Name of a metric.
+        maximise: Direction; unless given, everything but losses, costs and times is better the higher it is.
+        extra: Further metrics to show; one that no row has, and the objective, are left out.
+        ignore: Beginnings of parameter names that make no difference.
+        baseline: Entry to compare all others with, seed by seed: a run's name, its id (or at least eight letters of
             its beginning), or the parameters that pick it, `key=value,key=value`.
 
     Raises:
-        ConfigError: the baseline fits no entry, or several of one data set.
+        ConfigError: The baseline fits no entry, or several of one data set.
     """
     rows = contestants(rows, objective)
     up = is_maximised(objective) if maximise is None else maximise
@@ -93,12 +93,12 @@ def rank(
         ranked = entries(members, objective, maximise=up, keys=keys, extra=known)
         sections.append(Section(data, keys, ranked, remarks=remarks(members)))
     board = Leaderboard(objective, known, tuple(sections), baseline or "")
-    return _compared(board, rows) if baseline else board
+    return _with_baseline(board, rows) if baseline else board
 
 
-def _compared(board: Leaderboard, rows: Sequence[RunRow]) -> Leaderboard:
+def _with_baseline(board: Leaderboard, rows: Sequence[RunRow]) -> Leaderboard:
     params = {row.run_id: row.params for row in rows}
-    _baseline.check(board.baseline, board.entries, params)
+    _baseline.check_an_entry_fits(board.baseline, board.entries, params)
     sections = []
     for section in board.sections:
         found, note = _baseline.with_differences(board.baseline, section.entries, params, section.keys, board.objective)

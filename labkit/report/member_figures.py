@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from labkit.report import cells as write
 from labkit.report.canvas import blank, legend_below, margins, plain_numbers, style, wide
-from labkit.report.entries import Entry
+from labkit.report.ranked_entries import Entry
 from labkit.report.search_axes import STAGES, colours
-from labkit.report.search_table import Part, SearchTable
+from labkit.report.search_table import SearchTable, StagePoints
 from labkit.report.seed_bands import Curves, band
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -31,8 +32,8 @@ class Member:
     """One setting among others.
 
     Attributes:
-        label: what tells it from the others.
-        seeds: the curves of each of its runs.
+        label: Words that tell it from the others.
+        seeds: Curves of each of its runs.
     """
 
     label: str
@@ -47,16 +48,16 @@ class Member:
 def member_curves(
     members: Sequence[Member], title: str = "", metrics: tuple[str, str] = ("val/accuracy", "train/loss")
 ) -> Figure:
-    """Learning curves of all members overlaid, the first few in colour and named, the rest grey behind them.
+    """Draw the learning curves of all members over each other, the first few in colour and named, the rest grey behind.
 
     A member with several seeds is the line of their mean, one in colour on the band from the lowest to the highest.
 
     A curve that stops being finite ends in a cross, at the upper edge where the axis is cut.
 
     Args:
-        members: best first.
-        title: what was run.
-        metrics: one for each panel.
+        members: Members, best first.
+        title: Words that say what was run.
+        metrics: Metrics, one for each panel.
     """
     with style():
         labels = [member.name for member in members[:_NAMED]]
@@ -64,8 +65,8 @@ def member_curves(
         figure = blank(10.2, 4.0 + 0.2 * rows, title or "Learning curves of the members")
         panels = figure.subplots(1, 2)
         for axes, metric in zip(panels, metrics, strict=True):
-            _overlaid(axes, members, metric)
-        handles: dict[str, Any] = {}
+            _overlay(axes, members, metric)
+        handles: dict[str, Artist] = {}
         for axes in panels:
             found, names = axes.get_legend_handles_labels()
             handles = dict(zip(names, found, strict=True)) | handles
@@ -80,7 +81,8 @@ def _others(members: Sequence[Member]) -> str:
     return "1 other" if n == 1 else f"{n} others"
 
 
-def _overlaid(axes: Axes, members: Sequence[Member], metric: str) -> None:
+def _overlay(axes: Axes, members: Sequence[Member], metric: str) -> None:
+    """Draw one metric of all members, the last first: the best come to lie on top."""
     scale = 100.0 if write.is_percent(metric) else 1.0
     drawn: list[float] = []
     first: list[float] = []
@@ -100,7 +102,7 @@ def _overlaid(axes: Axes, members: Sequence[Member], metric: str) -> None:
         broken += [(own.steps[-1], mean[-1])] if own.broken else []
         drawn += [*mean, *(high if named else [])]
         first.append(mean[0])
-    top = _dressed(axes, drawn, first, metric)
+    top = _dress(axes, drawn, first, metric)
     for step, value in broken:
         axes.plot(step, min(value, top), "x", color="black", markersize=5, zorder=4, clip_on=False, label=_BROKEN)
     axes.set(xlabel="update step")
@@ -108,8 +110,8 @@ def _overlaid(axes: Axes, members: Sequence[Member], metric: str) -> None:
     plain_numbers(axes.yaxis)
 
 
-def _dressed(axes: Axes, drawn: Sequence[float], first: Sequence[float], metric: str) -> float:
-    """The label, a log axis for values over decades; returns the upper end, set where one member explodes."""
+def _dress(axes: Axes, drawn: Sequence[float], first: Sequence[float], metric: str) -> float:
+    """Set the label, and a log axis for values over decades; return the upper end, set where one member explodes."""
     label, top = write.unit(metric), math.inf
     if not drawn:
         axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center", color="#777777")
@@ -126,7 +128,7 @@ def _dressed(axes: Axes, drawn: Sequence[float], first: Sequence[float], metric:
 
 
 def seed_spread(table: SearchTable, title: str = "") -> Figure | None:
-    """Every seed's value as a dot, the mean and its 95% interval as a bar, for each setting with several seeds.
+    """Draw every seed's value as a dot, the mean and its 95% interval as a bar, for each setting with several seeds.
 
     A thin line joins the values of one seed in neighbouring rows of a stage: where the lines run side by side, the
     difference between the settings is surer than their intervals say. None if no setting has two seeds.
@@ -157,12 +159,13 @@ def seed_spread(table: SearchTable, title: str = "") -> Figure | None:
     return figure
 
 
-def _label(table: SearchTable, part: Part, entry: Entry) -> str:
+def _label(table: SearchTable, part: StagePoints, entry: Entry) -> str:
     settings = ", ".join(f"{key.rpartition('.')[2]} {write.brief(entry.params.get(key))}" for key in table.keys)
     return f"{part.stage.name} {entry.rank}: {settings}".strip()[:60]
 
 
 def _spread_of(axes: Axes, table: SearchTable, own: Sequence[Entry], row: int, colour: str) -> None:
+    """Draw the settings of one stage in the rows from `row` on."""
     scale = 100.0 if write.is_percent(table.objective) else 1.0
     for seed in dict.fromkeys(seed for entry in own for seed in entry.seeds):
         known = [(scale * entry.values[seed], row + i) for i, entry in enumerate(own) if seed in entry.values]

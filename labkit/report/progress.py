@@ -18,13 +18,13 @@ from labkit.report.durations import duration, per_step
 TERMINAL_PERIOD, PLAIN_PERIOD = 0.1, 2.0  # least seconds between two prints
 
 
-class Progress:
+class ProgressLine:
     """The progress of one run, or of one population, on one line.
 
     Args:
-        stream: where to write; standard error unless given.
-        quiet: write nothing at all.
-        clock: seconds; the time that all rates and pauses are measured with.
+        stream: Stream to write to; None: standard error.
+        quiet: Silences the line altogether.
+        clock: Clock in seconds, by which all rates and pauses are measured.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Progress:
         self._next = float("inf") if self._quiet else self._begun
 
     def due(self) -> bool:
-        """Whether `update` would redraw the line now: asks before values are fetched from a device for it.
+        """Return whether `update` would redraw the line now; asked before values are fetched from a device for it.
 
         Always False off a terminal, where only evaluations are printed.
         """
@@ -57,9 +57,16 @@ class Progress:
     def update(
         self, step: int, loss: float | None = None, val_accuracy: float | None = None, lr: float | None = None
     ) -> None:
-        """`step` updates are done. What is None keeps its last value; `val_accuracy` marks an evaluation.
+        """Take in that `step` updates are done, and redraw the line if its pause is over.
 
-        Costs less than a microsecond unless a line is due, so it can be called after every step.
+        Off a terminal only an evaluation prints a line. A call costs less than a microsecond unless a line is due, so
+        it may follow every step.
+
+        Args:
+            step: Updates done.
+            loss: Training loss; None keeps the last one.
+            val_accuracy: Accuracy on the validation part, a share; it marks an evaluation. None keeps the last one.
+            lr: Learning rate; None keeps the last one.
         """
         self._step = step
         if loss is not None:
@@ -104,7 +111,7 @@ class Progress:
         return self._fit("  ".join(parts))
 
     def _fit(self, numbers: str) -> str:
-        """The line, with the description cut where a terminal is too narrow: a wrapped line cannot be overwritten."""
+        """Return the line, its description cut where a terminal is too narrow: a wrapped line cannot be overwritten."""
         description = self._description
         if self._terminal:
             room = max(shutil.get_terminal_size().columns - 1, 20)

@@ -28,20 +28,20 @@ _METRICS = ("accuracy", "precision", "recall", "loss")
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What the end of a run has to say.
+    """The last words on a run.
 
     Attributes:
-        name: what was run, such as an experiment's name.
+        name: Name of what was run, such as an experiment's.
         run_id: MLflow's id; empty, as is `open_command`, of a run that was not recorded.
         status: FINISHED, FAILED or KILLED.
-        metrics: last value of each metric, `part/metric`; parts without a metric (a test set that stays shut) are left
+        metrics: Last value of each metric, `part/metric`; parts without a metric (a test set that stays shut) are left
             out of the table.
-        seconds: wall time; of a member, its share.
-        reproduce: the command that repeats the run.
-        open_command: the command or address that shows it.
-        never_predicted: names of classes the network never chose.
-        notes: one sentence each, such as `labkit.runs.symptoms` gives.
-        suggested: what a learning-rate range test suggests, as override words.
+        seconds: Wall time, seconds; of a member, its share.
+        reproduce: Command that repeats the run.
+        open_command: Command or address that shows it.
+        never_predicted: Names of classes that the network never chose.
+        notes: Sentences, one each, such as `labkit.runs.symptoms` gives.
+        suggested: Override words that a learning-rate range test suggests; "" for none.
     """
 
     name: str
@@ -94,7 +94,7 @@ def _facts(summary: RunSummary) -> list[tuple[str, str]]:
 
 
 def run_table(summary: RunSummary) -> Group:
-    """The table for a terminal, as something rich can print; `show_run` prints it so that commands stay whole."""
+    """Return the table as something that rich can print; `show_run` prints it so that commands stay whole."""
     from rich.console import Group
     from rich.text import Text
 
@@ -106,7 +106,7 @@ def run_table(summary: RunSummary) -> Group:
 
 
 def run_text(summary: RunSummary) -> str:
-    """The same as plain text: no colours, no frames, commands unbroken; for logs and files."""
+    """Return the table as plain text for logs and files: no colours, no frames, commands unbroken."""
     lines = [f"{summary.name}  {summary.status}", *to_text(run_sheet(summary)).splitlines()]
     lines += [f"warning: {sentence}" for sentence in _warnings(summary)]
     lines += [f"{name:<11}{value}" for name, value in _facts(summary)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -12,46 +12,50 @@ from labkit.report.canvas import TRAIN, blank, margins, plain_numbers, short, st
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
 
 IMAGES, SOUNDS, TEXTS, POINTS = 16, 8, 12, 2000  # at most this many of each, points in a scatter plot
 # Okabe and Ito's eight colours; with more classes the marker changes as well.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B8A900")
 MARKERS = "os^Dv"
+Texts: TypeAlias = np.ndarray | Sequence[str | Sequence[int]]  # strings, or rows of token ids
 _TITLES = ("as stored", "as the network gets it")
 
 
-def samples(before: Any, after: Any, labels: Sequence[int] | np.ndarray, class_names: Sequence[str]) -> Figure:
-    """The same samples side by side, before and after preprocessing and augmentation.
+def samples(
+    before: np.ndarray | Sequence[str], after: Texts, labels: Sequence[int] | np.ndarray, class_names: Sequence[str]
+) -> Figure:
+    """Draw the same samples side by side, before and after preprocessing and augmentation.
 
-    What is drawn follows from each sample's shape: `(channels, height, width)` an image, `(1, length)` a waveform,
+    The shape of one sample decides on the drawing: `(channels, height, width)` an image, `(1, length)` a waveform,
     `(features,)` a point of a scatter plot, or a curve where the samples before were something else (images after PCA);
-    a string a line of a table.
+    a string is a line of a table.
 
     Args:
-        before: `(n, ...)` array, or n strings.
-        after: `(n, ...)` array, n strings, or n sequences of token ids; the same samples in the same order.
-        labels: `(n,)` class of each sample.
-        class_names: one name per class.
+        before: Samples as stored, an array of shape (n, ...), or n strings.
+        after: The same samples as the network gets them, an array of shape (n, ...), n strings, or n sequences of token
+            ids.
+        labels: Class of each sample, integers, shape (n,).
+        class_names: Names, one for each class.
     """
-    strings = isinstance(before[0], str)
-    vectors = not strings and before[0].ndim == 1
-    limit = TEXTS if strings else POINTS if vectors else IMAGES if before[0].ndim == 3 else SOUNDS
+    strings, dimensions = isinstance(before[0], str), np.ndim(before[0])
+    limit = TEXTS if strings else POINTS if dimensions == 1 else IMAGES if dimensions == 3 else SOUNDS
     count = min(limit, len(labels), len(before))
     names = [class_names[int(label)] for label in labels[:count]]
     with style():
         if strings:
             return _table([str(text) for text in before[:count]], after[:count], names)
-        if vectors:
+        if dimensions == 1:
             return _sides(_scatter, before[:count], after[:count], names, "Samples by class", 4.2)
-        if before[0].ndim == 3:
+        if dimensions == 3:
             return _sides(_montage, before[:count], after[:count], names, "Images", 5.2)
         return _sides(_curves, before[:count], after[:count], names, "Sounds", 1.1 + 0.55 * count)
 
 
 def _sides(
     draw: Callable[[Axes, np.ndarray, list[str]], None],
-    before: Any,
-    after: Any,
+    before: ArrayLike,
+    after: ArrayLike,
     names: list[str],
     title: str,
     height: float,
@@ -70,7 +74,7 @@ def _sides(
 
 
 def _montage(axes: Axes, images: np.ndarray, names: list[str]) -> None:
-    """Images in a square grid, drawn as one; the darkest value of all is black and the brightest is white."""
+    """Draw images `(n, channels, height, width)` in a square grid, the darkest value black and the brightest white."""
     count, channels, height, width = images.shape
     columns = int(np.ceil(np.sqrt(count)))
     values = images.astype(np.float64)
@@ -90,7 +94,7 @@ def _montage(axes: Axes, images: np.ndarray, names: list[str]) -> None:
 
 
 def _curves(axes: Axes, waves: np.ndarray, names: list[str]) -> None:
-    """One curve per sample below the other, all on one scale."""
+    """Draw a curve for each sample, one below the other, all on one scale."""
     flat = waves.reshape(len(waves), -1).astype(np.float64)
     centred = flat - np.median(flat)
     scale = float(np.abs(centred).max(initial=0.0)) or 1.0
@@ -103,7 +107,7 @@ def _curves(axes: Axes, waves: np.ndarray, names: list[str]) -> None:
 
 
 def _scatter(axes: Axes, points: np.ndarray, names: list[str]) -> None:
-    """The first two features by class; a single feature against its class."""
+    """Draw the first two features by class; a single feature against its class."""
     classes = sorted(set(names), key=names.index) if len(set(names)) > 12 else sorted(set(names))
     chosen = np.asarray(names)
     width = points.shape[1]
@@ -123,7 +127,7 @@ def _scatter(axes: Axes, points: np.ndarray, names: list[str]) -> None:
         )
 
 
-def _table(before: list[str], after: Any, names: list[str]) -> Figure:
+def _table(before: list[str], after: Texts, names: list[str]) -> Figure:
     shown = [text if isinstance(text, str) else " ".join(str(int(token)) for token in text) for text in after]
     columns = ((0.15, "class", names, 18), (1.75, _TITLES[0], before, 40), (5.2, _TITLES[1], shown, 68))
     height = 0.9 + 0.24 * len(before)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from labkit.report import cells as write
 from labkit.report.board_layout import (
@@ -20,16 +19,17 @@ from labkit.report.board_layout import (
     seed_columns,
 )
 from labkit.report.diagnoses import by_setting
-from labkit.report.entries import Entry
-from labkit.report.search_table import COMPLETE, Part, SearchTable, recorded
+from labkit.report.ranked_entries import Entry
+from labkit.report.search_table import COMPLETE, SearchTable, StagePoints, target_key
 from labkit.report.sheet import NOTHING, Column, Sheet, in_files, sheet_of
 from labkit.report.sheet_csv import to_csv
 from labkit.report.sheet_markdown import to_markdown
 
-PartColumns = list[tuple[Column, Callable[[Part], Any]]]
+Point = tuple[StagePoints, Entry]
+StageColumns = list[tuple[Column, Callable[[StagePoints], object]]]
 
 
-def search_sheet(table: SearchTable, parts: Sequence[Part] | None = None, first: int | None = None) -> Sheet:
+def search_sheet(table: SearchTable, parts: Sequence[StagePoints] | None = None, first: int | None = None) -> Sheet:
     """Return the points of a search, stage after stage.
 
     Args:
@@ -41,7 +41,7 @@ def search_sheet(table: SearchTable, parts: Sequence[Part] | None = None, first:
     return sheet_of(items, _columns(table), marks=marks(entry for _, entry in items))
 
 
-def _columns(table: SearchTable) -> list[tuple[Column, Callable[[tuple[Part, Entry]], Any]]]:
+def _columns(table: SearchTable) -> list[tuple[Column, Callable[[Point], object]]]:
     every = [entry for part in table.parts for entry in part.entries]
     told, troubled = any(entry.interval for entry in every), any(entry.rank is None for entry in every)
     staged = any(part.stage.name for part in table.parts)
@@ -57,31 +57,34 @@ def _columns(table: SearchTable) -> list[tuple[Column, Callable[[tuple[Part, Ent
         (Column("rank", right=True, whole=True), lambda item: item[1].rank),
         (Column("stage" if staged else None, fields=("stage",)), lambda item: item[0].stage.name or None),
         (in_files("status"), lambda item: item[1].status),
-        *(_of(1, *one) for one in measured),
-        *(_of(0, *_setting(key)) for key in settings),
-        *(_of(0, *_range(in_files(f"range of {key}"), key)) for key in table.keys),
+        *(_of_entry(*one) for one in measured),
+        *(_of_stage(*_setting(key)) for key in settings),
+        *(_of_stage(*_range(in_files(f"range of {key}"), key)) for key in table.keys),
         (in_files("sampler"), lambda item: item[0].stage.sampler),
-        *(_of(1, *one) for one in run_columns()),
+        *(_of_entry(*one) for one in run_columns()),
     ]
 
 
-def _of(place: int, column: Column, value: Callable[[Any], Any]) -> tuple[Column, Callable[[Any], Any]]:
-    """A column of a part, 0, or of an entry, 1, as one of pairs of both."""
-    return column, lambda item: value(item[place])
+def _of_stage(column: Column, value: Callable[[StagePoints], object]) -> tuple[Column, Callable[[Point], object]]:
+    return column, lambda point: value(point[0])
 
 
-def _setting(key: str) -> tuple[Column, Callable[[Part], Any]]:
+def _of_entry(column: Column, value: Callable[[Entry], object]) -> tuple[Column, Callable[[Point], object]]:
+    return column, lambda point: value(point[1])
+
+
+def _setting(key: str) -> tuple[Column, Callable[[StagePoints], object]]:
     return in_files(key), lambda part: part.settings.get(key)
 
 
-def _range(column: Column, key: str) -> tuple[Column, Callable[[Part], Any]]:
+def _range(column: Column, key: str) -> tuple[Column, Callable[[StagePoints], object]]:
     return column, lambda part: range_text(part, key)
 
 
 def stage_sheet(table: SearchTable) -> Sheet:
     """Return the stages in the order in which they ran: what each searched, and its best."""
-    unseen = [key for part in table.parts for key in part.stage.ranges if not {key, recorded(key)} & {*table.keys}]
-    columns: PartColumns = [
+    unseen = [key for part in table.parts for key in part.stage.ranges if not {key, target_key(key)} & {*table.keys}]
+    columns: StageColumns = [
         (Column("stage"), lambda part: part.stage.name or None),
         (Column("sampler"), lambda part: part.stage.sampler or None),
         (Column("trials"), lambda part: part.trials),
@@ -94,7 +97,7 @@ def stage_sheet(table: SearchTable) -> Sheet:
     return sheet.without(lambda column, texts: column.head != "stage" and all(text == NOTHING for text in texts))
 
 
-def _best(table: SearchTable, part: Part) -> str:
+def _best(table: SearchTable, part: StagePoints) -> str:
     return write.spread(table.objective, part.entries[0].mean, part.entries[0].deviation)
 
 
@@ -102,13 +105,13 @@ def _stage_notes(table: SearchTable) -> list[str]:
     return [f"{part.stage.name}: {part.stage.note}" for part in reversed(table.parts) if part.stage.note]
 
 
-def settings_text(part: Part) -> str:
-    """What a stage sets otherwise than the others: `schedule.cycles=3 data.validation=1000`."""
+def settings_text(part: StagePoints) -> str:
+    """Return the settings of a stage that others have otherwise: `schedule.cycles=3 data.validation=1000`."""
     return " ".join(f"{key}={write.parameter(value)}" for key, value in part.settings.items()) or NOTHING
 
 
-def range_text(part: Part, key: str) -> str:
-    """The range that a stage searched, else the values that its trials have."""
+def range_text(part: StagePoints, key: str) -> str:
+    """Return the range that a stage searched, else the values that its trials have."""
     searched = part.stage.ranges.get(key) or part.stage.ranges.get(key.removesuffix("._target_"))
     if searched:
         return searched
@@ -117,7 +120,7 @@ def range_text(part: Part, key: str) -> str:
 
 
 def headline(table: SearchTable) -> str:
-    """The answer in one sentence; "" where there are no trials."""
+    """Return the answer in one sentence; "" where there are no trials."""
     part = next((part for part in table.parts if part.entries and part.entries[0].rank), None)
     if part is None:
         return "No trial came to a value." if table.parts else ""
@@ -140,18 +143,18 @@ def headline(table: SearchTable) -> str:
 
 
 def accounting(table: SearchTable) -> str:
-    """The whole budget in one line: what became of every trial, and how many runs are behind them."""
+    """Return the whole budget in one line: the fate of every trial, and the number of runs behind them."""
     states = sum((Counter(part.states) for part in table.parts), Counter[str]())
     rows, complete = sum(part.rows for part in table.parts), states.pop(COMPLETE, 0)
-    shared = f"{complete} in {rows} rows" if complete != rows else _counted(rows, "row")
+    shared = f"{complete} in {rows} rows" if complete != rows else _count(rows, "row")
     fates = [f"{states.pop(state, 0)} {state}" for state in ("failed", "diverged", "pruned")]
     fates += [f"{count} {state}" for state, count in states.items()]
     runs = len(set().union(*(part.run_ids for part in table.parts)))
-    trials = _counted(sum(part.trials for part in table.parts), "trial")
-    return f"{trials} = {' + '.join([shared, *fates])}; {_counted(runs, 'run')}."
+    trials = _count(sum(part.trials for part in table.parts), "trial")
+    return f"{trials} = {' + '.join([shared, *fates])}; {_count(runs, 'run')}."
 
 
-def _counted(count: int, name: str) -> str:
+def _count(count: int, name: str) -> str:
     return f"{count} {name}{'s' * (count != 1)}"
 
 
@@ -173,7 +176,7 @@ def search_markdown(table: SearchTable, first: int | None = None) -> str:
 
 
 def reading(table: SearchTable) -> list[str]:
-    """How the numbers are to be read, a sentence each."""
+    """Return sentences that say how to read the numbers."""
     notes = ["Ranks count within a stage; stages differ in budget and seeds, so their values do not compare."]
     notes = notes if len(table.parts) > 1 else []
     if table.several:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from labkit.report import cells as write
 from labkit.report.canvas import RATE, blank, legend_below, margins, style
-from labkit.report.search_axes import Scale, colours, dress, limits, padded, scale
-from labkit.report.search_figures import LABEL, TOP, ends_of, handles, shown
+from labkit.report.search_axes import Scale, axis_ends, colours, dress, limits, scale
+from labkit.report.search_figures import LABEL, TOP, axis_value, ends_of, handles
 from labkit.report.search_table import SearchTable
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ __all__ = ["parameter_map"]
 
 
 def parameter_map(table: SearchTable, title: str = "") -> Figure | None:
-    """Trials in the plane of two numeric parameters, coloured by the objective; the best ones lie on top.
+    """Draw trials in the plane of two numeric parameters, coloured by the objective; the best ones lie on top.
 
     Boxes are the ranges of the stages. None for a search with fewer than two numeric parameters; three make a panel
     for each pair.
@@ -37,7 +37,7 @@ def parameter_map(table: SearchTable, title: str = "") -> Figure | None:
             title or f"{table.objective} by pair of parameters",
         )
         panels = figure.subplots(1, len(pairs), squeeze=False)[0]
-        norm, below = _colour_range([shown(table, e.mean) for _, e in drawn], table.maximise)
+        norm, below = _colour_range([axis_value(table, e.mean) for _, e in drawn], table.maximise)
         for axes, (across, up) in zip(panels, pairs, strict=True):
             _plane(axes, table, across, up, norm)
         margins(figure, 0.85, 1.15, TOP, LABEL + legend_below(figure, handles(list(panels))), gap=0.8)
@@ -51,7 +51,10 @@ def parameter_map(table: SearchTable, title: str = "") -> Figure | None:
 
 
 def _colour_range(values: list[float], maximise: bool) -> tuple[tuple[float, float], bool]:
-    """Ends of the colour scale, and whether some values lie beyond the worse end: the better half gets most of it."""
+    """Return the ends of the colour scale, and whether values lie beyond its worse end.
+
+    The better half of the values gets most of the scale.
+    """
     best, middle = (max(values) if maximise else min(values)), median(values)
     worst = min(values) if maximise else max(values)
     cut = best - 2.5 * (best - middle)
@@ -82,12 +85,12 @@ def _plane(axes: Axes, table: SearchTable, across: Scale, up: Scale, norm: tuple
                 axes.plot(x, y, "v" if pruned else "x", color=RATE, markersize=5, markeredgewidth=1.3, zorder=2,
                           label="pruned" if pruned else "diverged or failed")  # fmt: skip
             else:
-                places.append((x, y, shown(table, entry.mean)))
+                places.append((x, y, axis_value(table, entry.mean)))
     places.sort(key=lambda place: place[2] if table.maximise else -place[2])
     xs, ys, values = zip(*places, strict=True) if places else ((), (), ())
     _ring_at(axes, places)
-    dress(axes, across, padded(across, ends_of(table, across)))
-    dress(axes, up, padded(up, ends_of(table, up)), horizontal=False)
+    dress(axes, across, axis_ends(across, ends_of(table, across)))
+    dress(axes, up, axis_ends(up, ends_of(table, up)), horizontal=False)
     axes.scatter(xs, ys, c=values, cmap="viridis" if table.maximise else "viridis_r", vmin=norm[0], vmax=norm[1],
                  s=46, edgecolors="white", linewidths=0.6, zorder=4)  # fmt: skip
 

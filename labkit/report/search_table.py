@@ -6,9 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
-from labkit.report.entries import Entry, differing, entries, ranks
+from labkit.report.ranked_entries import Entry, differing, entries, ranks
 from labkit.report.sheet import NOTHING
 from labkit.report.statistics import summarise
 from labkit.tracking.quantities import is_maximised
@@ -17,27 +17,28 @@ from labkit.tracking.rows import IGNORED, SEED, RunRow
 COMPLETE = "complete"  # the state of a trial that came to a value
 NOT_STORED = "not stored"  # of one that did, but whose runs the store lacks or has unfinished
 
+PlainDimension: TypeAlias = Mapping[str, Any]  # `key`, `low`, `high`, `log`, or `choices`, as read from JSON
 Groups = Mapping[str, Sequence["Tried"]]  # stage -> its trials
 
 
 @dataclass(frozen=True)
 class StageFacts:
-    """What is known of a stage before its runs.
+    """A stage as it was planned, before its runs.
 
     Attributes:
-        name: as its trials have it.
-        sampler: its name.
-        overrides: the stage's own override words.
-        ranges: searched key -> its range as text, such as "1e-05..0.1 (log)".
-        space: searched dimensions as plain values: `key`, `low`, `high`, `log`, or `choices`.
-        note: anything else a reader should know, a sentence.
+        name: Name that its trials carry.
+        sampler: Name of its sampler.
+        overrides: Override words of the stage's own.
+        ranges: Searched key -> its range as text, such as "1e-05..0.1 (log)".
+        space: Searched dimensions as plain values: `key`, `low`, `high`, `log`, or `choices`.
+        note: Anything else that a reader should know, a sentence.
     """
 
     name: str
     sampler: str = ""
     overrides: tuple[str, ...] = ()
     ranges: Mapping[str, str] = field(default_factory=dict)
-    space: Sequence[Mapping[str, Any]] = ()
+    space: Sequence[PlainDimension] = ()
     note: str = ""
 
 
@@ -46,10 +47,10 @@ class Tried:
     """A trial as its study remembers it, with what the store has of it.
 
     Attributes:
-        stage: The stage of this search; a run that several trials use names only the first of them in its own tags.
-        state: complete, failed, diverged or pruned.
+        stage: Stage of this search; a run that several trials use names only the first of them in its own tags.
+        state: State: complete, failed, diverged or pruned.
         runs: Rows of the store, one for each of its seeds as far as they are there, whoever trained them.
-        params: Its point, as text by key; what a trial without any run is told by.
+        params: Point of the search space, as text by key; all that is known of a trial without any run.
     """
 
     stage: str
@@ -59,14 +60,14 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Part:
+class StagePoints:
     """A stage with its points, best first and those without a result last.
 
     Attributes:
-        stage: what it was meant to do.
-        settings: parameters that all its trials share and other stages have otherwise.
-        entries: One for each point: its seeds averaged, trials that repeat it among them.
-        states: State -> how many of its trials ended so.
+        stage: Plan of the stage.
+        settings: Parameters that all its trials share and other stages have otherwise.
+        entries: Entries, one for each point: its seeds averaged, trials that repeat it among them.
+        states: State -> number of its trials that ended so.
     """
 
     stage: StageFacts
@@ -76,12 +77,12 @@ class Part:
 
     @property
     def trials(self) -> int:
-        """How many trials it had."""
+        """The number of its trials."""
         return sum(self.states.values())
 
     @property
     def rows(self) -> int:
-        """How many points came to a value."""
+        """The number of points that came to a value."""
         return sum(entry.rank is not None for entry in self.entries)
 
     @property
@@ -95,19 +96,19 @@ class SearchTable:
     """A search, its last stage first.
 
     Attributes:
-        objective: the metric that ranks.
-        maximise: whether more is better.
-        extra: further metrics.
-        keys: the parameters that tell trials apart, the searched ones first.
-        parts: the stages that have trials.
-        several: Whether the search has further objectives, and so no single winner.
+        objective: Metric that ranks.
+        maximise: True where more is better.
+        extra: Further metrics.
+        keys: Parameters that tell trials apart, the searched ones first.
+        parts: Stages that have trials.
+        several: True where the search has further objectives, and so no single winner.
     """
 
     objective: str
     maximise: bool
     extra: tuple[str, ...]
     keys: tuple[str, ...]
-    parts: tuple[Part, ...]
+    parts: tuple[StagePoints, ...]
     several: bool = False
 
 
@@ -123,13 +124,13 @@ def search_table(
     """Sort the trials of a search.
 
     Args:
-        trials: All that count, in any order.
-        stages: in the order in which they ran, the confirmation and the final one included; stages that only the
-            trials know come after them. None for a plain multirun.
+        trials: All trials that count, in any order.
+        stages: Stages in the order in which they ran, the confirmation and the final one included; stages that only the
+            trials know come after them. Empty for a plain multirun.
         objectives: Metrics, by their last values; the first ranks.
-        maximise: unless given, everything but losses, costs and times is better the higher it is.
-        extra: further metrics to show; one that no run has is left out.
-        ignore: beginnings of parameter names that make no difference.
+        maximise: Direction; unless given, everything but losses, costs and times is better the higher it is.
+        extra: Further metrics to show; one that no run has is left out.
+        ignore: Beginnings of parameter names that make no difference.
     """
     objective, *others = objectives
     up = is_maximised(objective) if maximise is None else maximise
@@ -138,24 +139,25 @@ def search_table(
         groups.setdefault(trial.stage, []).append(trial)
     facts = {stage.name: stage for stage in stages}
     rows = _rows(trials)
+    # A further objective may be among the extra metrics as well: each is shown once.
     known = tuple(name for name in dict.fromkeys((*others, *extra)) if any(name in row.metrics for row in rows))
     keys = _keys(groups, stages, tuple(ignore))
     parts = []
     for name, own in reversed(groups.items()):
         if own:
-            lines = _ranked([_line(point, objective, up, keys, known) for point in _points(own)], up)
+            lines = _in_rank_order([_line(point, objective, up, keys, known) for point in _points(own)], up)
             settings = _settings(own, groups, keys, ignore)
-            parts.append(Part(facts.get(name, StageFacts(name)), settings, lines, _states(own, objective)))
+            parts.append(StagePoints(facts.get(name, StageFacts(name)), settings, lines, _states(own, objective)))
     return SearchTable(objective, up, known, keys, tuple(parts), bool(others))
 
 
 def _rows(trials: Sequence[Tried]) -> list[RunRow]:
-    """The runs of all trials, each once."""
+    """Return the runs of all trials, each once."""
     return list({row.run_id: row for trial in trials for row in trial.runs}.values())
 
 
 def _points(trials: Sequence[Tried]) -> list[list[Tried]]:
-    """The trials of a stage by their points: repetitions of one, and its trials on several seeds, side by side."""
+    """Return the trials of a stage by their points: repetitions of one, and its trials on several seeds, together."""
     found: dict[object, list[Tried]] = {}
     for trial in trials:
         found.setdefault(tuple(sorted(trial.params.items())), []).append(trial)
@@ -163,7 +165,7 @@ def _points(trials: Sequence[Tried]) -> list[list[Tried]]:
 
 
 def _line(trials: Sequence[Tried], objective: str, maximise: bool, keys: Sequence[str], extra: Sequence[str]) -> Entry:
-    """The trials of one point as one line; a seed that was lost counts as tried."""
+    """Return the trials of one point as one line; a seed that was lost counts as tried."""
     runs = _rows(trials)
     good = _rows([trial for trial in trials if trial.state == COMPLETE])
     ranked = [e for e in entries(good, objective, maximise=maximise, keys=(), extra=extra, shown=keys) if e.rank]
@@ -178,8 +180,8 @@ def _line(trials: Sequence[Tried], objective: str, maximise: bool, keys: Sequenc
     return Entry(None, status, math.nan, None, seeds, len(seeds), params, nothing, ids, name)
 
 
-def _ranked(lines: Sequence[Entry], maximise: bool) -> tuple[Entry, ...]:
-    """Best first; a point that lost a seed stands behind all that lost none, as in the search's own confirmation."""
+def _in_rank_order(lines: Sequence[Entry], maximise: bool) -> tuple[Entry, ...]:
+    """Return lines, best first; a point that lost a seed stands behind all that lost none, as in the confirmation."""
     good = [line for line in lines if line.rank]
     good.sort(key=lambda line: (line.tried - len(line.seeds), -line.mean if maximise else line.mean))
     lost = sorted((line for line in lines if not line.rank), key=lambda line: line.status)
@@ -191,30 +193,32 @@ def _states(trials: Sequence[Tried], objective: str) -> Mapping[str, int]:
 
 
 def _state(trial: Tried, objective: str) -> str:
-    """How a trial ended; one that came to a value has it in the store, else it is no row."""
+    """Return how a trial ended; one that came to a value has it in the store, else it is no row."""
     stored = any(row.finished and math.isfinite(row.metrics.get(objective, math.nan)) for row in trial.runs)
     return NOT_STORED if trial.state == COMPLETE and not stored else trial.state
 
 
 def _param(trial: Tried, key: str) -> str | None:
-    """A parameter as the trial's run has it, else as its point does."""
+    """Return a parameter as the trial's run has it, else as its point does."""
     known = trial.runs[0].params if trial.runs else trial.params
     return known.get(key, trial.params.get(key.removesuffix("._target_")))
 
 
 def _keys(groups: Groups, stages: Sequence[StageFacts], ignore: tuple[str, ...]) -> tuple[str, ...]:
-    """The searched keys, then those that differ inside a stage."""
+    """Return the searched keys, then those that differ inside a stage."""
     rows = {key for own in groups.values() for row in _rows(own) for key in row.params}
     known = rows | {key for own in groups.values() for trial in own for key in trial.params}
     searched = [
-        recorded(key) if key not in rows and recorded(key) in known else key for stage in stages for key in stage.ranges
+        target_key(key) if key not in rows and target_key(key) in known else key
+        for stage in stages
+        for key in stage.ranges
     ]
     inside = [key for own in groups.values() for key in differing(_rows(own), ignore)]
     return tuple(dict.fromkeys(key for key in [*searched, *inside] if key != SEED and key in known))
 
 
-def recorded(key: str) -> str:
-    """The parameter that tells which option of a config group was chosen where its name is not kept: `..._target_`."""
+def target_key(key: str) -> str:
+    """Return the parameter that tells a config group's option where the group's own name is not kept: `..._target_`."""
     return key if "." in key else f"{key}._target_"
 
 

@@ -18,12 +18,12 @@ class Band:
     """One metric over seeds, at the updates after which every seed has a finite value.
 
     Attributes:
-        n: how many seeds have the metric.
-        steps: updates done.
-        mean: over the seeds, at each of `steps`.
-        low: of the seeds, the lowest value there.
-        high: the highest.
-        broken: whether some seed's values stop being finite.
+        n: Number of seeds that have the metric.
+        steps: Updates done.
+        mean: Mean over the seeds, at each of `steps`.
+        low: Lowest value of any seed there.
+        high: Highest value of any seed there.
+        broken: True where some seed's values stop being finite.
     """
 
     n: int
@@ -38,8 +38,8 @@ def band(seeds: Sequence[Curves], metric: str) -> Band:
     """Return a metric's mean and range over seeds, which need not have ended after the same number of updates.
 
     Args:
-        seeds: The curves of each run; those without the metric are left out.
-        metric: Its name.
+        seeds: Curves of each run; those without the metric are left out.
+        metric: Name of the metric.
     """
     curves = [dict(curve) for one in seeds if (curve := one.get(metric))]
     if not curves:
@@ -58,7 +58,7 @@ def band(seeds: Sequence[Curves], metric: str) -> Band:
 
 
 def mean_history(bands: Mapping[str, Band]) -> list[tuple[int, dict[str, float]]]:
-    """Means as a run's history: (updates done, metrics) rows."""
+    """Return the means as a run's history: rows (updates done, metrics)."""
     rows: dict[int, dict[str, float]] = {}
     for metric, one in bands.items():
         for step, value in zip(one.steps, one.mean, strict=True):
@@ -67,7 +67,7 @@ def mean_history(bands: Mapping[str, Band]) -> list[tuple[int, dict[str, float]]
 
 
 def caption(settings: Sequence[Sequence[Curves]]) -> str:
-    """What mean and band stand for, and up to where they go; "" where every setting has one seed."""
+    """Return the meaning of mean and band, and up to where they go; "" where every setting has one seed."""
     counts = sorted({len(seeds) for seeds in settings})
     if counts[-1:] in ([], [1]):
         return ""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 NOTHING = "-"  # what people read where there is no value; files have an empty field
 
+# A value of a cell: whatever the two functions of its column's kind can write, a number, a `Summary`, ids of runs.
+Cell: TypeAlias = Any
 Plain = str | int | float | bool | None
 Mark = Literal["", "best", "lost", "good", "bad"]
 Item = TypeVar("Item")
@@ -27,13 +29,13 @@ class Kind:
         plain: Value -> plain values at full precision, one for each field of the column.
         screen: Value -> a shorter text for a terminal; None: `text`.
         markdown: Value -> Markdown, escaped; None: `text`, which is then escaped.
-        runs: Whether the values are ids of runs, which a page links.
+        runs: True where the values are ids of runs, which a page links.
     """
 
-    text: Callable[[Any], str] = str
-    plain: Callable[[Any], Sequence[Plain]] = lambda value: (value,)
-    screen: Callable[[Any], str] | None = None
-    markdown: Callable[[Any], str] | None = None
+    text: Callable[[Cell], str] = str
+    plain: Callable[[Cell], Sequence[Plain]] = lambda value: (value,)
+    screen: Callable[[Cell], str] | None = None
+    markdown: Callable[[Cell], str] | None = None
     runs: bool = False
 
 
@@ -48,8 +50,8 @@ class Column:
         head: Name that people read; None: the column is in files only.
         kind: Kind of its values.
         fields: Names of its columns in files; None: one, called as the head; () for a column that files do not have.
-        right: Whether it is aligned to the right.
-        whole: Whether a terminal may not break its cells into lines.
+        right: True for alignment to the right.
+        whole: True where a terminal may not break its cells into lines.
         yields: Order in which columns leave a narrow terminal, the highest first; 0 stays.
     """
 
@@ -65,29 +67,29 @@ class Column:
         """Names of its columns in files."""
         return (self.head or "",) if self.fields is None else self.fields
 
-    def text(self, value: Any) -> str:
+    def text(self, value: Cell) -> str:
         """Return a value as people read it."""
-        return _written(value, self.kind.text)
+        return _cell_text(value, self.kind.text)
 
-    def screen(self, value: Any) -> str:
+    def screen(self, value: Cell) -> str:
         """Return a value as a terminal shows it."""
-        return _written(value, self.kind.screen or self.kind.text)
+        return _cell_text(value, self.kind.screen or self.kind.text)
 
-    def plain(self, value: Any) -> list[Plain]:
+    def plain(self, value: Cell) -> list[Plain]:
         """Return a value as files have it, one for each of `names`."""
         if value is None or value == "":
             return [value, *[None] * (len(self.names) - 1)][: len(self.names)]
         return list(self.kind.plain(value)) if self.names else []
 
 
-def _written(value: Any, write: Callable[[Any], str]) -> str:
+def _cell_text(value: Cell, write: Callable[[Cell], str]) -> str:
     if value is None:
         return NOTHING
     return "" if value == "" else write(value)
 
 
 def in_files(name: str) -> Column:
-    """A column of plain values that only files have."""
+    """Return a column of plain values that only files have."""
     return Column(None, fields=(name,))
 
 
@@ -102,13 +104,13 @@ class Sheet:
         about: Words beside the heading.
         warnings: Sentences below that tell of faults.
         notes: Sentences below that say how to read it.
-        marks: What a row stands out by, one for each row; () for none.
-        left_out: What this excerpt lacks, a phrase each: `12 more rows`.
+        marks: Mark by which a row stands out, one for each row; () for none.
+        left_out: Phrases that say what this excerpt lacks: `12 more rows`.
         ruled: Head of a column; a terminal draws a line where its value changes.
     """
 
     columns: Sequence[Column]
-    rows: Sequence[Sequence[Any]]
+    rows: Sequence[Sequence[Cell]]
     title: str = ""
     about: str = ""
     warnings: Sequence[str] = ()
@@ -124,7 +126,7 @@ class Sheet:
 
     @property
     def heads(self) -> list[str]:
-        """Their heads."""
+        """The heads of those columns."""
         return [column.head for column in self.columns if column.head is not None]
 
     @property
@@ -132,7 +134,7 @@ class Sheet:
         """The columns of files."""
         return [name for column in self.columns for name in column.names]
 
-    def cells(self, write: Callable[[Column, Any], str] = Column.text) -> list[list[str]]:
+    def cells(self, write: Callable[[Column, Cell], str] = Column.text) -> list[list[str]]:
         """Return the shown cells, row by row, each written by `write`."""
         return [
             [write(column, value) for column, value in zip(self.columns, row, strict=True) if column.head is not None]
@@ -147,7 +149,7 @@ class Sheet:
         ]
 
     def mark(self, row: int) -> Mark:
-        """Return what a row stands out by."""
+        """Return the mark by which a row stands out; "" for none."""
         return self.marks[row] if self.marks else ""
 
     def without(self, drop: Callable[[Column, list[str]], bool]) -> Sheet:
@@ -162,19 +164,33 @@ class Sheet:
         return replace(self, columns=[self.columns[i] for i in kept], rows=rows)
 
 
-def sheet_of(items: Iterable[Item], columns: Sequence[tuple[Column, Callable[[Item], Any]]], **about: Any) -> Sheet:
+def sheet_of(
+    items: Iterable[Item],
+    columns: Sequence[tuple[Column, Callable[[Item], object]]],
+    *,
+    title: str = "",
+    warnings: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    marks: Sequence[Mark] = (),
+    ruled: str = "",
+) -> Sheet:
     """Return a sheet with a row for each item.
 
     Args:
         items: Things that the rows are about.
-        columns: Columns, each with the value that an item has in it.
-        about: Further attributes of the sheet.
+        columns: Columns, each with the function that takes its value from an item.
+        title: Heading; "" for none.
+        warnings: Sentences below that tell of faults.
+        notes: Sentences below that say how to read it.
+        marks: Mark of each row; () for none.
+        ruled: Head of a column; a terminal draws a line where its value changes.
     """
     rows = [[value(item) for _, value in columns] for item in items]
-    return Sheet([column for column, _ in columns], rows, **about)
+    heads = [column for column, _ in columns]
+    return Sheet(heads, rows, title, warnings=warnings, notes=notes, marks=marks, ruled=ruled)
 
 
-def joined(sheets: Sequence[Sheet]) -> Sheet:
+def join_sheets(sheets: Sequence[Sheet]) -> Sheet:
     """Return what files have of sheets with equal `fields` as one, whatever people see of each."""
     columns = [in_files(name) for name in sheets[0].fields]
     return Sheet(columns, [record for sheet in sheets for record in sheet.records()])

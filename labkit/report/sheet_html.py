@@ -62,5 +62,5 @@ def _attribute(name: str) -> str:
 
 
 def _numbers(cells: Sequence[str]) -> bool:
-    """Whether there are cells and each starts as a number or an interval, or is empty."""
+    """Return whether there are cells and each starts as a number or an interval, or is empty."""
     return bool(cells) and all(cell == NOTHING or cell.lstrip("+-[")[:1].isdigit() for cell in cells)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from labkit.report.sheet import Column, Sheet
+from labkit.report.sheet import Cell, Column, Sheet
 
 # What starts markup: a backslash or a bar always, < and & only where a tag or an entity could follow (p<0.001 is none).
 _SIGNS = re.compile(r"[\\|]|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
@@ -30,6 +29,6 @@ def code(text: str) -> str:
     return f"`{' '.join(text.split())}`".replace("|", "\\|")
 
 
-def _cell(column: Column, value: Any) -> str:
+def _cell(column: Column, value: Cell) -> str:
     own = column.kind.markdown
     return escape(column.text(value)) if own is None or value in (None, "") else own(value)

@@ -30,6 +30,7 @@ class _Screen:
     sheet: Sheet
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """Yield title, table and sentences for the width that rich has."""
         from rich.text import Text
 
         sheet = self.sheet
@@ -45,6 +46,7 @@ class _Screen:
         yield from (Text(sentence, style="dim") for sentence in (*sheet.notes, *["; ".join(left_out)] * bool(left_out)))
 
     def _table(self, lines: Sequence[Sequence[str]], needs: Sequence[int], kept: Sequence[int], width: int) -> Table:
+        """Return the table of the columns that are kept."""
         from rich import box
         from rich.table import Table
         from rich.text import Text

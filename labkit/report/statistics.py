@@ -1,4 +1,4 @@
-"""How sure a mean over seeds is, and whether two settings differ: Student's t, on the scale of what is measured.
+"""The certainty of a mean over seeds and of a difference between settings: Student's t, on the scale of the quantity.
 
 The interval of a mean is Student's t where the quantity has no bounds: on the logit scale for a share, on the log scale
 for what is never negative. The deviation is carried over by the delta method, so the interval lies around the mean that
@@ -31,13 +31,13 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Summary:
-    """What some values have in common, in their own unit.
+    """A summary of some values, in their own unit.
 
     Attributes:
-        n: how many there are.
-        mean: their arithmetic mean; NaN for none.
-        deviation: the sample standard deviation (n - 1); None for fewer than two.
-        interval: low and high end of the 95% interval of the mean; None for fewer than three values, and where they
+        n: Number of values.
+        mean: Arithmetic mean; NaN for none.
+        deviation: Sample standard deviation (n - 1); None for fewer than two.
+        interval: Low and high end of the 95% interval of the mean; None for fewer than three values, and where they
             all lie within one step of their resolution.
     """
 
@@ -52,11 +52,11 @@ class Paired:
     """A setting less a baseline, seed by seed.
 
     Attributes:
-        n: seeds that both have.
-        difference: mean of (value - baseline) over them; None without a common seed.
-        interval: low and high end of its 95% interval; None for fewer than three seeds, and where the differences all
+        n: Number of seeds that both have.
+        difference: Mean of (value - baseline) over them; None without a common seed.
+        interval: Low and high end of its 95% interval; None for fewer than three seeds, and where the differences all
             lie within one step of their resolution.
-        p_value: of the two-sided paired t test; None where there is no interval.
+        p_value: Probability of the two-sided paired t test; None where there is no interval.
     """
 
     n: int
@@ -66,14 +66,14 @@ class Paired:
 
 
 def summarise(values: Iterable[float], scale: Scale = "real", resolution: float = 0.0) -> Summary:
-    """n, mean, standard deviation and the 95% interval of the mean.
+    """Return n, mean, standard deviation and the 95% interval of the mean.
 
     A value that is not finite makes the mean NaN and leaves the rest None: leave out what diverged, and say so.
 
     Args:
-        values: One for each seed.
-        scale: What the quantity can be; values that contradict it are taken as `real`.
-        resolution: The smallest step between two values, such as one sample of the validation part; 0 if unknown.
+        values: Values, one for each seed.
+        scale: Scale of the quantity: `share`, `positive` or `real`; values that contradict it are taken as `real`.
+        resolution: Smallest step between two values, such as one sample of the validation part; 0 if unknown.
     """
     known = [float(value) for value in values]
     n = len(known)
@@ -108,19 +108,19 @@ def interval(mean: float, deviation: float | None, n: int, scale: Scale = "real"
     return mean - half, mean + half
 
 
-def paired(
+def paired_difference(
     values: Mapping[Key, float], baseline: Mapping[Key, float], scale: Scale = "real", resolution: float = 0.0
 ) -> Paired:
-    """The paired t test over the seeds that both have.
+    """Return the mean difference over the seeds that both have, with the interval and p-value of the paired t test.
 
     The same seed draws the same initial weights and the same batches, so what the seeds share cancels and the interval
     is narrower than that of two means side by side.
 
     Args:
-        values: seed -> value.
-        baseline: seed -> value.
-        scale: What the values can be; differences of shares lie between -1 and 1.
-        resolution: The smallest step between two values; 0 if unknown.
+        values: Seed -> value.
+        baseline: Seed -> value.
+        scale: Scale of the values; differences of shares lie between -1 and 1.
+        resolution: Smallest step between two values; 0 if unknown.
     """
     shared = [key for key in values if key in baseline]
     gains = [values[key] - baseline[key] for key in shared]
@@ -137,7 +137,10 @@ def paired(
 
 
 def _too_close(values: list[float], resolution: float, size: float) -> bool:
-    """Whether values are equal or one step apart: seeds that toss a coin between two counts have no normal spread."""
+    """Return whether values are equal or one step apart.
+
+    Seeds that toss a coin between two counts have no normal spread.
+    """
     return max(values) - min(values) <= max(resolution * _SLACK, size * _ROUNDING)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from labkit.report import search_layout
 from labkit.report.board_layout import apart, board_sheets
 from labkit.report.leaderboard import Leaderboard
-from labkit.report.search_table import Part, SearchTable
+from labkit.report.search_table import SearchTable, StagePoints
 from labkit.report.sheet import NOTHING, Sheet
 from labkit.report.sheet_html import to_html
 from labkit.tracking.rows import RunRow
@@ -25,7 +25,12 @@ _TEMPLATE = "page.html.j2"
 
 @dataclass(frozen=True)
 class PageFigure:
-    """A PNG with what it shows, a sentence."""
+    """A figure of a page.
+
+    Attributes:
+        caption: Sentence that says what it shows.
+        png: Bytes of the PNG file.
+    """
 
     caption: str
     png: bytes
@@ -33,22 +38,22 @@ class PageFigure:
 
 @dataclass(frozen=True)
 class StudyPage:
-    """What a page shows; all but the title may be left out.
+    """The content of a page; all but the title may be left out.
 
     Attributes:
-        title: name of the study.
-        question: what it was to find out; the first comment of its sweep file.
-        answer: one sentence, as `labkit.report.headline` gives it.
-        command: what to type to run it again.
-        date: when it ended, as text.
-        versions: package -> version.
+        title: Name of the study.
+        question: Question that it was to answer; the first comment of its sweep file.
+        answer: Sentence that answers it, as `labkit.report.headline` gives it.
+        command: Command that runs it again.
+        date: Day and time at which it ended, as text.
+        versions: Package -> version.
         results: Tables of the results, each a group under its title, with the sentences above them in `reading`.
         reading: Sentences that say how to read the results.
-        stages: what each stage searched.
-        figures: in order.
-        opened_test: how many runs opened the test set.
-        store_hint: how to open the store, a command or a sentence.
-        run_url: address of a run in the store's own pages, with `{run_id}` in it.
+        stages: Table of the stages with the ranges that they searched; None for none.
+        figures: Figures, in order.
+        opened_test: Number of runs that opened the test set.
+        store_hint: Command or sentence that says how to open the store.
+        run_url: Address of a run in the store's own pages, with `{run_id}` in it.
     """
 
     title: str
@@ -67,7 +72,7 @@ class StudyPage:
 
 
 def page(study: StudyPage) -> str:
-    """The whole HTML file; equal studies give equal files."""
+    """Return the whole HTML file; equal studies give equal files."""
     return _template().render(
         study=study,
         images=[base64.b64encode(figure.png).decode("ascii") for figure in study.figures],
@@ -86,11 +91,11 @@ def _template() -> Template:
 
 
 def search_page_results(table: SearchTable) -> list[Sheet]:
-    """The results of a search, a sheet for each stage under its name."""
+    """Return the results of a search, a sheet for each stage under its name."""
     return [_stage(table, part) for part in table.parts]
 
 
-def _stage(table: SearchTable, part: Part) -> Sheet:
+def _stage(table: SearchTable, part: StagePoints) -> Sheet:
     sheet = search_layout.search_sheet(table, [part]).without(lambda column, _: column.head == "stage")
     settings = search_layout.settings_text(part)
     notes = [part.stage.sampler, part.stage.note, "" if settings == NOTHING else settings]
@@ -99,18 +104,18 @@ def _stage(table: SearchTable, part: Part) -> Sheet:
 
 
 def search_page_stages(table: SearchTable) -> Sheet | None:
-    """The stages of a search with their ranges; None where there is but one without a name."""
+    """Return the stages of a search with their ranges; None where there is but one without a name."""
     if len(table.parts) < 2 and not any(part.stage.name for part in table.parts):
         return None
     return search_layout.stage_sheet(table)
 
 
 def board_page_reading(board: Leaderboard) -> list[str]:
-    """How to read the leaderboard of a page, each sentence once."""
+    """Return sentences that say how to read the leaderboard of a page, each once."""
     sentences = [sentence for sheet in board_sheets(board) for sentence in (*sheet.warnings, *sheet.notes)]
     return list(dict.fromkeys([*filter(None, [apart(board)]), *sentences]))
 
 
 def opened_test(rows: Iterable[RunRow]) -> int:
-    """How many runs opened the test set."""
+    """Return the number of runs that opened the test set."""
     return sum(row.opened_test for row in rows if not row.speaks_for_others)

@@ -8,11 +8,10 @@ import numpy as np
 from torch import Tensor
 
 from labkit.engine.evaluate import classify
-from labkit.engine.loop import Outcome
-from labkit.engine.loop import Progress as Step
+from labkit.engine.loop import Outcome, Progress
 from labkit.preprocess.plane import Plane, grid, plane
-from labkit.report.decision_regions import Scene, animation, decision_regions
 from labkit.report.figures import render
+from labkit.report.region_figures import Scene, animation, decision_regions
 from labkit.runs.plan import Plan
 
 _SIDE = 300  # cells of the figure's grid along each axis
@@ -38,7 +37,7 @@ class Film:
             self._steps = _evenly(_evaluations(plans[0]), _FRAMES)
             self._grid = _features(plans[0], _FRAME_SIDE)
 
-    def note(self, step: Step) -> None:
+    def note(self, step: Progress) -> None:
         """Take a frame of every member that was evaluated, if this evaluation is one of the chosen."""
         if step.step not in self._steps:
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import os
 import re
@@ -24,7 +23,7 @@ from labkit.models.network import Model
 from labkit.own_code import Versions
 from labkit.preprocess.plane import plane
 from labkit.preprocess.prepare import Parts, Preprocess
-from labkit.report.published import Published, published
+from labkit.report.published import PublishedCurves, published_curves
 from labkit.runs.commands import single
 from labkit.runs.identity import code_versions, config_hash, settings_hash, shape
 from labkit.runs.prepared_data import DataFacts, Prepared, PreparedData
@@ -79,7 +78,7 @@ class Plan:
     shape: str
     objectives: tuple[str, ...]
     choices: Mapping[str, str]
-    published: Published | None
+    published: PublishedCurves | None
     code: Versions
     settings_hash: str
     curves: str
@@ -179,7 +178,7 @@ def plan(
         shape=shape(plain, facts.content),
         objectives=objectives(plain["objective"]),
         choices=choices(config),
-        published=published(parts_of["tracker"].published),
+        published=published_curves(parts_of["tracker"].published),
         code=code_versions(plain),
         settings_hash=settings_hash(plain, facts.sha256),
         curves=_curves(parts_of["tracker"]),
@@ -187,9 +186,10 @@ def plan(
 
 
 def _curves(tracking: Tracking) -> str:
-    if tracking.published is None or tracking.figures is not True or not tracking.enabled:
+    curves = published_curves(tracking.published)
+    if curves is None or tracking.figures is not True or not tracking.enabled:
         return ""
-    return f"{tracking.published}={hashlib.sha256(repr(published(tracking.published)).encode()).hexdigest()[:12]}"
+    return f"{tracking.published}={curves.version}"
 
 
 def choices(config: DictConfig | Mapping[str, Any]) -> dict[str, str]:

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 
 import torch
 
-from labkit.engine.loop import Outcome
-from labkit.engine.loop import Progress as Step
+from labkit.engine.loop import Outcome, Progress
 from labkit.engine.loop import train as train_population
 from labkit.metrics import never_predicted
-from labkit.report.progress import Progress
+from labkit.report.progress import ProgressLine
 from labkit.report.run_summary import RunSummary, show_run
 from labkit.runs import commands, earlier_versions, record
 from labkit.runs.decision_regions import Film, Frames
@@ -66,7 +65,7 @@ def execute_all(
         runs: of the jobs in the store, where they have begun already.
     """
     runs = [record.start(job) for job in jobs] if runs is None else runs
-    line = Progress(quiet=quiet)
+    line = ProgressLine(quiet=quiet)
     watch = Watch(jobs, runs, line)
     try:
         record.await_store(jobs, runs)
@@ -115,7 +114,7 @@ class Watch:
         film: frames of the decision regions, for the members that asked for them.
     """
 
-    def __init__(self, jobs: Sequence[Job], runs: Sequence[Run | None], line: Progress) -> None:
+    def __init__(self, jobs: Sequence[Job], runs: Sequence[Run | None], line: ProgressLine) -> None:
         first = jobs[0].plan
         self._name = first.name if len(jobs) == 1 else f"{first.name} x {len(jobs)}"
         self._jobs, self._runs, self._line = jobs, runs, line
@@ -125,7 +124,7 @@ class Watch:
         self.pruned: set[int] = set()
         self.film = Film([job.plan for job in jobs])
 
-    def __call__(self, step: Step) -> Sequence[int] | None:
+    def __call__(self, step: Progress) -> Sequence[int] | None:
         if not self._started:
             self._line.start(step.total, self._name)
             self._started = True
@@ -137,7 +136,7 @@ class Watch:
             self._line.update(step.step, loss=loss, val_accuracy=self._accuracy, lr=step.lr())
         return pruned
 
-    def _note(self, step: Step) -> Sequence[int]:
+    def _note(self, step: Progress) -> Sequence[int]:
         """Hand the evaluation to the store and to the search; returns whom to stop."""
         accuracies = []
         for m, row in enumerate(step.rows):

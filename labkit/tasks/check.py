@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from labkit.checks import figures as draw
+from labkit.checks import check_figures as draw
 from labkit.checks.sanity import OVERFIT_LOSS
 from labkit.checks.suite import TESTS, Findings, run
 from labkit.checks.verdict_table import full, full_markdown, overview, summary

@@ -13,8 +13,15 @@ import torch
 from omegaconf import DictConfig
 
 from labkit.config import build
-from labkit.principles import convolution, dying_relu, initialisation, or_xor, pooling, pooling_robustness
-from labkit.principles import figures as draw
+from labkit.principles import (
+    convolution_arithmetic,
+    dying_relu,
+    initialisation,
+    or_xor,
+    pooling_arithmetic,
+    pooling_robustness,
+)
+from labkit.principles import principle_figures as draw
 from labkit.principles.finding import Finding
 from labkit.principles.finding_report import finding_markdown, show
 from labkit.report.canvas import render
@@ -53,11 +60,11 @@ PRINCIPLES = {
     ),
     "convolution": Principle(
         "How large is a convolution, and what does zero padding gain and cost?",
-        convolution.measure, convolution.finding, draw.convolution_figure,
+        convolution_arithmetic.measure, convolution_arithmetic.finding, draw.convolution_figure,
     ),
     "pooling": Principle(
         "What do average and max pooling make of four small images?",
-        pooling.measure, pooling.finding, draw.pooling_figure,
+        pooling_arithmetic.measure, pooling_arithmetic.finding, draw.pooling_figure,
     ),
     "pooling_robustness": Principle(
         "Does pooling help with shifted images and missing pixels?",

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from labkit.checks import suite
+from labkit.checks.check_verdict import CheckVerdict
 from labkit.checks.suite import TESTS
-from labkit.checks.verdict import Verdict
 from labkit.checks.verdict_table import FAILED, full, full_markdown, summary
 from labkit.nn.linear import Linear
-from labkit.report.entries import contestants
+from labkit.report.ranked_entries import contestants
 from labkit.report.sheet_csv import to_csv
 from labkit.tracking.reading import artifact, runs
 from labkit.tracking.store import default_store
@@ -126,8 +126,8 @@ def test_the_comment_in_the_option_names_every_test() -> None:
 
 
 def test_the_files_have_every_verdict() -> None:
-    good = Verdict("gradient", "a|b", "W", "1 2", "slopes 1 and 2", "1 and 2", 0.5, "note")
-    bad = Verdict("overfit", "model=mlp", "loss", "0.3", "loss 0.3", "below 0.01", float("nan"))
+    good = CheckVerdict("gradient", "a|b", "W", "1 2", "slopes 1 and 2", "1 and 2", 0.5, "note")
+    bad = CheckVerdict("overfit", "model=mlp", "loss", "0.3", "loss 0.3", "below 0.01", float("nan"))
     assert summary([good]) == "All 1 checks passed."
     assert summary([good, bad]) == "1 of 2 checks FAILED: overfit 1."
     assert "a\\|b" in full_markdown([good, bad])

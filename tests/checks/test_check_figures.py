@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from labkit.checks.check_figures import finite_differences, memorised_losses, taylor_remainders
 from labkit.checks.differences import COUNTS, Differences
-from labkit.checks.figures import finite_differences, memorised_losses, taylor_remainders
 from labkit.checks.taylor import Remainders
 from labkit.report.canvas import render
 

@@ -8,12 +8,12 @@ import torch
 from torch.nn import functional
 
 from labkit.preprocess.prepare import Part
-from labkit.principles import convolution, pooling, pooling_robustness
+from labkit.principles import convolution_arithmetic, pooling_arithmetic, pooling_robustness
 from labkit.principles.training import network
 
 
 def test_all_claims_of_the_two_exact_principles_hold() -> None:
-    for principle in (convolution, pooling):
+    for principle in (convolution_arithmetic, pooling_arithmetic):
         result = principle.finding(principle.measure())
         assert all(claim.holds for claim in result.claims)
         for table in result.tables:
@@ -22,32 +22,32 @@ def test_all_claims_of_the_two_exact_principles_hold() -> None:
 
 @pytest.mark.parametrize("zeros", [0, 3, 7])
 def test_contributions_are_what_counting_patches_gives(zeros: int) -> None:
-    side, kernel = convolution.SIDE, convolution.KERNEL
+    side, kernel = convolution_arithmetic.SIDE, convolution_arithmetic.KERNEL
     counts = np.zeros((side, side))
     outputs = side + 2 * zeros - kernel + 1
     for row in range(-zeros, outputs - zeros):
         for column in range(-zeros, outputs - zeros):
             counts[max(row, 0) : row + kernel, max(column, 0) : column + kernel] += 1
-    found = convolution.padded(zeros)
+    found = convolution_arithmetic.measure_padding(zeros)
     np.testing.assert_array_equal(found.contributions, counts)
     assert (found.side, found.multiply_adds) == (outputs, outputs**2 * kernel**2)
-    assert found.wasted == pytest.approx(1 - counts.sum() / found.multiply_adds)
+    assert found.wasted_share == pytest.approx(1 - counts.sum() / found.multiply_adds)
 
 
 def test_pooling_is_torch_s() -> None:
-    record = pooling.measure()
+    record = pooling_arithmetic.measure()
     images = record.images.unsqueeze(1)
     assert record.images.sum((1, 2)).tolist() == [9.0] * 4
     torch.testing.assert_close(record.average, functional.avg_pool2d(images, 2)[:, 0])
     torch.testing.assert_close(record.maximum, functional.max_pool2d(images, 2)[:, 0])
-    assert pooling.written(record.average[0]) == "   1   0.5\n 0.5  0.25"
+    assert pooling_arithmetic.matrix_text(record.average[0]) == "   1   0.5\n 0.5  0.25"
 
 
 def test_a_shift_moves_every_image_and_loses_no_ink() -> None:
     validation = pooling_robustness.images().validation
     whole = validation.features
-    assert pooling_robustness.shifted(validation, 0)[0] is validation
-    moved = pooling_robustness.shifted(validation, 3)
+    assert pooling_robustness.shifted_parts(validation, 0)[0] is validation
+    moved = pooling_robustness.shifted_parts(validation, 3)
     assert len(moved) == 8
     torch.testing.assert_close(moved[1].features[:, :, :-3], whole[:, :, 3:])  # up
     for part in moved:

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from labkit.principles.dying_relu import ORDERS, RATES, SAMPLES, SCORES, Course, clouds, finding, measure
+from labkit.principles.dying_relu import ORDERS, RATES, SAMPLES, SCORES, DeadUnitCourse, clouds, finding, measure
 
 
 @pytest.fixture(scope="module")
-def courses() -> list[Course]:
+def courses() -> list[DeadUnitCourse]:
     return measure(seeds=3, epochs=1)
 
 
-def test_every_kind_rate_and_order_is_there_from_the_same_start(courses: list[Course]) -> None:
+def test_every_kind_rate_and_order_is_there_from_the_same_start(courses: list[DeadUnitCourse]) -> None:
     assert len(courses) == len(SCORES) * len(RATES) * len(ORDERS)
     for course in courses:
         assert (course.updates[0], course.updates[-1]) == (0, SAMPLES)
@@ -26,7 +26,7 @@ def test_every_kind_rate_and_order_is_there_from_the_same_start(courses: list[Co
     assert not any(course.output.any() for course in courses if course.scores == "linear")
 
 
-def test_after_the_negatives_everything_is_called_negative(courses: list[Course]) -> None:
+def test_after_the_negatives_everything_is_called_negative(courses: list[DeadUnitCourse]) -> None:
     """Half the samples are then right, and half again after the positives."""
     course = next(c for c in courses if (c.scores, c.rate, c.order) == ("linear", 0.1, ORDERS[0]))
     half = course.updates.index(SAMPLES // 2)
@@ -39,7 +39,7 @@ def test_the_samples_are_a_thousand_half_of_them_positive() -> None:
     assert torch.equal(features, clouds(SAMPLES)[0])
 
 
-def test_verdicts_follow_the_numbers(courses: list[Course]) -> None:
+def test_verdicts_follow_the_numbers(courses: list[DeadUnitCourse]) -> None:
     def dead_scores(ordered: float) -> bool:
         """The first verdict where that share of scores is dead with the negatives first, and none shuffled."""
         shares = [np.full_like(c.output, ordered if c.order == ORDERS[0] else 0.0) for c in courses]

@@ -7,15 +7,15 @@ import dataclasses
 import pytest
 import torch
 
-from labkit.principles.initialisation import Course, finding, measure, unit_spread
+from labkit.principles.initialisation import TrainingCourse, finding, measure, unit_spread
 
 
 @pytest.fixture(scope="module")
-def courses() -> list[Course]:
+def courses() -> list[TrainingCourse]:
     return measure({"relu": 40, "sigmoid": 10})
 
 
-def test_from_zero_a_relu_network_moves_its_output_bias_and_nothing_else(courses: list[Course]) -> None:
+def test_from_zero_a_relu_network_moves_its_output_bias_and_nothing_else(courses: list[TrainingCourse]) -> None:
     course = courses[0]
     assert course.name == "relu, zero"
     assert [name for name, change in course.moved.items() if change] == ["linear_3.bias"]
@@ -23,18 +23,18 @@ def test_from_zero_a_relu_network_moves_its_output_bias_and_nothing_else(courses
     assert set(course.spread) == {0.0}
 
 
-def test_from_zero_a_sigmoid_network_moves_and_its_units_stay_equal(courses: list[Course]) -> None:
+def test_from_zero_a_sigmoid_network_moves_and_its_units_stay_equal(courses: list[TrainingCourse]) -> None:
     course = next(course for course in courses if course.name == "sigmoid, zero")
     assert all(course.moved.values())
     assert set(course.spread) == {0.0}
 
 
-def test_the_claims_on_exact_zeros_hold_on_a_short_run_and_the_slow_one_does_not(courses: list[Course]) -> None:
+def test_the_claims_on_exact_zeros_hold_on_a_short_run_and_the_slow_one_does_not(courses: list[TrainingCourse]) -> None:
     verdicts = {claim.sentence: claim.holds for claim in finding(courses).claims}
     assert [sentence for sentence, holds in verdicts.items() if not holds] == [list(verdicts)[-1]]
 
 
-def test_a_claim_is_false_when_its_numbers_are(courses: list[Course]) -> None:
+def test_a_claim_is_false_when_its_numbers_are(courses: list[TrainingCourse]) -> None:
     moved = {**courses[0].moved, "linear_1.weight": 1e-9}
     spread = [*courses[4].spread[:-1], 1e-7]
     wrong = [

@@ -13,12 +13,12 @@ from PIL import Image
 
 from labkit.report.canvas import short
 from labkit.report.figures import confusion_matrix, gradient_norms, learning_curves, range_test, render
-from labkit.report.published import Published
+from labkit.report.published import PublishedCurves
 from labkit.report.seed_bands import band, mean_history
 
 KEYS = [f"{part}/{metric}" for part in ("train", "val") for metric in ("cost", "loss", "accuracy")]
 HISTORY = [(100 * i, {key: 3.0 / (1 + i + j) for j, key in enumerate(KEYS)} | {"lr": 0.01 * i}) for i in range(11)]
-PUBLISHED = Published("a handout, figure 3", {key: [(0, 3.1), (100, 2.5)] for key in KEYS})  # type: ignore[misc]
+PUBLISHED = PublishedCurves("a handout, figure 3", {key: [(0, 3.1), (100, 2.5)] for key in KEYS})  # type: ignore[misc]
 
 
 def png(figure) -> Image.Image:

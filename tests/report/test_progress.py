@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.report.durations import duration, per_step
-from labkit.report.progress import Progress
+from labkit.report.progress import ProgressLine
 
 
 class Clock:
@@ -33,7 +33,7 @@ def wide(monkeypatch):
 
 def begun(stream, total=1000, description="kth/ex3", first=0):
     clock = Clock()
-    progress = Progress(stream, clock=clock)
+    progress = ProgressLine(stream, clock=clock)
     progress.start(total, description, first)
     return progress, clock
 
@@ -137,9 +137,9 @@ def test_dumb_terminals_get_plain_lines(monkeypatch):
 
 def test_quiet_and_not_yet_started_write_nothing():
     stream = Terminal()
-    quiet = Progress(stream, quiet=True)
+    quiet = ProgressLine(stream, quiet=True)
     quiet.start(10, "x")
-    for progress in (quiet, Progress(stream)):
+    for progress in (quiet, ProgressLine(stream)):
         progress.update(1, loss=1.0)
         progress.finish()
     assert stream.getvalue() == ""
@@ -158,7 +158,7 @@ def test_a_reader_that_has_gone_does_not_end_the_run():
 
 @pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
 def test_an_update_with_nothing_to_print_costs_less_than_two_microseconds(stream):
-    progress = Progress(stream)
+    progress = ProgressLine(stream)
     progress.start(10**6, "x")
     progress.update(0, val_accuracy=0.1)
     best = float("inf")

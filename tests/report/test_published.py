@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from labkit.config import ConfigError
-from labkit.report.published import published
+from labkit.report.published import published_curves
 from tests.conftest import Command
 
 OWN = "source: mine\ncurves: {val/loss: [[0, 2.3], [10, 1.5]]}\n"
 
 
 def test_figure_3_of_the_kth_lab_has_eleven_points_of_six_metrics() -> None:
-    found = published("kth_figure_3")
+    found = published_curves("kth_figure_3")
     assert found is not None
     assert {key: len(points) for key, points in found.curves.items()} == {
         f"{part}/{metric}": 11 for part in ("train", "val") for metric in ("cost", "loss", "accuracy")
@@ -25,10 +25,24 @@ def test_figure_3_of_the_kth_lab_has_eleven_points_of_six_metrics() -> None:
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
     file = tmp_path / "own.yaml"
     file.write_text(OWN)
-    found = published(str(file))
+    found = published_curves(str(file))
     assert found is not None
     assert (found.source, found.curves) == ("mine", {"val/loss": [(0, 2.3), (10, 1.5)]})
-    assert published(None) is None
+    assert published_curves(None) is None
+
+
+def test_the_version_that_stored_runs_carry_stays(tmp_path: Path) -> None:
+    """A run is read again only while its curves have the version that its tag has."""
+    shipped, other = published_curves("kth_figure_3"), published_curves("montreal_glorot")
+    assert shipped is not None
+    assert other is not None
+    assert (shipped.version, other.version) == ("289415da2738", "c67c57f7bd1c")
+    moved = tmp_path / "moved.yaml"
+    moved.write_text(OWN.replace("1.5", "1.6"))
+    own = tmp_path / "own.yaml"
+    own.write_text(OWN)
+    versions = {curves.version for file in (own, moved) if (curves := published_curves(str(file)))}
+    assert len(versions) == 2
 
 
 @pytest.mark.parametrize(
@@ -47,7 +61,7 @@ def test_a_wrong_file_is_one_sentence(text: str, complaint: str, tmp_path: Path)
     file = tmp_path / "own.yaml"
     file.write_text(text)
     with pytest.raises(ConfigError, match=complaint) as caught:
-        published(str(file))
+        published_curves(str(file))
     assert "\n" not in str(caught.value)
 
 

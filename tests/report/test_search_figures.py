@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from labkit.report.canvas import render
-from labkit.report.search_axes import STAGES, padded, scale
+from labkit.report.search_axes import STAGES, axis_ends, scale
 from labkit.report.search_figures import objective_by_parameter
 from labkit.report.search_map import parameter_map
 from labkit.report.search_table import StageFacts, search_table
@@ -206,7 +206,7 @@ def test_zero_stands_left_of_the_smallest_on_a_log_axis():
 @pytest.mark.parametrize("values", [(1.0, 2.0), (3.0, 3.0), (1e-9, 1e9)])
 def test_room_on_both_sides(values, log):
     where = scale(one_grid((1, 2)), "loss.l2")
-    low, high = padded(type(where)("k", log, (), None, values), values)
+    low, high = axis_ends(type(where)("k", log, (), None, values), values)
     assert low < min(values) <= max(values) < high
     assert math.isfinite(high)
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from labkit.report import kinds
-from labkit.report.sheet import NOTHING, Column, Sheet, in_files, joined
+from labkit.report.sheet import NOTHING, Column, Sheet, in_files, join_sheets
 from labkit.report.sheet_csv import to_csv
 from labkit.report.sheet_html import to_html
 from labkit.report.sheet_json import to_json
@@ -202,4 +202,4 @@ def test_a_page_links_runs_and_groups_sheets_with_equal_heads() -> None:
 
 def test_sheets_that_are_joined_have_all_rows() -> None:
     small = Sheet([Column("a")], [["1"], ["2"]])
-    assert from_csv(joined([small, Sheet(small.columns, [["3"]])])) == [["a"], ["1"], ["2"], ["3"]]
+    assert from_csv(join_sheets([small, Sheet(small.columns, [["3"]])])) == [["a"], ["1"], ["2"], ["3"]]

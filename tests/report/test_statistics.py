@@ -11,7 +11,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.report.statistics import Paired, Summary, paired, summarise
+from labkit.report.statistics import Paired, Summary, paired_difference, summarise
 
 numbers = st.floats(-1e3, 1e3).map(lambda value: round(value, 6))
 samples = st.lists(numbers, min_size=3, max_size=30).filter(lambda values: np.std(values) > 1e-6)
@@ -42,7 +42,7 @@ def _spread(pairs):
 @given(st.lists(st.tuples(numbers, numbers), min_size=3, max_size=20).filter(_spread))
 def test_a_paired_difference_is_what_scipy_says(pairs):
     ours, theirs = (dict(enumerate(column)) for column in zip(*pairs, strict=True))
-    found, expected = paired(ours, theirs), scipy.stats.ttest_rel(list(ours.values()), list(theirs.values()))
+    found, expected = paired_difference(ours, theirs), scipy.stats.ttest_rel(list(ours.values()), list(theirs.values()))
     interval = expected.confidence_interval(0.95)
     assert found.n == len(pairs)
     assert found.p_value == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
@@ -50,7 +50,7 @@ def test_a_paired_difference_is_what_scipy_says(pairs):
 
 
 def test_only_common_seeds_are_compared_whatever_their_order():
-    found = paired({"2": 0.6, "9": 0.1, "1": 0.4}, {"1": 0.3, "2": 0.4, "7": 0.9})
+    found = paired_difference({"2": 0.6, "9": 0.1, "1": 0.4}, {"1": 0.3, "2": 0.4, "7": 0.9})
     assert (found.n, found.difference) == (2, pytest.approx(0.15))
 
 
@@ -66,9 +66,9 @@ def test_two_values_have_a_deviation_and_no_interval():
 
 
 def test_too_few_pairs_have_no_interval():
-    assert paired({1: 0.5}, {1: 0.25}) == Paired(1, 0.25, None, None)
-    assert paired({1: 0.5, 2: 0.75}, {1: 0.25, 2: 0.25}) == Paired(2, 0.375, None, None)
-    assert paired({1: 0.5}, {2: 0.25}) == Paired(0, None, None, None)
+    assert paired_difference({1: 0.5}, {1: 0.25}) == Paired(1, 0.25, None, None)
+    assert paired_difference({1: 0.5, 2: 0.75}, {1: 0.25, 2: 0.25}) == Paired(2, 0.375, None, None)
+    assert paired_difference({1: 0.5}, {2: 0.25}) == Paired(0, None, None, None)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -76,15 +76,15 @@ def test_what_diverged_is_not_averaged_away(bad):
     found = summarise([0.5, bad, 0.7])
     assert math.isnan(found.mean)
     assert (found.n, found.deviation, found.interval) == (3, None, None)
-    assert paired({1: 0.5, 2: bad}, {1: 0.4, 2: 0.4}) == Paired(2, None, None, None)
+    assert paired_difference({1: 0.5, 2: bad}, {1: 0.4, 2: 0.4}) == Paired(2, None, None, None)
 
 
 def test_equal_and_evenly_shifted_values_have_no_interval():
     assert summarise([0.5, 0.5, 0.5]) == Summary(3, 0.5, 0.0, None)
     assert summarise([1.0, 1.0, 1.0], "share") == Summary(3, 1.0, 0.0, None)
     same, shifted = {1: 0.5, 2: 0.7, 3: 0.1}, {1: 0.6, 2: 0.8, 3: 0.2}
-    assert paired(same, same) == Paired(3, 0.0, None, None)
-    assert paired(shifted, same) == Paired(3, pytest.approx(0.1), None, None)  # rounding is no spread
+    assert paired_difference(same, same) == Paired(3, 0.0, None, None)
+    assert paired_difference(shifted, same) == Paired(3, pytest.approx(0.1), None, None)  # rounding is no spread
 
 
 @pytest.mark.parametrize(("more", "told"), [([1, 1, 1], False), ([1, 1, 2], False), ([1, 2, 3], True)])
@@ -92,7 +92,7 @@ def test_differences_within_one_sample_of_each_other_have_neither_interval_nor_p
     """70 validation samples: one of them is 1.43 points, and moves by rounding of the shares."""
     before = dict(enumerate([61, 63, 64]))
     ours = {seed: (count + more[seed]) / 70 for seed, count in before.items()}
-    found = paired(ours, {seed: count / 70 for seed, count in before.items()}, "share", 1 / 70)
+    found = paired_difference(ours, {seed: count / 70 for seed, count in before.items()}, "share", 1 / 70)
     assert found.difference == pytest.approx(sum(more) / 210)
     assert (found.interval is not None, found.p_value is not None) == (told, told)
 
@@ -137,7 +137,7 @@ def test_values_that_contradict_their_scale_are_taken_as_any_numbers():
 
 def test_differences_of_shares_end_where_no_difference_can_be():
     ours, theirs = {1: 0.95, 2: 1.0, 3: 0.9}, {1: 0.1, 2: 0.1, 3: 0.7}
-    free, bounded = paired(ours, theirs), paired(ours, theirs, "share")
+    free, bounded = paired_difference(ours, theirs), paired_difference(ours, theirs, "share")
     assert free.interval[1] > 1
     assert bounded == Paired(3, free.difference, (free.interval[0], 1.0), free.p_value)
 
@@ -157,7 +157,7 @@ def test_the_interval_of_a_share_covers_what_it_says(middle, spread, size, n):
 @given(samples, st.floats(0.1, 10))
 def test_a_difference_changes_sign_with_its_sides_and_scales_with_its_unit(values, scale):
     ours, theirs = dict(enumerate(values)), dict(enumerate(values[::-1]))
-    there, back = paired(ours, theirs), paired(theirs, ours)
+    there, back = paired_difference(ours, theirs), paired_difference(theirs, ours)
     assert there.difference == pytest.approx(-back.difference, abs=1e-12)
     assert there.p_value == pytest.approx(back.p_value)
     scaled = [scale * end for end in summarise(values).interval]

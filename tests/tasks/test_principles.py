@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from labkit.principles.finding import Claim, Finding, sheet
+from labkit.principles.finding import Finding, MeasuredClaim, sheet
 from labkit.principles.finding_report import finding_markdown
 from labkit.report.sheet_csv import to_csv
 from labkit.tasks import principles
@@ -26,7 +26,7 @@ def test_each_principle_is_printed_with_its_verdicts_and_kept_as_a_run(labkit) -
 
 def test_a_false_claim_ends_with_exit_code_1(labkit, monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(record: Any) -> Finding:
-        return Finding([sheet("t", ("a",), [("1",)])], [Claim("one is two", False, "1 and 2")])
+        return Finding([sheet("t", ("a",), [("1",)])], [MeasuredClaim("one is two", False, "1 and 2")])
 
     changed = dataclasses.replace(principles.PRINCIPLES["pooling"], finding=wrong)
     monkeypatch.setitem(principles.PRINCIPLES, "pooling", changed)
@@ -47,7 +47,9 @@ def test_a_wrong_name_is_refused_in_one_sentence(labkit, only: str, told: str) -
 
 
 def test_tables_keep_their_lines_as_markdown_and_csv() -> None:
-    finding = Finding([sheet("Images", ("image", "pixels"), [("1", "1 0\n0 1")])], [Claim("a | b", True, "5")], ["n"])
+    finding = Finding(
+        [sheet("Images", ("image", "pixels"), [("1", "1 0\n0 1")])], [MeasuredClaim("a | b", True, "5")], ["n"]
+    )
     assert "| 1 | 1 0<br>0 1 |" in finding_markdown("pooling", "What?", finding)
     assert r"| yes | a \| b | 5 |" in finding_markdown("pooling", "What?", finding)
     assert to_csv(finding.tables[0]) == "image,pixels\n1,1 0; 0 1\n"

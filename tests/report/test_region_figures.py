@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from labkit.report.decision_regions import Scene, animation, decision_regions
 from labkit.report.figures import render
+from labkit.report.region_figures import Scene, animation, decision_regions
 
 CLASSES = np.array([[0, 1], [2, 2]])  # bottom row first
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from labkit.report.canvas import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -30,16 +31,16 @@ COLOURS = (TRAIN, VALIDATION, TEST, "#CC79A7", "#56B4E9", "#E69F00")
 
 
 def taylor_remainders(curves: Mapping[str, Remainders], title: str) -> Figure:
-    """Both remainders against the step on logarithmic axes, a panel for each group of variables.
+    """Draw both remainders against the step on logarithmic axes, a panel for each group of variables.
 
     Args:
-        curves: group -> its remainders.
-        title: of the figure.
+        curves: Group of variables -> its remainders.
+        title: Title of the figure.
     """
     with style():
         figure = blank(max(2.4 * len(curves) + 0.8, 6.0), 3.6, title)
         panels = figure.subplots(1, len(curves), squeeze=False, sharey=True)[0]
-        handles: dict[str, Any] = {}
+        handles: dict[str, Artist] = {}
         for axes, (group, curve) in zip(panels, curves.items(), strict=True):
             handles |= _remainders(axes, curve)
             axes.set_title(f"in {group}: slopes {curve.slopes[0]:.3f}, {curve.slopes[1]:.3f}", fontsize=8.5)
@@ -48,11 +49,11 @@ def taylor_remainders(curves: Mapping[str, Remainders], title: str) -> Figure:
     return figure
 
 
-def _remainders(axes: Axes, curve: Remainders) -> dict[str, Any]:
-    """Draw a panel; returns what its legend has to explain."""
+def _remainders(axes: Axes, curve: Remainders) -> dict[str, Artist]:
+    """Draw a panel; return what its legend has to explain."""
     from matplotlib.ticker import LogLocator
 
-    handles: dict[str, Any] = {}
+    handles: dict[str, Artist] = {}
     middle = curve.steps[curve.middle]
     labels = ("|f(x + e d) - f(x)|, slope 1", "|f(x + e d) - f(x) - e J d|, slope 2 if J is right")
     for values, label, colour in zip((curve.zeroth, curve.first), labels, (TRAIN, VALIDATION), strict=True):
@@ -68,15 +69,15 @@ def _remainders(axes: Axes, curve: Remainders) -> dict[str, Any]:
 
 
 def finite_differences(curves: Mapping[str, Differences]) -> Figure:
-    """The largest error over the entries against N on logarithmic axes, with the size of the gradient as a line.
+    """Draw the largest error over the entries against N on logarithmic axes, the size of the gradient as a line.
 
     Args:
-        curves: network -> its differences.
+        curves: Network -> its differences.
     """
     with style():
         figure = blank(6.8, 4.3, "Central differences against the derivative by hand")
         axes = figure.subplots()
-        handles: dict[str, Any] = {}
+        handles: dict[str, Artist] = {}
         for colour, (name, curve) in zip(COLOURS, curves.items(), strict=False):
             size, zeros = float(np.abs(curve.gradient).max()), int((curve.gradient == 0).sum())
             shown = np.where(curve.errors > 0, curve.errors, np.nan)
@@ -91,11 +92,11 @@ def finite_differences(curves: Mapping[str, Differences]) -> Figure:
 
 
 def memorised_losses(losses: Mapping[str, Sequence[tuple[int, float]]], limit: float) -> Figure:
-    """Training loss of 100 examples against updates, with the limit it has to fall below.
+    """Draw the training loss of 100 examples against updates, with the limit it has to fall below.
 
     Args:
-        losses: model -> (updates done, loss).
-        limit: the loss to reach.
+        losses: Model -> pairs (updates done, loss in nats per sample).
+        limit: Loss to reach, nats per sample.
     """
     with style():
         figure = blank(6.2, 3.8, "100 examples learnt by heart")

@@ -17,23 +17,23 @@ class Entry:
     """One line: all finished runs that are equal but for their seed, or one run that has no result.
 
     Attributes:
-        rank: 1 for the best, equal for ties (1, 2, 2, 4); None without a result.
+        rank: Rank, 1 for the best, equal for ties (1, 2, 2, 4); None without a result.
         status: FINISHED, or why there is no result: FAILED, KILLED, RUNNING ..., DIVERGED, PRUNED, or NO VALUE where
             the objective was never logged.
-        mean: of the objective over seeds; NaN without a result.
-        deviation: the sample standard deviation over seeds (n - 1); None for fewer than two seeds.
-        seeds: with a result, in order of appearance; several runs of one seed count once, by their mean.
-        tried: how many seeds were tried; more than `seeds` if some failed or diverged.
-        params: the parameters that differ between the rows.
-        extra: each further metric over the seeds; its mean is NaN where it is missing.
-        run_ids: the runs behind this line.
-        name: of the first of them.
-        interval: low and high end of the 95% interval of the mean; None where `summarise` gives none.
-        resolution: the step by which one sample moves the objective; 0 where it is unknown.
-        values: seed -> objective; empty without a result.
-        difference: to the baseline, paired by seed; None without a baseline or a result.
-        is_baseline: whether this is the entry that the others are compared with.
-        diagnoses: what its runs said at their ends, each sentence once.
+        mean: Mean of the objective over seeds, in its own unit; NaN without a result.
+        deviation: Sample standard deviation over seeds (n - 1); None for fewer than two seeds.
+        seeds: Seeds with a result, in order of appearance; several runs of one seed count once, by their mean.
+        tried: Number of seeds that were tried; more than `seeds` if some failed or diverged.
+        params: Parameters that differ between the rows.
+        extra: Further metric -> its summary over the seeds; the mean is NaN where it is missing.
+        run_ids: Ids of the runs behind this line.
+        name: Name of the first of them.
+        interval: Low and high end of the 95% interval of the mean; None where `summarise` gives none.
+        resolution: Step by which one sample moves the objective; 0 where it is unknown.
+        values: Seed -> objective; empty without a result.
+        difference: Difference to the baseline, paired by seed; None without a baseline or a result.
+        is_baseline: True for the entry that the others are compared with.
+        diagnoses: Sentences that its runs ended with, each once.
     """
 
     rank: int | None
@@ -55,7 +55,7 @@ class Entry:
 
 
 def contestants(rows: Iterable[RunRow], objective: str) -> list[RunRow]:
-    """The rows that are runs of their own, without those that only hold others together or speak for their seeds."""
+    """Return the rows that are runs of their own, without those that hold others together or speak for their seeds."""
     rows = list(rows)
     parents = {row.parent for row in rows}
     alone = [row for row in rows if not row.speaks_for_others]
@@ -63,10 +63,10 @@ def contestants(rows: Iterable[RunRow], objective: str) -> list[RunRow]:
 
 
 def differing(rows: Iterable[RunRow], ignore: Sequence[str] = IGNORED) -> tuple[str, ...]:
-    """The parameters that tell rows apart, but for the seed, in the order in which they are first met.
+    """Return the parameters that tell rows apart, but for the seed, in the order in which they are first met.
 
-    What follows from others (a constructor and its own keys from the option of its group, a layer list from the keys it
-    interpolates) is among them only where nothing else tells two rows apart.
+    A parameter that follows from others (a constructor and its own keys from the option of its group, a layer list from
+    the keys it interpolates) is among them only where nothing else tells two rows apart.
     """
     params: list[Mapping[str, str]] = [row.params for row in rows]
     names = dict.fromkeys(name for mapping in params for name in mapping)
@@ -82,6 +82,7 @@ def differing(rows: Iterable[RunRow], ignore: Sequence[str] = IGNORED) -> tuple[
 
 
 def _follows(name: str, options: set[str], params: Sequence[Mapping[str, str]]) -> bool:
+    # A key that only some rows have belongs to an option of its group: that option tells the rows apart already.
     only_some = any(name not in mapping for mapping in params)
     layers = name == "model.layers" or name.startswith("model.layers.")
     return layers or name.endswith("._target_") or (only_some and name.partition(".")[0] in options)
@@ -100,15 +101,15 @@ def entries(
     extra: Sequence[str] = (),
     shown: Sequence[str] | None = None,
 ) -> tuple[Entry, ...]:
-    """Entries, best first and those without a result last.
+    """Return entries, best first and those without a result last.
 
     Args:
-        rows: as read from the store.
-        objective: a metric, by its last value.
-        maximise: whether more is better.
-        keys: the parameters that tell one entry from another.
-        extra: further metrics to average.
-        shown: the parameters an entry names; `keys` unless given.
+        rows: Rows read from the store.
+        objective: Metric that ranks, by its last value.
+        maximise: True where more is better.
+        keys: Parameters that tell one entry from another.
+        extra: Further metrics to average.
+        shown: Parameters that an entry names; None: `keys`.
     """
     groups: dict[tuple[str | None, ...], list[RunRow]] = {}
     for row in rows:
@@ -129,7 +130,7 @@ def entries(
 def _entry(
     rows: Sequence[RunRow], tried: Sequence[RunRow], objective: str, shown: Sequence[str], extra: Sequence[str]
 ) -> Entry:
-    values = _by_seed(rows, objective)
+    values = _seed_means(rows, objective)
     summary, step = summary_of(rows, objective), resolution(rows, objective)
     return Entry(
         rank=None,
@@ -155,11 +156,11 @@ def _without_result(row: RunRow, objective: str, shown: Sequence[str], extra: Se
 
 
 def summary_of(rows: Sequence[RunRow], metric: str) -> Summary:
-    """A metric's mean and interval over the seeds of runs that are equal otherwise."""
-    return summarise(_by_seed(rows, metric).values(), scale(metric), resolution(rows, metric))
+    """Return a metric's mean and interval over the seeds of runs that are equal otherwise."""
+    return summarise(_seed_means(rows, metric).values(), scale(metric), resolution(rows, metric))
 
 
-def _by_seed(rows: Iterable[RunRow], metric: str) -> dict[str, float]:
+def _seed_means(rows: Iterable[RunRow], metric: str) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     for row in rows:
         found.setdefault(row.seed, []).append(row.metrics.get(metric, math.nan))
@@ -167,7 +168,7 @@ def _by_seed(rows: Iterable[RunRow], metric: str) -> dict[str, float]:
 
 
 def ranks(ordered: Sequence[Entry]) -> list[Entry]:
-    """The same entries with their ranks, equal for neighbours of equal means."""
+    """Return the same entries with their ranks, equal for neighbours of equal means."""
     ranked: list[Entry] = []
     for place, entry in enumerate(ordered, start=1):
         tie = bool(ranked) and ranked[-1].mean == entry.mean

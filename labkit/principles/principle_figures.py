@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from labkit.principles import convolution, dying_relu, initialisation, or_xor, pooling, pooling_robustness
+from labkit.principles import (
+    convolution_arithmetic,
+    dying_relu,
+    initialisation,
+    or_xor,
+    pooling_arithmetic,
+    pooling_robustness,
+)
 from labkit.principles.xor_search import CORNERS
 from labkit.report.canvas import TRAIN, VALIDATION, blank, legend_below, margins, plain_numbers, style
 from labkit.report.samples import COLOURS
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.container import ErrorbarContainer
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 _LOOKS = {
     "relu, zero": (TRAIN, "--"),
@@ -24,12 +34,12 @@ _LOOKS = {
 }
 
 
-def initialisation_figure(courses: Sequence[initialisation.Course]) -> Figure:
-    """Loss and spread of the hidden units against the update, and each layer's gradient in update 1."""
+def initialisation_figure(courses: Sequence[initialisation.TrainingCourse]) -> Figure:
+    """Draw loss and spread of the hidden units against the update, and each layer's gradient in update 1."""
     with style():
         figure = blank(11.5, 4.3, "Zero and random weights, ReLU and sigmoid, on the circle")
         loss, spread, bars = figure.subplots(1, 3)
-        handles: dict[str, Any] = {}
+        handles: dict[str, Artist] = {}
         for course in courses:
             colour, line = _LOOKS[course.name]
             x = [max(step, 0.5) for step in course.updates]
@@ -48,7 +58,7 @@ def initialisation_figure(courses: Sequence[initialisation.Course]) -> Figure:
     return figure
 
 
-def _gradient_bars(axes: Axes, courses: Sequence[initialisation.Course]) -> None:
+def _gradient_bars(axes: Axes, courses: Sequence[initialisation.TrainingCourse]) -> None:
     layers = list(courses[0].first_gradients)
     for i, course in enumerate(courses):
         colour, line = _LOOKS[course.name]
@@ -68,12 +78,12 @@ def _gradient_bars(axes: Axes, courses: Sequence[initialisation.Course]) -> None
     plain_numbers(axes.yaxis)
 
 
-def dying_relu_figure(courses: Sequence[dying_relu.Course]) -> Figure:
-    """Share of dead scores, dead hidden units and the accuracy over time, negatives first and shuffled."""
+def dying_relu_figure(courses: Sequence[dying_relu.DeadUnitCourse]) -> Figure:
+    """Draw the share of dead scores, of dead hidden units and the accuracy over time, negatives first and shuffled."""
     with style():
         figure = blank(11.5, 4.5, "Dying ReLU: negatives first (grey: negatives only) against shuffled samples")
         panels = figure.subplots(1, 3)
-        handles: dict[str, Any] = {}
+        handles: dict[str, Artist] = {}
         shown = (
             ("ReLU scores: dead scores", "relu", "output", "share of dead scores (%)"),
             ("linear scores: dead hidden units", "linear", "hidden", "share of dead hidden units (%)"),
@@ -92,8 +102,14 @@ def dying_relu_figure(courses: Sequence[dying_relu.Course]) -> Figure:
     return figure
 
 
-def _band(axes: Axes, course: dying_relu.Course, values: np.ndarray) -> dict[str, Any]:
-    """The mean over the seeds with its standard error."""
+def _band(axes: Axes, course: dying_relu.DeadUnitCourse, values: np.ndarray) -> dict[str, Artist]:
+    """Draw the mean over the seeds with its standard error.
+
+    Args:
+        axes: Panel.
+        course: Course that the values are of.
+        values: Values in the panel's unit, shape (T, seeds).
+    """
     middle, error = values.mean(1), values.std(1, ddof=1) / values.shape[1] ** 0.5
     colour = TRAIN if course.order == dying_relu.ORDERS[1] else VALIDATION
     line = "--" if course.rate == dying_relu.RATES[0] else "-"
@@ -109,8 +125,8 @@ def _phases(axes: Axes, updates: int) -> None:
     axes.set_xlim(0, updates)
 
 
-def or_xor_figure(record: or_xor.Record) -> Figure:
-    """What the networks written down give over the square, with their values at the corners."""
+def or_xor_figure(record: or_xor.OrXorResult) -> Figure:
+    """Draw the outputs of the networks written down over the square, with their values at the corners."""
     left, right, bottom, top = or_xor.EXTENT
     with style():
         figure = blank(11, 4.1, "Networks written down: OR with one ReLU unit or none, XOR with two")
@@ -131,8 +147,8 @@ def or_xor_figure(record: or_xor.Record) -> Figure:
     return figure
 
 
-def _colour_bar(figure: Figure, image: Any, label: str) -> None:
-    """To the right of the last panel, as tall as it."""
+def _colour_bar(figure: Figure, image: AxesImage, label: str) -> None:
+    """Draw a colour bar to the right of the last panel, as tall as it."""
     place, width = figure.axes[-1].get_position(), figure.get_figwidth()
     bar = figure.add_axes((place.x1 + 0.2 / width, place.y0, 0.14 / width, place.height))
     figure.colorbar(image, cax=bar)
@@ -141,20 +157,20 @@ def _colour_bar(figure: Figure, image: Any, label: str) -> None:
     plain_numbers(bar.yaxis)
 
 
-def convolution_figure(record: convolution.Record) -> Figure:
-    """How many outputs each pixel contributes to, for each padding."""
-    side = convolution.SIDE
+def convolution_figure(record: convolution_arithmetic.ConvolutionArithmetic) -> Figure:
+    """Draw the number of outputs that each pixel contributes to, for each padding."""
+    side = convolution_arithmetic.SIDE
     with style():
-        patch = f"{convolution.KERNEL} x {convolution.KERNEL}"
+        patch = f"{convolution_arithmetic.KERNEL} x {convolution_arithmetic.KERNEL}"
         title = f"How many outputs a pixel contributes to: {patch} patches of {side} x {side}"
         figure = blank(11, 4.3, title)
         panels = figure.subplots(1, len(record.paddings))
         margins(figure, 0.55, 0.95, 0.9, 0.55, gap=0.5)
         for axes, padding in zip(panels, record.paddings, strict=True):
-            image = axes.imshow(padding.contributions, cmap="viridis", vmin=0, vmax=convolution.KERNEL**2)
+            image = axes.imshow(padding.contributions, cmap="viridis", vmin=0, vmax=convolution_arithmetic.KERNEL**2)
             axes.set_title(
                 f"{padding.zeros} zeros on each side: output {padding.side} x {padding.side}\n"
-                f"{padding.multiply_adds:,} multiply-adds, {padding.wasted:.0%} with a zero",
+                f"{padding.multiply_adds:,} multiply-adds, {padding.wasted_share:.0%} with a zero",
                 loc="left",
                 fontsize=9,
             )
@@ -172,8 +188,8 @@ def convolution_figure(record: convolution.Record) -> Figure:
     return figure
 
 
-def pooling_figure(record: pooling.Record) -> Figure:
-    """The four images, and what 2 x 2 pooling makes of them, with every value."""
+def pooling_figure(record: pooling_arithmetic.PooledImages) -> Figure:
+    """Draw the four images, and what 2 x 2 pooling makes of them, with every value."""
     rows = (("image", record.images), ("average pooling", record.average), ("max pooling", record.maximum))
     with style():
         figure = blank(8.4, 6.6, "2 x 2 pooling with stride 2 of the four images")
@@ -195,11 +211,11 @@ def pooling_figure(record: pooling.Record) -> Figure:
 
 
 def pooling_robustness_figure(results: Sequence[pooling_robustness.Robustness]) -> Figure:
-    """Accuracy against the shift and against the share of missing pixels, mean and deviation over the seeds."""
+    """Draw accuracy against the shift and against the share of missing pixels, mean and deviation over the seeds."""
     with style():
         figure = blank(9.6, 4.3, "Pooling against none on distorted digits, trained on whole, centred ones")
         left, right = figure.subplots(1, 2, sharey=True)
-        handles: dict[str, Any] = {}
+        handles: dict[str, ErrorbarContainer] = {}
         for i, result in enumerate(results):
             for axes, x, rows in (
                 (left, np.array(pooling_robustness.SHIFTS, float), result.shifted),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from labkit.report.samples import COLOURS, MARKERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.collections import PathCollection
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
     from PIL import Image
@@ -25,15 +27,15 @@ _MOST_NAMED = 20  # classes in the legend
 
 @dataclass(frozen=True)
 class Scene:
-    """What the regions are drawn behind and around.
+    """Samples and axes around the regions.
 
     Attributes:
-        extent: left, right, bottom, top, in the units of the axes.
-        points: `(n, 2)` samples in those units.
-        labels: `(n,)` their classes.
-        class_names: one name per class.
-        axis_names: of the two axes.
-        note: which samples are shown.
+        extent: Left, right, bottom and top edge, in the units of the axes.
+        points: Samples in those units, shape (n, 2).
+        labels: Class of each sample, integers, shape (n,).
+        class_names: Names, one for each class.
+        axis_names: Names of the horizontal and the vertical axis.
+        note: Words that say which samples are shown.
     """
 
     extent: tuple[float, float, float, float]
@@ -45,31 +47,31 @@ class Scene:
 
 
 def decision_regions(classes: np.ndarray, scene: Scene, title: str, updates: int) -> Figure:
-    """The plane coloured by the class that the network gives each place, and the samples coloured by their own.
+    """Draw the plane coloured by the class that the network gives each place, and the samples coloured by their own.
 
     Args:
-        classes: `(height, width)` of a grid of cells over `scene.extent`, bottom row first.
-        scene: samples and axes.
-        title: what was run.
-        updates: done when the network was asked.
+        classes: Class of each cell of a grid over `scene.extent`, bottom row first, integers, shape (height, width).
+        scene: Samples and axes.
+        title: Words that say what was run.
+        updates: Updates done when the network was asked.
     """
-    return _drawn(classes, scene, title, updates)[0]
+    return _draw(classes, scene, title, updates)[0]
 
 
 def animation(frames: Sequence[tuple[int, np.ndarray]], scene: Scene, title: str) -> bytes:
-    """The bytes of a GIF that shows one grid after another and repeats from its beginning.
+    """Return the bytes of a GIF that shows one grid after another and repeats from its beginning.
 
     Args:
-        frames: (updates done, classes as in `decision_regions`), at least one.
-        scene: samples and axes.
-        title: what was run.
+        frames: Pairs of updates done and classes of shape (height, width) as in `decision_regions`, at least one.
+        scene: Samples and axes.
+        title: Words that say what was run.
     """
     from PIL import Image
 
-    figure, image = _drawn(frames[0][1], scene, title, frames[0][0])
+    figure, image = _draw(frames[0][1], scene, title, frames[0][0])
     pictures = []
     for step, classes in frames:
-        image.set_data(_painted(classes, len(scene.class_names)))
+        image.set_data(_pale_colours(classes, len(scene.class_names)))
         image.axes.set_title(_when(step), loc="left")
         pictures.append(_picture(figure))
     palette = pictures[-1].quantize(128)  # one for all: colours do not flicker from frame to frame
@@ -80,7 +82,7 @@ def animation(frames: Sequence[tuple[int, np.ndarray]], scene: Scene, title: str
     return buffer.getvalue()
 
 
-def _drawn(classes: np.ndarray, scene: Scene, title: str, updates: int) -> tuple[Figure, AxesImage]:
+def _draw(classes: np.ndarray, scene: Scene, title: str, updates: int) -> tuple[Figure, AxesImage]:
     left, right, bottom, top = scene.extent
     named = min(len(scene.class_names), _MOST_NAMED)
     ratio = (top - bottom) / (right - left)
@@ -89,7 +91,7 @@ def _drawn(classes: np.ndarray, scene: Scene, title: str, updates: int) -> tuple
         figure = blank(6.0, tall + 1.35, title)
         axes = figure.subplots()
         image = axes.imshow(
-            _painted(classes, len(scene.class_names)),
+            _pale_colours(classes, len(scene.class_names)),
             extent=scene.extent, origin="lower", aspect="equal" if 0.5 < ratio < 2 else "auto", interpolation="nearest",
         )  # fmt: skip
         handles = {_label(name): _scatter(axes, scene, k) for k, name in enumerate(scene.class_names)}
@@ -112,7 +114,7 @@ def _when(updates: int) -> str:
     return "before training" if updates == 0 else f"after {updates:,} update{'s' * (updates > 1)}"
 
 
-def _scatter(axes: Axes, scene: Scene, label: int) -> Any:
+def _scatter(axes: Axes, scene: Scene, label: int) -> PathCollection:
     own = scene.points[scene.labels == label]
     colour = tuple(_colours(len(scene.class_names))[label])
     marker = MARKERS[label // len(COLOURS) % len(MARKERS)]
@@ -122,7 +124,7 @@ def _scatter(axes: Axes, scene: Scene, label: int) -> Any:
 
 
 def _colours(count: int) -> np.ndarray:
-    """`(count, 3)` colours, the same for a class's region and its samples; beyond eight classes round the hues."""
+    """Return colours `(count, 3)`, one for a class's region and its samples; beyond eight classes round the hues."""
     from matplotlib.colors import hsv_to_rgb, to_rgb
 
     if count <= len(COLOURS):
@@ -131,15 +133,15 @@ def _colours(count: int) -> np.ndarray:
     return hsv_to_rgb(np.stack([turns, np.full(count, 0.85), np.where(np.arange(count) % 2, 0.6, 0.9)], 1))
 
 
-def _painted(classes: np.ndarray, count: int) -> np.ndarray:
-    """The grid as pale colours `(height, width, 3)`."""
+def _pale_colours(classes: np.ndarray, count: int) -> np.ndarray:
+    """Return the grid as pale colours, shape (height, width, 3)."""
     return np.asarray((1 - _PALE * (1 - _colours(count)))[classes])
 
 
 def _picture(figure: Figure) -> Image.Image:
     from PIL import Image
 
-    canvas: Any = figure.canvas
+    canvas = cast("FigureCanvasAgg", figure.canvas)  # `blank` gives every figure one
     with style():
         canvas.draw()
     return Image.frombuffer("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba())).convert("RGB")

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from labkit.principles import convolution, dying_relu, initialisation, or_xor, pooling, pooling_robustness
-from labkit.principles import figures as figures
+from labkit.principles import (
+    convolution_arithmetic,
+    dying_relu,
+    initialisation,
+    or_xor,
+    pooling_arithmetic,
+    pooling_robustness,
+)
+from labkit.principles import principle_figures as figures
 from labkit.report.figures import render
 
 
-def course(activation: str, start: str, seed: int = 0) -> initialisation.Course:
+def course(activation: str, start: str, seed: int = 0) -> initialisation.TrainingCourse:
     norms = {f"linear_{i}": 0.0 if start == "zero" else 0.1 * i for i in (1, 2, 3)}
-    return initialisation.Course(activation, start, seed, [0, 1, 40], [0.7, 0.6, 0.5], [0.0, 0.0, 0.1], norms, {}, 0.5)
+    return initialisation.TrainingCourse(
+        activation, start, seed, [0, 1, 40], [0.7, 0.6, 0.5], [0.0, 0.0, 0.1], norms, {}, 0.5
+    )
 
 
 def test_loss_spread_and_gradients_of_all_courses() -> None:
@@ -31,7 +40,7 @@ def test_loss_spread_and_gradients_of_all_courses() -> None:
 def test_dead_units_over_time_are_the_mean_in_per_cent() -> None:
     values = np.array([[0.0, 0.0], [0.25, 0.75]])
     made = [
-        dying_relu.Course(scores, rate, order, [0, 1000], values, values, values)
+        dying_relu.DeadUnitCourse(scores, rate, order, [0, 1000], values, values, values)
         for scores in dying_relu.SCORES
         for rate in dying_relu.RATES
         for order in dying_relu.ORDERS
@@ -45,11 +54,11 @@ def test_dead_units_over_time_are_the_mean_in_per_cent() -> None:
 
 
 def test_exact_records_are_drawn_with_their_numbers() -> None:
-    record = or_xor.Record(or_xor.constructions(), [])
+    record = or_xor.OrXorResult(or_xor.constructions(), [])
     for figure, texts in (
         (figures.or_xor_figure(record), {"0", "1", "2"}),
-        (figures.convolution_figure(convolution.measure()), {"1", "8", "16", "32", "64"}),
-        (figures.pooling_figure(pooling.measure()), {"0", "1", "0.5", "0.25"}),
+        (figures.convolution_figure(convolution_arithmetic.measure()), {"1", "8", "16", "32", "64"}),
+        (figures.pooling_figure(pooling_arithmetic.measure()), {"0", "1", "0.5", "0.25"}),
     ):
         assert {text.get_text() for axes in figure.axes for text in axes.texts} == texts
         assert len(render(figure)) > 5_000
