@@ -2,32 +2,32 @@
 
 The map, in reading order; a package imports only from the ones above it:
 
-    version     of this package
-    streams     standard streams that never end a run
-    process     a process as others may know it later: is it still alive?
-    own_code    the user's own code behind `targets`: loaded, and told apart from earlier versions of itself
-    config      typed configuration: value types, errors, constructors, member-wise keys
-    data        one file per byte format and generator -> Dataset
-    preprocess  split, normalise, PCA, outliers (fitted on the training part) and augmentation -> Parts
-    nn          layers from scratch, forward and hand-written backward side by side; initialisers; the loss
-    models      a network from a layer list and a list of skips
-    optim       update rules and schedules: pure functions
-    metrics     accuracy, macro precision and recall, gradient L1 norms
-    engine      recipe -> population -> step -> loop -> outcome
-    tracking    the one writer to MLflow, a process of its own; the way back: runs read from the store
-    search      spaces, stages from coarse to fine, zoom, resume: Optuna without Hydra in sight
-    report      run records -> tables, figures, leaderboard, pages
-    checks      gradients by hand against Taylor, finite differences and autograd; what a network must do first
-    principles  initialisation, dying ReLU, XOR, convolution and pooling as experiments that end in claims
-    words       a value as a word of the command line
-    compose     command-line words -> one composed configuration
-    runs        one run: plan, identity, training, record, diagnosis, provenance
-    multirun    many runs, Hydra's side: composed jobs, grid and search sweeps, the population launcher, leaderboards
-    cli         the single entrypoint
-    notebook    `run` and `sweep`: the same from Python
-    labs        the parts of the labs: steps run through `sweep`, winners handed on, claims with bands, results
-    tasks       one file = one value of `task=`: train, info, compare, check, principles, lab, report, ui
-    plugins     the shells by which Hydra finds our launcher and sweepers
+    version           of this package
+    standard_streams  standard streams that never end a run
+    process           a process as others may know it later: is it still alive?
+    own_code          the user's own code behind `targets`: loaded, and told apart from earlier versions of itself
+    config            typed configuration: value types, errors, constructors, member-wise keys
+    data              one file per byte format and generator -> Dataset
+    preprocess        split, normalise, PCA, outliers (fitted on the training part) and augmentation -> Parts
+    nn                layers from scratch, forward and hand-written backward side by side; initialisers; the loss
+    models            a network from a layer list and a list of skips
+    optim             update rules and schedules: pure functions
+    metrics           accuracy, macro precision and recall, gradient L1 norms
+    engine            recipe -> population -> step -> loop -> outcome
+    tracking          the one writer to MLflow, a process of its own; the way back: runs read from the store
+    search            spaces, stages from coarse to fine, zoom, resume: Optuna without Hydra in sight
+    report            run records -> tables, figures, leaderboard, pages
+    checks            gradients by hand against Taylor, finite differences and autograd; what a network must do first
+    principles        initialisation, dying ReLU, XOR, convolution and pooling as experiments that end in claims
+    words             a value as a word of the command line
+    compose           command-line words -> one composed configuration
+    runs              one run: plan, identity, training, record, diagnosis, provenance
+    multirun          many runs, Hydra's side: planned jobs, grid and search sweeps, population launcher, leaderboards
+    cli               the single entrypoint
+    notebook          `run` and `sweep`: the same from Python
+    labs              the parts of the labs: steps run through `sweep`, winners handed on, claims with bands, results
+    tasks             one file = one value of `task=`: train, info, compare, check, principles, lab, report, ui
+    plugins           the shells by which Hydra finds our launcher and sweepers
 
 In a notebook: `from labkit import run`, `run("experiment=kth/ex3", "seed=1").metrics["test/accuracy"]`.
 """

@@ -11,14 +11,14 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from labkit import streams
+from labkit import standard_streams
 from labkit.compose import CONF, explain, is_complaint, register_resolvers
 from labkit.multirun.configured_task import ConfiguredTask, trains
 
 register_resolvers()
 
 
-class Entry(ConfiguredTask):
+class LabkitTask(ConfiguredTask):
     """Works in the folder of the command, wherever Hydra stands for the job.
 
     That folder holds the store, and paths are meant from there, with `hydra.job.chdir=true` and in Ray's workers too.
@@ -52,7 +52,7 @@ class Entry(ConfiguredTask):
             return dispatch(config, words)
         from labkit.multirun.launchers import worker_data
         from labkit.runs.plan import plan
-        from labkit.runs.train import train_plan
+        from labkit.runs.training import train_plan
 
         ready, self.plan = self.plan, None
         return train_plan(plan(config, words, prepared=None if at_home else worker_data()) if ready is None else ready)
@@ -68,7 +68,7 @@ def dispatch(config: DictConfig, overrides: Sequence[str]) -> Any:
     return task(config, overrides)
 
 
-_start = hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(Entry())
+_start = hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(LabkitTask())
 _wants_traces = False
 _home = 0  # the process of the command; a job that finds itself in another is a launcher's worker
 
@@ -86,7 +86,7 @@ def main() -> None:
     the code 1, without a word for a reader such as `head`.
     """
     global _wants_traces
-    streams.prepare()
+    standard_streams.prepare()
     at_home()
     if sys.argv[1:2] == ["ui"]:
         sys.argv[1] = "task=ui"  # the one task with a name of its own, as it is what every run's end prints
@@ -104,7 +104,7 @@ def main() -> None:
         if not _wants_traces:
             _refuse(error)
         raise
-    lost = streams.lost()
+    lost = standard_streams.lost()
     if lost:
         print(f"labkit: {lost}", file=sys.stderr)
     if lost is not None:
@@ -126,13 +126,13 @@ def _postponed() -> list[str] | None:
     """The command line with the words postponed that only the jobs of a multirun can judge, if it has such words."""
     from hydra._internal.utils import get_args_parser
 
-    from labkit.multirun.postponed_words import postponed
+    from labkit.multirun.postponed_words import postpone
 
     given = get_args_parser().parse_args(sys.argv[1:])
     folder = None if given.config_dir is None else os.path.abspath(given.config_dir)
     if folder is not None and not os.path.isdir(folder):
         return None
-    later = postponed(given.overrides, folder, given.multirun)
+    later = postpone(given.overrides, folder, given.multirun)
     if later is None:
         return None
     instead = dict(zip(given.overrides, later, strict=True))

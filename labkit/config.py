@@ -20,6 +20,7 @@ from labkit import own_code
 from labkit.shipped import constructors
 
 T = TypeVar("T")
+Plain = Mapping[str, Any]  # a resolved configuration, or a group of it: nested plain values by key
 
 Count = Annotated[int, Field(ge=1, strict=True)]
 Natural = Annotated[int, Field(ge=0, strict=True)]

@@ -11,12 +11,12 @@ from labkit.compose import CONF, compose, explain, is_complaint, register_resolv
 from labkit.config import ConfigError
 from labkit.multirun.configured_task import trains
 from labkit.multirun.grid_sweep import JobsFailed
-from labkit.multirun.postponed_words import postponed
+from labkit.multirun.postponed_words import postpone
 from labkit.multirun.unread_words import check_run
 from labkit.runs.plan import plan
 from labkit.runs.record import Job
 from labkit.runs.result import Result, Table
-from labkit.runs.train import execute
+from labkit.runs.training import execute
 from labkit.tracking import session
 
 
@@ -68,8 +68,8 @@ def sweep(*overrides: str, quiet: bool = False) -> Table:
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
         try:
-            words = postponed(overrides, multirun=True) or list(overrides)
-            returns = hydra.multirun("config", task_function=cli.Entry(), overrides=words)
+            words = postpone(overrides, multirun=True) or list(overrides)
+            returns = hydra.multirun("config", task_function=cli.LabkitTask(), overrides=words)
         except Exception as error:
             session.abandon(error)
             if isinstance(error, JobsFailed) and error.__cause__ is not None:

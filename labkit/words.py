@@ -9,9 +9,22 @@ from typing import Any
 from hydra._internal.grammar.utils import escape_special_characters
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
+from omegaconf import DictConfig, OmegaConf
 
 Words = tuple[str, ...]
 _WORDS = ("null", "true", "false", "nan", "inf")  # that the grammar takes for values of their own
+
+
+def hydra_words(hydra: DictConfig, kind: str = "task") -> list[str]:
+    """Return the override words behind a composed configuration, not resolved: they may speak of a job to come.
+
+    Args:
+        hydra: Hydra's node of the configuration.
+        kind: `task` for words of labkit's keys, `hydra` for words of Hydra's own.
+    """
+    words = OmegaConf.to_container(hydra.overrides[kind], resolve=False)
+    assert isinstance(words, list)
+    return [str(one) for one in words]
 
 
 def word(key: str, value: Any) -> str:

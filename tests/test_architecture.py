@@ -21,7 +21,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # A package may import from those before it; `tasks` come last, since the entrypoint finds them by name.
 ORDER = (
     "version",
-    "streams",
+    "standard_streams",
     "process",
     "own_code",
     "shipped",

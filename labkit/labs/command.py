@@ -17,7 +17,7 @@ from labkit.labs.rows import Rows
 from labkit.notebook import sweep
 from labkit.runs import provenance
 from labkit.runs.plan import resolved
-from labkit.runs.prepared_data import divided
+from labkit.runs.prepared_data import divide_data
 from labkit.tracking import session
 from labkit.tracking.settings import Mlflow
 from labkit.tracking.store import TrackingError
@@ -74,7 +74,7 @@ def written(words: Sequence[str]) -> str:
 
 def check_data(words: Sequence[str]) -> None:
     """Read the data set of a command; raises ConfigError where files of it are missing or wrong, or too few samples."""
-    divided(resolved(compose(words)))
+    divide_data(resolved(compose(words)))
 
 
 def _carried_out(words: Sequence[str]) -> tuple[Rows, int]:

@@ -1,21 +1,23 @@
-"""What happens around Hydra's jobs: checks before anything is written, a multirun's parent run, its leaderboard."""
+"""Hydra's callbacks: checks before anything is written, the plans they build, a multirun's parent run and its end."""
 
 from __future__ import annotations
 
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hydra.experimental.callback import Callback
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from labkit.multirun.configured_task import ConfiguredTask, task_name, trains
+from labkit.words import hydra_words
 
 if TYPE_CHECKING:
     from labkit.multirun.composer import Composer
     from labkit.runs.plan import Plan
+    from labkit.tracking.tracker import Run
 
 
 class Hooks(Callback):
@@ -28,7 +30,7 @@ class Hooks(Callback):
     """
 
     def __init__(self) -> None:
-        self._parent: Any = None
+        self._parent: Run | None = None
         self._plans: dict[int | None, Plan] = {}
         self.composer: Composer | None = None
 
@@ -36,24 +38,24 @@ class Hooks(Callback):
         """Launchers send the hooks to their workers; the parent run and the plans stay here."""
         return Hooks, ()
 
-    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+    def on_run_start(self, config: DictConfig, **_: object) -> None:
         """Check and build the run before Hydra makes its output folder."""
         _or_exit(lambda: self._check_single(config))
 
-    def on_job_start(self, config: DictConfig, *, task_function: TaskFunction | None = None, **_: Any) -> None:
+    def on_job_start(self, config: DictConfig, *, task_function: TaskFunction | None = None, **_: object) -> None:
         """Hand the job its plan, where it is one of labkit's and was planned in this process."""
         if isinstance(task_function, ConfiguredTask):
             task_function.plan = self.take(config)
 
-    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+    def on_multirun_start(self, config: DictConfig, **_: object) -> None:
         """Open the parent run of a sweeper that is not ours; ours do so themselves."""
         _or_exit(lambda: self._open(config))
 
-    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+    def on_multirun_end(self, config: DictConfig, **_: object) -> None:
         """End the parent run and print the leaderboard."""
         _or_exit(lambda: self._close(config))
 
-    def on_run_end(self, config: DictConfig, **_: Any) -> None:
+    def on_run_end(self, config: DictConfig, **_: object) -> None:
         """Wait until the store has everything."""
         _or_exit(_close_session)
 
@@ -104,7 +106,7 @@ class Hooks(Callback):
         session.start_writer(config)
         from labkit.runs.plan import plan
 
-        words = unread_words.words_of(config)
+        words = hydra_words(config.hydra)
         with speaking_for(config):
             self.expect([plan(config, words)], None)
         unread_words.check_run(words, config)
@@ -124,7 +126,7 @@ def _check_task(config: DictConfig) -> None:
     plain = resolved(config)
     build("task", plain["task"], plain["targets"])
     unread_words.check_task(config)
-    unread_words.check_run(unread_words.words_of(config) if task_name(config) == "info" else (), config)
+    unread_words.check_run(hydra_words(config.hydra) if task_name(config) == "info" else (), config)
     with open_dict(config):
         config.hydra.run.dir = "."
         config.hydra.output_subdir = None

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -20,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from labkit.compose import explain
 from labkit.config import ConfigError
 from labkit.multirun.override_grammar import drawn
-from labkit.words import Words
+from labkit.words import Words, hydra_words
 
 
 class Composer:
@@ -30,11 +31,10 @@ class Composer:
     for its groups, with the values set by Hydra's own rules: 5 ms.
     """
 
-    def __init__(self, loader: Any, master: DictConfig) -> None:
+    def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
+        assert isinstance(loader, ConfigLoaderImpl)
         self._loader, self.master = loader, master
-        hydra_words = OmegaConf.to_container(master.hydra.overrides.hydra, resolve=False)
-        assert isinstance(hydra_words, list)
-        self._hydra_words = [str(word) for word in hydra_words]  # not resolved: they may speak of a job to come
+        self._hydra_words = hydra_words(master.hydra, "hydra")
         name = master.hydra.job.config_name
         _, self._repository = loader._parse_overrides_and_create_caching_repo(name, self._hydra_words)
         self._parser = OverridesParser.create()
@@ -42,7 +42,7 @@ class Composer:
         self._overrides: dict[str, Override] = {}
 
     def __call__(self, words: Sequence[str]) -> DictConfig:
-        """The configuration of the job with these override words, as `load_sweep_config` would compose it."""
+        """Return the configuration of the job with these override words, as `load_sweep_config` would compose it."""
         overrides = [self._parsed(word) for word in words]
         values = [override for override in overrides if not self._names_group(override)]
         groups = tuple(str(o.input_line) for o in overrides if self._names_group(o))
@@ -54,7 +54,7 @@ class Composer:
         return config
 
     def numbered(self, words: Sequence[str], number: int) -> DictConfig:
-        """The same, for job `number` of the multirun."""
+        """Return the configuration of job `number` of the multirun."""
         config = self(words)
         with open_dict(config):
             config.hydra.job.id = number
@@ -70,7 +70,7 @@ class Composer:
         return not isinstance(override.value(), dict) and self._repository.group_exists(override.key_or_group)
 
     def _remember(self, config: DictConfig, overrides: Sequence[Override]) -> None:
-        """What Hydra notes in a configuration about the words behind it."""
+        """Note in a configuration the words behind it, as Hydra does."""
         own = [override for override in overrides if not override.is_hydra_override()]
         inner = [str(override.input_line) for override in overrides if override.is_hydra_override()]
         separators = config.hydra.job.config.override_dirname
@@ -86,7 +86,7 @@ class Composer:
 
 
 def values(overrides: Iterable[Override]) -> list[list[str]]:
-    """The words that each override stands for, one list per key in order; a later one of a key replaces an earlier."""
+    """Return the words that each override stands for, one list per key; a later one of a key replaces an earlier."""
     found: dict[str, list[str]] = {}
     for override in overrides:
         key = override.get_key_element()
@@ -98,7 +98,7 @@ def values(overrides: Iterable[Override]) -> list[list[str]]:
 
 
 def grid(overrides: Sequence[Override]) -> list[Words]:
-    """The product of all values, in the order Hydra's own sweeper runs them; raises ConfigError for an interval."""
+    """Return the product of all values, in the order of Hydra's own sweeper; raise ConfigError for an interval."""
     for override in overrides:
         if override.is_interval_sweep():
             raise ConfigError(
@@ -110,7 +110,7 @@ def grid(overrides: Sequence[Override]) -> list[Words]:
 
 @contextmanager
 def name_in_errors(number: int, words: Words) -> Iterator[None]:
-    """Say which job a ConfigError, or a complaint of Hydra's, speaks of."""
+    """Raise a ConfigError from inside the `with`, or a complaint of Hydra's, as one that names the job."""
     try:
         yield
     except (HydraException, OmegaConfBaseException) as error:
@@ -120,7 +120,7 @@ def name_in_errors(number: int, words: Words) -> Iterator[None]:
 
 
 def environment(config: DictConfig) -> dict[str, str]:
-    """The environment variables that a job's configuration sets while it runs."""
+    """Return the environment variables that a job's configuration sets while it runs."""
     found: Any = OmegaConf.to_container(config.hydra.job.env_set, resolve=True)
     return {str(key): str(value) for key, value in found.items()}
 

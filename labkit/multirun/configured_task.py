@@ -1,18 +1,40 @@
-"""What Hydra calls for every job of the command `labkit`, and what the key `task` says that it does.
+"""What Hydra is given by the command `labkit`: the task function that it calls for every job, and our sweepers.
 
 Light: Hydra's plugins ask here in every program of the environment.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
     from labkit.runs.plan import Plan
 
 _TRAINS = "labkit.tasks.train.train"
+
+
+class ConfiguredSweeper(Protocol):
+    """A sweeper of ours as Hydra has set it up.
+
+    Attributes:
+        schema: Dataclass with the keys of `hydra.sweeper` and their defaults.
+        settings: Keys of `hydra.sweeper` as they were given.
+        config: Configuration of the multirun, with Hydra's node.
+        hydra_context: Hydra's loader of configurations, and its callbacks.
+        task_function: Function that does a job.
+        launcher: Launcher of the jobs.
+    """
+
+    schema: type
+    settings: dict[str, Any]
+    config: DictConfig
+    hydra_context: HydraContext
+    task_function: TaskFunction
+    launcher: Launcher
 
 
 class ConfiguredTask:

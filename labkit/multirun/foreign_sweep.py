@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.types import Override
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 
 from labkit.config import ConfigError, nearest
 from labkit.multirun import parent_run
@@ -17,7 +17,7 @@ from labkit.multirun.configured_task import trains
 from labkit.multirun.override_grammar import drawn
 from labkit.multirun.sweeper_settings import check_batch, sweep_overrides
 from labkit.tracking.tracker import Run
-from labkit.words import Words
+from labkit.words import Words, hydra_words
 
 if TYPE_CHECKING:
     from labkit.runs.plan import Plan
@@ -57,7 +57,7 @@ def begin(config: DictConfig) -> tuple[Run | None, list[Plan]]:
     from hydra.core.global_hydra import GlobalHydra
 
     loader = GlobalHydra.instance().config_loader()
-    words: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    words = hydra_words(config.hydra)
     check_batch(config.hydra.sweeper.get("max_batch_size"))
     known = sweep_overrides(config, words, loader) if sweeper.endswith("BasicSweeper") else []
     opened = _open(config, Composer(loader, config), grid(known) if known else [])

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from labkit.multirun import parent_run, seeds
 from labkit.multirun.callback import hooks
 from labkit.multirun.composer import Composer, grid
-from labkit.multirun.configured_task import ConfiguredTask, trains
+from labkit.multirun.configured_task import ConfiguredSweeper, ConfiguredTask, trains
 from labkit.multirun.runner import Answer, Runner
 from labkit.multirun.sweeper_settings import check_batch, check_settings, read_settings, sweep_overrides
 from labkit.report.board_layout import board_markdown
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from labkit.runs.plan import Plan
 
 
-def sweep(sweeper: Any, arguments: Sequence[str]) -> Returns:
+def sweep(sweeper: ConfiguredSweeper, arguments: Sequence[str]) -> Returns:
     """Run the jobs that are not finished; the leaderboard has all. Returns the returns of this call's jobs."""
     config, settings = sweeper.config, read_settings(sweeper)
     check_batch(settings["max_batch_size"])
@@ -48,8 +48,8 @@ def _rows(overrides: Sequence[Override], settings: Mapping[str, Any]) -> list[Wo
     return grid(overrides)
 
 
-def _plain(sweeper: Any, settings: Mapping[str, Any], rows: list[Words]) -> Returns:
-    """What Hydra's basic sweeper does: for tasks that train nothing, and for other programs."""
+def _plain(sweeper: ConfiguredSweeper, settings: Mapping[str, Any], rows: list[Words]) -> Returns:
+    """Run jobs as Hydra's basic sweeper does: those of tasks that train nothing, and of other programs."""
     size = settings["max_batch_size"] or len(rows)
     loader = sweeper.hydra_context.config_loader
     for words in rows:  # a wrong job is found before the first starts
@@ -62,11 +62,11 @@ def _plain(sweeper: Any, settings: Mapping[str, Any], rows: list[Words]) -> Retu
     )
 
 
-def _remembering(sweeper: Any, settings: Mapping[str, Any], rows: list[Words]) -> Returns:
+def _remembering(sweeper: ConfiguredSweeper, settings: Mapping[str, Any], rows: list[Words]) -> Returns:
     config = sweeper.config
     composer = job_composer(sweeper)
     if config.seeds is not None:
-        rows = seeds.spread(rows, composer, config.seeds)
+        rows = seeds.spread_over_seeds(rows, composer, config.seeds)
     from labkit.multirun.planned_jobs import plan_jobs, split_repeats
     from labkit.runs.prepared_data import PreparedData
 
@@ -95,7 +95,7 @@ def _remembering(sweeper: Any, settings: Mapping[str, Any], rows: list[Words]) -
     return returns
 
 
-def job_composer(sweeper: Any) -> Composer:
+def job_composer(sweeper: ConfiguredSweeper) -> Composer:
     """Return the composer of a sweeper's jobs, for the checks before the first starts and for our launcher."""
     made = Composer(sweeper.hydra_context.config_loader, sweeper.config)
     if (own := hooks(sweeper.hydra_context)) is not None:
@@ -106,7 +106,7 @@ def job_composer(sweeper: Any) -> Composer:
 def _train_and_rank(
     config: DictConfig, settings: Mapping[str, Any], tracker: Tracker, runner: Runner, jobs: Sequence[Plan]
 ) -> tuple[list[Answer], Table]:
-    """The jobs under one parent run, and the leaderboard of all."""
+    """Run the jobs under one parent run, and make the leaderboard of all."""
     from labkit.multirun import sweep_outcome
     from labkit.multirun.pages import board_page
     from labkit.multirun.planned_jobs import study_name
@@ -173,6 +173,6 @@ def name_failed(jobs: Sequence[Plan], answers: Sequence[Answer]) -> None:
 
 
 def too_many_failed(answers: Sequence[Answer], most: float) -> bool:
-    """Whether more than the share `most` of the jobs failed."""
+    """Return whether more than the share `most` of the jobs failed."""
     failed = sum(answer.status == "FAILED" for answer in answers)
     return failed > most * len(answers)

@@ -1,4 +1,4 @@
-"""Which jobs train together, as one program or side by side in processes, and why: pure functions on plans."""
+"""Groups of jobs that train together, as one program or side by side in processes, and why: functions on plans."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Group:
     """Jobs that train together.
 
     Attributes:
-        members: their positions.
-        together: one program; else processes side by side, one thread each.
-        why: one line.
+        members: Positions of the jobs.
+        together: True for one program, False for processes side by side, one thread each.
+        why: Reason, one line.
     """
 
     members: tuple[int, ...]
@@ -49,7 +49,7 @@ class Limits:
 
 
 def groups(plans: Sequence[Plan], limits: Limits) -> list[Group]:
-    """Every job in exactly one group, in the order of their first members."""
+    """Return groups that hold every job exactly once, in the order of their first members."""
     kinds: list[list[int]] = []
     for i, plan in enumerate(plans):
         home = next((kind for kind in kinds if _one_program(plans[kind[0]], plan)), None)
@@ -63,7 +63,7 @@ def _one_program(one: Plan, other: Plan) -> bool:
 
 
 def _divided(kind: list[int], plan: Plan, limits: Limits) -> list[Group]:
-    """A kind as one group or several, each within the limits and of about the same size."""
+    """Divide a kind into one group or several, each within the limits and of about the same size."""
     if len(kind) == 1:
         return [Group(tuple(kind), True, "no other job shares its program")]
     processes = min(limits.processes or cores(), len(kind))
@@ -80,7 +80,7 @@ def _divided(kind: list[int], plan: Plan, limits: Limits) -> list[Group]:
 
 
 def _most(plan: Plan, limits: Limits) -> tuple[int, str]:
-    """The largest group, and what limits it."""
+    """Return the size of the largest group, and what limits it."""
     budget = limits.memory_gib * 2**30 if limits.memory_gib else _SHARE_OF_MEMORY * free_memory(plan)
     fitting = max(1, int(budget / bytes_per_member(plan)))
     wanted = limits.most_members or MOST_MEMBERS
@@ -90,7 +90,7 @@ def _most(plan: Plan, limits: Limits) -> tuple[int, str]:
 
 
 def bytes_per_member(plan: Plan) -> int:
-    """What one more member takes: its parameters and their companions, activations of a batch, its losses."""
+    """Return the bytes of one more member: parameters and their companions, activations of a batch, losses."""
     recipe = plan.recipe
     size = torch.tensor([], dtype=recipe.trainer.dtype).element_size()
     numbers = recipe.network.parameter_count * (_FLOATS_OF_A_PARAMETER + len(recipe.rule.slots))
@@ -101,12 +101,12 @@ def bytes_per_member(plan: Plan) -> int:
 
 
 def _convolutions(network: Network) -> int:
-    """Multiply-adds of one sample in convolutional layers, forward."""
+    """Count the multiply-adds of one sample in convolutional layers, forward."""
     return sum(network.multiply_adds_of(stage) for stage in network.stages if isinstance(stage.layer, Convolution))
 
 
 def free_memory(plan: Plan) -> int:
-    """Bytes that are free where the plan trains."""
+    """Return the bytes that are free where the plan trains."""
     if plan.recipe.trainer.chosen_device().type == "cuda":
         return int(torch.cuda.mem_get_info()[0])
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from labkit.words import word
+from labkit.words import hydra_words, word
 
 if TYPE_CHECKING:
     from labkit.runs.prepared_data import PreparedData
@@ -30,9 +30,8 @@ def prepare(config: DictConfig) -> None:
     All jobs are told the sweep's folder: its name has the time and the process, which a worker would fill in anew.
     """
     with open_dict(config):
-        words: Any = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
         folder = Path(str(config.hydra.sweep.dir)).absolute()
-        config.hydra.overrides.hydra = [*words, word("hydra.sweep.dir", str(folder))]
+        config.hydra.overrides.hydra = [*hydra_words(config.hydra, "hydra"), word("hydra.sweep.dir", str(folder))]
         if _is(config.hydra.launcher, _RAY):
             _prepare_ray(config.hydra.launcher.ray)
 
@@ -58,7 +57,7 @@ def is_population(config: DictConfig) -> bool:
 
 
 def at_once(config: DictConfig) -> int | None:
-    """Jobs that may be handed to the launcher at once; None: all, it has a limit of its own.
+    """Return how many jobs may be handed to the launcher at once; None: all, it has a limit of its own.
 
     Submitit's local executor starts a process for every job of a batch.
     """
@@ -70,7 +69,7 @@ def at_once(config: DictConfig) -> int | None:
 
 
 def variables(config: DictConfig) -> dict[str, str]:
-    """Environment variables for every job: the cores it has to itself, where its launcher does not say."""
+    """Return the environment variables of every job: the cores it has to itself, where its launcher does not say."""
     return {"LABKIT_CORES": "1"} if _is(config.hydra.launcher, _SUBMITIT_LOCAL) else {}
 
 
@@ -113,5 +112,5 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _is(launcher: Mapping[str, Any], target: str) -> bool:
+def _is(launcher: Mapping[str, object], target: str) -> bool:
     return str(launcher.get("_target_", "")).startswith(target)

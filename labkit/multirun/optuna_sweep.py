@@ -12,8 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labkit.config import Plain
 from labkit.multirun import parent_run, runner, search_runs, space_grammar
-from labkit.multirun.configured_task import ConfiguredTask, trains
+from labkit.multirun.configured_task import ConfiguredSweeper, ConfiguredTask, trains
 from labkit.multirun.grid_sweep import job_composer, name_failed
 from labkit.multirun.runner import Runner
 from labkit.multirun.sweeper_settings import check_settings, read_settings, sweep_overrides
@@ -36,26 +37,28 @@ if TYPE_CHECKING:
     from labkit.runs.plan import Plan
 
 
-def sweep(sweeper: Any, arguments: Sequence[str]) -> Returns:
+def sweep(sweeper: ConfiguredSweeper, arguments: Sequence[str]) -> Returns:
     """Search, confirm and train the winner, as far as that is not done; then show the table of all of it."""
     settings = read_settings(sweeper)
     overrides = sweep_overrides(sweeper.config, arguments, sweeper.hydra_context.config_loader)
-    fixed, searched = space_grammar.divided(overrides)
+    fixed, searched = space_grammar.divide_overrides(overrides)
     space = space_grammar.space(searched, settings["conditions"])
     if isinstance(sweeper.task_function, ConfiguredTask) and trains(sweeper.config):
         return LabSearch(sweeper, settings, fixed, space).run()
     return _search_any(sweeper, settings, fixed, space)
 
 
-def defined(
+def search_definition(
     study: str, space: Space, settings: Mapping[str, Any], directions: Sequence[str], seed: int, **more: Any
 ) -> Definition:
-    """The search that `hydra.sweeper`'s keys describe; raises ConfigError.
+    """Return the search that `hydra.sweeper`'s keys describe; raise ConfigError.
 
     Args:
-        study: its name, unless the keys give one.
-        directions: of the objectives, unless the keys give them.
-        seed: the first of the runs.
+        study: Name of the search, unless the keys give one.
+        space: Ranges of the searched keys.
+        settings: Keys of `hydra.sweeper`.
+        directions: Direction of each objective, unless the keys give them.
+        seed: First seed of the runs.
         more: Further attributes of the definition.
     """
     common = {key: settings[key] for key in ("sampler", "n_trials", "n_jobs", "pruner")}
@@ -78,7 +81,7 @@ def defined(
 class LabSearch:
     """One search on runs of labkit."""
 
-    def __init__(self, sweeper: Any, settings: Mapping[str, Any], fixed: Words, space: Space) -> None:
+    def __init__(self, sweeper: ConfiguredSweeper, settings: Mapping[str, Any], fixed: Words, space: Space) -> None:
         session.start_writer(sweeper.config)  # first: it imports MLflow while torch is imported here
         from labkit.runs.plan import objectives
         from labkit.runs.prepared_data import PreparedData
@@ -96,16 +99,16 @@ class LabSearch:
         directions = ["maximize" if is_maximised(name) else "minimize" for name in self.objectives]
         code = {file: version for corner in self.corners for file, version in corner.code.items()}
         study = f"{name}-{fingerprint(self.corners[0], space, self._asked(), code)}"
-        common = {k: v for k, v in flat(shared(self.corners[0], space)).items() if not k.startswith(IGNORED)}
+        common = {k: v for k, v in flat(common_settings(self.corners[0], space)).items() if not k.startswith(IGNORED)}
         known = {**settings, "seeds": self.config.seeds}
-        self.definition = defined(
+        self.definition = search_definition(
             study, space, known, directions, self.config.seed, objectives=self.objectives, fixed=common, code=code
         )
         self.folder = Path(self.config.paths.root) / "mlruns" / "studies"
         self.tracker = parent_run.open_store(self.config)
 
     def run(self) -> Returns:
-        """What is missing of the search, and its table."""
+        """Run what is missing of the search; return its table."""
         if self.settings["dry_run"]:
             self.dry_run()
             return Returns()
@@ -157,17 +160,17 @@ class LabSearch:
         if before:
             _say(f"{stage}: {before} of {len(answers)} runs were trained before; the store has them")
         each = iter(answers)
-        return [folded(list(itertools.islice(each, len(own)))) for own in jobs]
+        return [fold_seeds(list(itertools.islice(each, len(own)))) for own in jobs]
 
     def lost(self, stage: str, overrides: tuple[str, ...], trials: Sequence[Trial], purpose: str) -> Mapping[str, str]:
-        """Which trials that ended count no longer, and why, by key: the store lacks their results."""
+        """Return why trials that ended count no longer, by key: the store lacks their results."""
         if self.tracker is None:
             return {}
         jobs = self._jobs(overrides, trials, purpose)
         return search_runs.lost(self.tracker, shown(self.store), self.objectives, trials, jobs)
 
     def _jobs(self, overrides: Sequence[str], trials: Sequence[Proposal | Trial], purpose: str) -> list[list[Plan]]:
-        """The jobs of each trial, one for each of its seeds."""
+        """Return the jobs of each trial, one for each of its seeds."""
         rows = []
         for trial in trials:
             point = self._words(space_grammar.words(trial.params, self.space), *overrides, f"purpose={purpose}")
@@ -180,8 +183,8 @@ class LabSearch:
 
         return plan_jobs(self.composer, rows, self.prepared)
 
-    def _asked(self) -> dict[str, Any]:
-        """What is asked of every point beyond the default; it makes another search, not other runs."""
+    def _asked(self) -> dict[str, object]:
+        """Return the demands on every point beyond the default; they make another search, not other runs."""
         asked = {"objective": list(self.objectives), "seeds": self.config.seeds}
         return {key: value for key, value in asked.items() if value not in (None, ["val/accuracy"])}
 
@@ -214,8 +217,8 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def folded(answers: Sequence[runner.Answer]) -> Answer:
-    """The jobs of a trial as one answer: the mean over its seeds, unless one of them failed or had no value."""
+def fold_seeds(answers: Sequence[runner.Answer]) -> Answer:
+    """Return the answers of a trial's jobs as one: the mean over its seeds, unless one failed or had no value."""
     run_ids = tuple(answer.run_id for answer in answers if answer.run_id)
     for status, state in (("FAILED", "failed"), ("DIVERGED", "diverged"), ("PRUNED", "pruned")):
         worst = [answer for answer in answers if answer.status == status]
@@ -229,22 +232,22 @@ def folded(answers: Sequence[runner.Answer]) -> Answer:
     return Answer(values, "complete", spread, run_ids)
 
 
-def fingerprint(job: Plan, space: Space, asked: Mapping[str, Any], code: Mapping[str, str]) -> str:
+def fingerprint(job: Plan, space: Space, asked: Mapping[str, object], code: Mapping[str, str]) -> str:
     """Six digits of a hash of what a search holds fixed: another of it is another search.
 
     Args:
         job: Any job of the search.
         space: Keys that differ between jobs.
-        asked: What is asked of every point, where that is not the default.
+        asked: Objective and number of seeds of every point, where they are not the default.
         code: Versions of the user's own code that its corners train with.
     """
-    fixed = shared(job, space) | ({"code": dict(code)} if code else {})
+    fixed = common_settings(job, space) | ({"code": dict(code)} if code else {})
     text = json.dumps(fixed, sort_keys=True) + (json.dumps(asked, sort_keys=True) if asked else "")
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
-def shared(job: Plan, space: Space) -> dict[str, Any]:
-    """What all jobs of a search have in common and their results depend on, group by group."""
+def common_settings(job: Plan, space: Space) -> dict[str, Any]:
+    """Return the settings that all jobs of a search share and their results depend on, group by group."""
     from labkit.runs.identity import LEFT_OUT
 
     searched = {d.key for d in space.dimensions}
@@ -260,25 +263,25 @@ def shared(job: Plan, space: Space) -> dict[str, Any]:
     return fixed
 
 
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested mapping as `{"optimizer.lr": 0.1}`."""
-    found: dict[str, Any] = {}
+def flat(config: Plain, prefix: str = "") -> dict[str, object]:
+    """Return a nested mapping as `{"optimizer.lr": 0.1}`."""
+    found: dict[str, object] = {}
     for key, value in config.items():
         inner = isinstance(value, Mapping) and value
         found |= flat(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
     return found
 
 
-def _search_any(sweeper: Any, settings: Mapping[str, Any], fixed: Words, space: Space) -> Returns:
-    """A search on the jobs of any Hydra program, each returning its objective; remembered only under a study's name."""
+def _search_any(sweeper: ConfiguredSweeper, settings: Mapping[str, Any], fixed: Words, space: Space) -> Returns:
+    """Search on the jobs of any Hydra program, each returning its objective; remembered only under a study's name."""
     launcher = Runner(sweeper, None, ())
     folder = Path(str(sweeper.config.hydra.sweep.dir)).absolute()
     parent_run.save_config(sweeper.config)
 
     def evaluate(_: str, overrides: tuple[str, ...], proposals: Sequence[Proposal], purpose: str) -> list[Answer]:
         rows = [merged(fixed, space_grammar.words(p.params, space), overrides) for p in proposals]
-        return [folded([answer]) for answer in launcher.launch(rows)]
+        return [fold_seeds([answer]) for answer in launcher.launch(rows)]
 
-    definition = defined("search", space, settings, ("minimize",), 0)  # as in Hydra's own Optuna sweeper
+    definition = search_definition("search", space, settings, ("minimize",), 0)  # as in Hydra's own Optuna sweeper
     search(definition, evaluate, settings["storage"], folder)
     return Returns(launcher.returns)

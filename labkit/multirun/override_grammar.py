@@ -1,4 +1,4 @@
-"""What the words of a sweep stand for: Hydra's override grammar, and one sentence where it has no jobs."""
+"""The words of a sweep: what they stand for in Hydra's override grammar, and one sentence where it has no jobs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
-from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, RangeSweep, Sweep, Transformer
@@ -17,11 +17,11 @@ from labkit.compose import ALONE, explain
 from labkit.config import ConfigError, nearest
 
 
-def parsed(words: Sequence[str], loader: Any = None) -> list[Override]:
+def parse_words(words: Sequence[str], loader: ConfigLoader | None = None) -> list[Override]:
     """The words as overrides, each of which stands for at least one value.
 
     Args:
-        words: of the command line, or made of a sweep file's `params`.
+        words: Words of the command line, or made of a sweep file's `params`.
         loader: Hydra's, which knows the options that a `glob` selects from.
 
     Raises:
@@ -36,7 +36,7 @@ def parsed(words: Sequence[str], loader: Any = None) -> list[Override]:
     return overrides
 
 
-def listed(override: Override) -> list[str]:
+def listed_values(override: Override) -> list[str]:
     """The values of a sweep that can be listed, as words, in the order in which they are written."""
     value = override._value
     if isinstance(value, RangeSweep):
@@ -48,7 +48,7 @@ def listed(override: Override) -> list[str]:
 
 def drawn(override: Override) -> list[str]:
     """The same, in the order in which the jobs run: `shuffle` takes another each time."""
-    found = listed(override)
+    found = listed_values(override)
     if getattr(override._value, "shuffle", False):
         random.shuffle(found)
     return found
@@ -78,7 +78,7 @@ def _check(override: Override) -> None:
         raise ConfigError(f"{line}: {ALONE}")
     if isinstance(value, RangeSweep):
         _check_range(value, str(line))
-    if isinstance(value, Glob) and not listed(override):
+    if isinstance(value, Glob) and not listed_values(override):
         assert override.config_loader is not None
         group = override.key_or_group
         options = override.config_loader.get_group_options(group, results_filter=ObjectType.CONFIG)
@@ -101,9 +101,9 @@ def _check_range(value: RangeSweep, line: str) -> None:
         raise ConfigError(f"{line}: Hydra sorts this range into numbers that are not its own; write them as a choice.")
 
 
-def _inside(value: Any) -> Iterator[Any]:
-    """What a value holds, at any depth."""
-    inner: Iterable[Any] = ()
+def _inside(value: object) -> Iterator[object]:
+    """Yield everything that a value holds, at any depth."""
+    inner: Iterable[object] = ()
     if isinstance(value, ChoiceSweep):
         inner = value.list
     elif isinstance(value, list):

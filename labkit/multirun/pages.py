@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.figure  # noqa: F401  (half a second, at best while the store is still being written)
+from matplotlib.figure import Figure  # half a second, at best while the store is still being written
 from omegaconf import DictConfig
 
 from labkit import report
@@ -22,14 +22,14 @@ from labkit.report.study_page import page
 from labkit.runs import commands, provenance
 from labkit.tracking import session
 from labkit.tracking.rows import RunRow
-from labkit.tracking.tracker import Tracker
+from labkit.tracking.tracker import Curves, Tracker
 
 _CURVES = 12  # members in the figure of learning curves; more cannot be told apart
 _OF_ONE = ["lr", *(f"{part}/{metric}" for part in ("train", "val") for metric in ("cost", "loss", "accuracy"))]
 
 
 def search_page(config: DictConfig, study: str, table: SearchTable, rows: Sequence[RunRow], tracker: Tracker) -> str:
-    """The page of a search."""
+    """Return the page of a search, as HTML."""
     figures = [("The objective against every searched key, stage by stage.", report.objective_by_parameter(table))]
     for caption, figure in (
         ("The searched plane.", report.parameter_map(table)),
@@ -47,7 +47,7 @@ def search_page(config: DictConfig, study: str, table: SearchTable, rows: Sequen
 
 
 def board_page(config: DictConfig, study: str, board: Leaderboard, rows: Sequence[RunRow], tracker: Tracker) -> str:
-    """The page of a grid."""
+    """Return the page of a grid, as HTML."""
     members = [(entry.run_ids, _label(entry)) for entry in board.entries if entry.run_ids and entry.rank]
     curves = _curves(config, members, tracker)
     facts = {"answer": none_learnt(board.entries), "reading": report.board_page_reading(board)}
@@ -55,7 +55,7 @@ def board_page(config: DictConfig, study: str, board: Leaderboard, rows: Sequenc
 
 
 def question(config: DictConfig) -> str:
-    """What a sweep's file asks: the first paragraph of its comment, without the command.
+    """Return what a sweep's file asks: the first paragraph of its comment, without the command.
 
     A bare `#` ends it: what follows it, of seeds, epochs, data or results, need not be so in the sweep that ran.
     """
@@ -80,13 +80,13 @@ def _label(entry: Entry) -> str:
 
 def _curves(
     config: DictConfig, members: Sequence[tuple[Sequence[str], str]], tracker: Tracker
-) -> list[tuple[str, Any]]:
-    """All curves of the one setting there is, else those of several settings over one another; means over seeds.
+) -> list[tuple[str, Figure]]:
+    """Draw all curves of the one setting there is, else those of several over one another; means over seeds.
 
     Args:
-        config: of the multirun.
-        members: (ids of the runs, label) of each setting, best first.
-        tracker: of the store.
+        config: Configuration of the multirun.
+        members: Ids of the runs and label of each setting, best first.
+        tracker: Tracker of the store.
     """
     if len(members) == 1:
         ((run_ids, label),) = members
@@ -104,8 +104,8 @@ def _curves(
 
 
 def _of_one(
-    run_ids: Sequence[str], label: str, seeds: Sequence[Any], beside: PublishedCurves | None
-) -> tuple[str, Any]:
+    run_ids: Sequence[str], label: str, seeds: Sequence[Curves], beside: PublishedCurves | None
+) -> tuple[str, Figure]:
     if len(run_ids) == 1:
         return f"Learning curves of run {run_ids[0][:8]}.", report.learning_curves(_by_step(seeds[0]), label, beside)
     bands = {metric: seed_bands.band(seeds, metric) for metric in _OF_ONE}
@@ -114,7 +114,7 @@ def _of_one(
 
 
 def _beside(name: str | None) -> PublishedCurves | None:
-    """Published curves; those whose file has gone or changed meanwhile are left out, and it is said."""
+    """Read published curves; say it where their file has gone or changed meanwhile, and leave them out."""
     try:
         return published_curves(name)
     except ConfigError as error:
@@ -135,7 +135,7 @@ def _page(
     study: str,
     results: Sequence[Sheet],
     rows: Sequence[RunRow],
-    figures: Sequence[tuple[str, Any]],
+    figures: Sequence[tuple[str, Figure]],
     facts: dict[str, Any],
 ) -> str:
     root, tracking = Path(config.paths.root), session.settings(config)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -14,7 +13,7 @@ from labkit.multirun.sweeper_settings import sweep_params
 from labkit.tracking import session
 from labkit.tracking import tags as tag
 from labkit.tracking.tracker import Run, Tracker
-from labkit.words import word
+from labkit.words import hydra_words, word
 
 
 def end_orphans(tracker: Tracker) -> int:
@@ -69,8 +68,7 @@ def environment_words(**variables: str) -> list[str]:
 def tell_jobs(config: DictConfig, **variables: str) -> None:
     """Set environment variables for all jobs of a multirun."""
     with open_dict(config):
-        words: Any = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
-        config.hydra.overrides.hydra = [*words, *environment_words(**variables)]
+        config.hydra.overrides.hydra = [*hydra_words(config.hydra, "hydra"), *environment_words(**variables)]
 
 
 def open_store(config: DictConfig) -> Tracker | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ _FRAMES_PER_JOB = 5  # of Python's stack: each job of a group runs inside the on
 
 
 def launch(launcher: Any, job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
-    """What Hydra's basic launcher does, group by group; one return per job, in order."""
+    """Do what Hydra's basic launcher does, group by group; return one return per job, in order."""
     setup_globals()
     config = launcher.config
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
@@ -32,7 +32,7 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]], first: int) ->
         configs = [composer.numbered(words, first + i) for i, words in enumerate(job_overrides)]
     returns: dict[int, JobReturn] = {}
     for members, train in _programs(launcher, configs):
-        returns |= _nested(launcher, members, configs, train)
+        returns |= _run_nested(launcher, members, configs, train)
         configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     return [returns[i] for i in range(len(configs))]
 
@@ -50,7 +50,7 @@ def _programs(launcher: Any, configs: Sequence[DictConfig]) -> Iterable[tuple[tu
     return programs(configs, launcher.limits, [own.take(one) for one in configs] if own is not None else None)
 
 
-def _nested(
+def _run_nested(
     launcher: Any, members: Sequence[int], configs: Sequence[DictConfig], train: Training
 ) -> dict[int, JobReturn]:
     """Run the group through Hydra's own `run_job`, each job inside the one before; the innermost trains them all.
@@ -91,7 +91,7 @@ def _nested(
 
 
 @contextmanager
-def _deep_stack(frames: int) -> Any:
+def _deep_stack(frames: int) -> Iterator[None]:
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(before + frames)
     try:

@@ -5,26 +5,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from labkit.compose import CONF
-from labkit.words import quoted
+from labkit.words import hydra_words, quoted
 
 _TAG = "later"
 
 
-def postponed(words: Sequence[str], folder: str | None = None, multirun: bool = False) -> list[str] | None:
+def postpone(words: Sequence[str], folder: str | None = None, multirun: bool = False) -> list[str] | None:
     """The words with those postponed that only the jobs of their multirun can judge; None where there are none.
 
     Args:
         words: override words.
-        folder: of the user's own configs, `--config-dir`.
-        multirun: whether they are of a multirun whatever the config files say, `-m`.
+        folder: Folder of the user's own configs, `--config-dir`.
+        multirun: True where the command line says so, `-m`; else the config files decide.
     """
     found = list(words)
     loader = _loader(folder)
@@ -45,7 +45,7 @@ def postponed(words: Sequence[str], folder: str | None = None, multirun: bool = 
 
 def restore(config: DictConfig) -> None:
     """Write the postponed words of a multirun as they were given, for the sweeper that hands them to its jobs."""
-    words: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    words = hydra_words(config.hydra)
     if any(f"=tag({_TAG}," in word for word in words):
         config.hydra.overrides.task = [_given(one) for one in OverridesParser.create().parse_overrides(words)]
 
@@ -63,7 +63,7 @@ def _given(override: Override) -> str:
     return str(override.input_line)
 
 
-def _loader(folder: str | None) -> Any:
+def _loader(folder: str | None) -> ConfigLoader:
     """Hydra's loader of configs, which looks into the user's folder first."""
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from hydra._internal.utils import create_config_search_path
@@ -75,7 +75,7 @@ def _loader(folder: str | None) -> Any:
     return ConfigLoaderImpl(path)
 
 
-def _composed(loader: Any, words: list[str]) -> DictConfig:
+def _composed(loader: ConfigLoader, words: list[str]) -> DictConfig:
     from hydra.types import RunMode
 
     master: DictConfig = loader.load_configuration("config", words, RunMode.MULTIRUN, validate_sweep_overrides=False)

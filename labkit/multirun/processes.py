@@ -7,7 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -21,11 +21,18 @@ from labkit.runs.decision_regions import Frames
 from labkit.runs.plan import plan
 from labkit.runs.record import Job, Place
 from labkit.runs.result import Result
-from labkit.runs.train import Watch, recorded
+from labkit.runs.training import Watch, record_outcome
 from labkit.tracking.tracker import Run
 
+if TYPE_CHECKING:
+    from multiprocessing.queues import Queue
+
+    Row = tuple[int, dict[str, float]]  # updates done, metrics
+    Rows = Queue[tuple[int, Row | None]]  # number of the job, and its row; None where it begins
+
+Trained = tuple[Outcome, bool, Frames]  # and whether it was pruned
 _POLL_SECONDS = 0.1
-_relay: Any = None  # of a worker: the queue to its parent
+_relay: Rows | None = None  # of a worker: the queue to its parent
 
 
 def execute_side_by_side(jobs: Sequence[Job], processes: int | None, quiet: bool = False) -> list[Result | Exception]:
@@ -45,7 +52,7 @@ def execute_side_by_side(jobs: Sequence[Job], processes: int | None, quiet: bool
         with pool:
             futures = [pool.submit(_train, i, job.plan.config, dict(job.environment)) for i, job in enumerate(jobs)]
             _relay_rows(jobs, runs, rows, futures, line)
-            return [_finished(job, runs.get(i), futures[i]) for i, job in enumerate(jobs)]
+            return [_finish_job(job, runs.get(i), futures[i]) for i, job in enumerate(jobs)]
     except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
         for run in filter(None, runs.values()):
@@ -57,7 +64,7 @@ def execute_side_by_side(jobs: Sequence[Job], processes: int | None, quiet: bool
 
 
 def _relay_rows(
-    jobs: Sequence[Job], runs: dict[int, Run | None], rows: Any, futures: Sequence[Future[Any]], line: ProgressLine
+    jobs: Sequence[Job], runs: dict[int, Run | None], rows: Rows, futures: Sequence[Future[Trained]], line: ProgressLine
 ) -> None:
     """Start the run of a job that begins, log what arrives, until all are done."""
     while True:
@@ -75,7 +82,7 @@ def _relay_rows(
         wait(futures, timeout=_POLL_SECONDS)
 
 
-def _finished(job: Job, run: Run | None, future: Future[tuple[Outcome, bool, Frames]]) -> Result | Exception:
+def _finish_job(job: Job, run: Run | None, future: Future[Trained]) -> Result | Exception:
     try:
         outcome, pruned, frames = future.result()
     except Exception as error:
@@ -84,10 +91,10 @@ def _finished(job: Job, run: Run | None, future: Future[tuple[Outcome, bool, Fra
         return error
     tensors = {name: torch.from_numpy(array) for name, array in outcome.parameters.items()}
     outcome = dataclasses.replace(outcome, parameters=tensors)
-    return recorded(job, run, outcome, Place((job.plan.config_hash,), 0), pruned, True, frames)
+    return record_outcome(job, run, outcome, Place((job.plan.config_hash,), 0), pruned, True, frames)
 
 
-def _begin(rows: Any) -> None:
+def _begin(rows: Rows) -> None:
     """A worker's start: it knows its queue, its one core, and ends when its parent has."""
     global _relay
     _relay = rows
@@ -96,25 +103,27 @@ def _begin(rows: Any) -> None:
     end_with_parent()
 
 
-class _Sender:
+def _tell(i: int, row: Row | None) -> None:
+    assert _relay is not None
+    _relay.put((i, row))
+
+
+class _Sender(Run):
     """Stands for the run in a worker: its rows go to the parent."""
 
     def __init__(self, i: int) -> None:
+        super().__init__()
         self._i = i
 
-    def log(self, step: int, row: Mapping[str, float]) -> None:
-        _relay.put((self._i, (step, dict(row))))
-
-    def check(self) -> None:
-        """The parent does."""
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        _tell(self._i, (step, dict(values)))
 
 
-def _train(i: int, config: dict[str, Any], environment: dict[str, str]) -> tuple[Outcome, bool, Frames]:
+def _train(i: int, config: dict[str, Any], environment: dict[str, str]) -> Trained:
     """One job, in a worker; tensors travel as arrays: torch would share memory that the worker may take with it."""
     job = Job(plan(config), environment)
-    _relay.put((i, None))
-    sender: Any = _Sender(i)
-    watch = Watch([job], [sender], ProgressLine(quiet=True))
+    _tell(i, None)
+    watch = Watch([job], [_Sender(i)], ProgressLine(quiet=True))
     outcome = train_population([job.plan.recipe], job.plan.parts, watch)[0]
     arrays: Any = {name: tensor.numpy() for name, tensor in outcome.parameters.items()}
     return dataclasses.replace(outcome, parameters=arrays), bool(watch.pruned), watch.film.frames[0]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hydra.core.utils import JobReturn, JobStatus
 
 from labkit.multirun import launchers
 from labkit.multirun.callback import hooks
+from labkit.multirun.configured_task import ConfiguredSweeper
 from labkit.multirun.parent_run import environment_words
 from labkit.runs import earlier_versions, pruning
 from labkit.runs.standing import finished
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """How a job ended.
+    """The end of a job.
 
     Attributes:
-        values: of the objectives; None if there is none.
+        values: Values of the objectives; None if there is none.
         status: FINISHED, DIVERGED, PRUNED or FAILED.
-        run_id: in the store; empty if unknown.
-        error: of a failed job.
-        before: whether an earlier call had trained it.
+        run_id: Id in the store; empty if unknown.
+        error: Exception of a failed job.
+        before: True where an earlier call had trained it.
     """
 
     values: tuple[float, ...] | None
@@ -45,12 +46,12 @@ class Runner:
     """Launches the jobs of one multirun, batch after batch, and numbers them on.
 
     Attributes:
-        returns: what Hydra's launcher gave back, one list per batch.
-        before: the store's rows of jobs that were finished before, by config hash.
+        returns: Returns of Hydra's launcher, one list per batch.
+        before: Rows of the store for jobs that were finished before, by config hash.
     """
 
     def __init__(
-        self, sweeper: Any, tracker: Tracker | None, objectives: Sequence[str], most: int | None = None
+        self, sweeper: ConfiguredSweeper, tracker: Tracker | None, objectives: Sequence[str], most: int | None = None
     ) -> None:
         self._sweeper, self._tracker, self._objectives, self._most = sweeper, tracker, objectives, most
         self._hooks = hooks(sweeper.hydra_context)
@@ -61,12 +62,15 @@ class Runner:
     def __call__(
         self, jobs: Sequence[Plan], variables: Sequence[Mapping[str, str]], rerun: bool = False
     ) -> list[Answer]:
-        """One answer per job, in order.
+        """Train the jobs that the store does not hold yet.
 
         Args:
-            jobs: what is to be trained.
-            variables: environment variables of each.
-            rerun: train those too that are finished.
+            jobs: Plans of the jobs.
+            variables: Environment variables of each job.
+            rerun: Train those too that are finished.
+
+        Returns:
+            An answer per job, in order.
         """
         done = {} if rerun or self._tracker is None else finished(self._tracker, jobs)
         self.before |= done
@@ -110,7 +114,7 @@ class Runner:
 
 
 def from_return(back: JobReturn) -> Answer:
-    """What a launcher gave back for a job."""
+    """Return the end of a job that a launcher gave back."""
     value = back._return_value  # the property prints to stderr and raises what a job failed with
     if back.status is not JobStatus.COMPLETED:
         error = value if isinstance(value, Exception) else RuntimeError(f"the job ended as {back.status.name}")
@@ -123,7 +127,7 @@ def from_return(back: JobReturn) -> Answer:
 
 
 def from_row(row: RunRow, objectives: Sequence[str]) -> Answer:
-    """What the store holds of a finished job."""
+    """Return the end of a job that the store holds."""
     measured = all(name in row.metrics for name in objectives)
     values = tuple(row.metrics[name] for name in objectives) if measured else None
     status = "DIVERGED" if row.diverged else "FINISHED"

@@ -1,9 +1,8 @@
-"""What a search leaves: one sorted table as CSV and Markdown, and a page."""
+"""The outcome of a search: one sorted table as CSV and Markdown, and a page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from omegaconf import DictConfig
 
@@ -36,12 +35,12 @@ def close(
     The trials are those that the study remembers, whoever made their runs.
 
     Args:
-        config: of the multirun.
-        definition: of the search.
-        tracker: of the store.
-        parent: the parent run; None where this call ran nothing, and so changes nothing.
-        known: The stages as far as they came.
-        failed: Whether the search could not be finished.
+        config: Configuration of the multirun.
+        definition: Definition of the search.
+        tracker: Tracker of the store.
+        parent: Parent run; None where this call ran nothing, and so changes nothing.
+        known: Stages as far as they came.
+        failed: True where the search could not be finished.
     """
     runs = search_runs.of_stages(tracker, definition.study, known)
     up = definition.directions[0] == "maximize"
@@ -87,7 +86,7 @@ def rows(study: str, known: Sequence[StageResult], runs: search_runs.Runs) -> li
 
 def facts(definition: Definition, known: Sequence[StageResult]) -> list[StageFacts]:
     """The stages that there are as the table wants to know them."""
-    samplers = {stage.name: _named(stage.sampler) for stage in definition.stages}
+    samplers = {stage.name: _sampler_name(stage.sampler) for stage in definition.stages}
     return [
         StageFacts(one.name, samplers[one.name], one.overrides, one.space.range_text(), one.space.plain(), one.note)
         if one.space is not None
@@ -101,6 +100,6 @@ def _former(count: int) -> str:
     return f"{trials} no longer among the best left out." if count else ""
 
 
-def _named(sampler: Any) -> str:
+def _sampler_name(sampler: str | Mapping[str, object]) -> str:
     """A sampler's name, or its constructor's."""
     return sampler if isinstance(sampler, str) else str(sampler.get("_target_")).rpartition(".")[2]

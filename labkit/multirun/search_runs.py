@@ -16,7 +16,7 @@ Runs = Mapping[str, RunRow]  # by id
 
 
 def of_stages(tracker: Tracker, study: str, stages: Sequence[StageResult]) -> dict[str, RunRow]:
-    """The runs of all trials, by id. Those of a failed trial are found by their tags: a job that raises tells no id."""
+    """Return the runs of all trials, by id; a failed trial's by their tags, for a job that raises tells no id."""
     trials = [trial for stage in stages for trial in stage.trials]
     found = tracker.by_id(run_id for trial in trials for run_id in trial.run_ids)
     if any(trial.state == "failed" for trial in trials):
@@ -25,7 +25,7 @@ def of_stages(tracker: Tracker, study: str, stages: Sequence[StageResult]) -> di
 
 
 def behind(stage: str, trial: Trial, runs: Runs) -> list[RunRow]:
-    """The rows of one trial's runs, in the order of its seeds."""
+    """Return the rows of one trial's runs, in the order of its seeds."""
     own = [runs[run_id] for run_id in trial.run_ids if run_id in runs]
     if trial.state != "failed":
         return own
@@ -42,17 +42,17 @@ def _mark(row: RunRow) -> tuple[str, str]:
 def lost(
     tracker: Tracker, place: str, objectives: Sequence[str], trials: Sequence[Trial], jobs: Sequence[Sequence[Plan]]
 ) -> dict[str, str]:
-    """Why trials that ended count no longer, by key: the store lacks a result that the study remembers.
+    """Return why trials that ended count no longer, by key: the store lacks a result that the study remembers.
 
     A run that a search was told of may be missing from the store, or never have come to its end there: it was deleted,
     the store is another one, or the process that wrote it died first.
 
     Args:
-        tracker: Of the store.
-        place: Where the store is, for the reader.
+        tracker: Tracker of the store.
+        place: Address of the store, for the reader.
         objectives: Metrics whose values the study remembers.
-        trials: That ended.
-        jobs: Of each trial, as it would be run today.
+        trials: Trials that ended.
+        jobs: Jobs of each trial, as they would be run today.
     """
     ids = [run_id for trial in trials for run_id in trial.run_ids]
     runs = tracker.by_id(ids)
@@ -69,7 +69,7 @@ def lost(
 
 
 def _reason(trial: Trial, jobs: Sequence[Plan], objectives: Sequence[str], runs: Runs) -> str:
-    """Why a trial counts no longer although the store knows its runs; "" if it does."""
+    """Return why a trial counts no longer although the store knows its runs; "" if it does."""
     if not trial.run_ids:
         return "trained without being recorded"
     rows = [runs[run_id] for run_id in trial.run_ids]
@@ -85,7 +85,7 @@ def _reason(trial: Trial, jobs: Sequence[Plan], objectives: Sequence[str], runs:
 
 
 def _agree(values: Sequence[float], rows: Sequence[RunRow], objectives: Sequence[str]) -> bool:
-    """Whether the values of a trial are the means of these metrics over its runs."""
+    """Return whether the values of a trial are the means of these metrics over its runs."""
     if len(values) != len(objectives):
         return False
     means = (statistics.fmean(row.metrics.get(name, math.nan) for row in rows) for name in objectives)

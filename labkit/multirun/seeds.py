@@ -9,8 +9,8 @@ from labkit.tracking.rows import RunRow
 from labkit.words import Words, merged
 
 
-def spread(rows: Sequence[Words], composer: Composer, count: int) -> list[Words]:
-    """Every row `count` times, with its own seed and those after it, the seeds of a row side by side.
+def spread_over_seeds(rows: Sequence[Words], composer: Composer, count: int) -> list[Words]:
+    """Return every row `count` times, with its own seed and those after it, the seeds of a row side by side.
 
     So `seed=0,5 seeds=2` is 0, 1, 5, 6. Raises ConfigError naming a row that cannot be composed.
     """
@@ -27,13 +27,13 @@ def spread(rows: Sequence[Words], composer: Composer, count: int) -> list[Words]
 
 
 def means(rows: Sequence[RunRow]) -> dict[str, float]:
-    """The metrics of a row that speaks for several seeds.
+    """Return the metrics of a row that speaks for several seeds.
 
     Each metric's mean under its own name, and beside it its sample `/deviation` and, where `summarise` gives one, the
     `/low` and `/high` end of the 95% interval of the mean; `seeds` is how many there are.
 
     Args:
-        rows: of the runs, from the store, one per seed.
+        rows: Rows of the store, one per seed.
     """
     from labkit.report.ranked_entries import summary_of
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
 from labkit.config import ConfigError, nearest, shown
-from labkit.multirun.override_grammar import listed, steps
+from labkit.multirun.override_grammar import listed_values, steps
 from labkit.words import Words, merged, word
 
 if TYPE_CHECKING:
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 _TAGS = {"log", "int"}
 
 
-def divided(overrides: Sequence[Override]) -> tuple[Words, list[Override]]:
+def divide_overrides(overrides: Sequence[Override]) -> tuple[Words, list[Override]]:
     """The fixed words, and the overrides that are searched over; a later word of a key replaces an earlier one."""
     newest = {override.get_key_element(): override for override in overrides}
     fixed = tuple(str(override.input_line) for override in newest.values() if not override.is_sweep_override())
     return fixed, [override for override in newest.values() if override.is_sweep_override()]
 
 
-def space(searched: Sequence[Override], conditions: Mapping[str, Mapping[str, Any]]) -> Space:
+def space(searched: Sequence[Override], conditions: Mapping[str, Mapping[str, object]]) -> Space:
     """The space of a search.
 
     Args:
@@ -57,7 +57,10 @@ def check_seeds(over: Space, seeds: int | None) -> None:
 
 
 def dimension(override: Override, when: Mapping[str, tuple[str, ...]]) -> Dimension:
-    """One searched key. `interval(a, b)` is real, `int(interval(a, b))` whole; `range(a, b)` ends before b."""
+    """Return one searched key; raise ConfigError for a range that cannot be searched.
+
+    `interval(a, b)` is real, `int(interval(a, b))` whole; `range(a, b)` ends before b.
+    """
     from labkit.search.space import Dimension
 
     key, value = override.get_key_element(), override.value()
@@ -77,10 +80,10 @@ def dimension(override: Override, when: Mapping[str, tuple[str, ...]]) -> Dimens
         return Dimension(key, low=low, high=high, step=abs(value.step), integer=whole, when=when)
     if "log" in tags:
         raise ConfigError(f"{key}: the tag 'log' belongs to an interval, such as tag(log,interval(1e-4,1)).")
-    return Dimension(key, choices=tuple(listed(override)), when=when)
+    return Dimension(key, choices=tuple(listed_values(override)), when=when)
 
 
-def words(parameters: Mapping[str, Any], over: Space) -> Words:
+def words(parameters: Mapping[str, object], over: Space) -> Words:
     """Override words for the values of a point; a choice stands for itself, as it was written."""
     choices = {d.key for d in over.dimensions if d.choices is not None}
     return tuple(f"{key}={value}" if key in choices else word(key, value) for key, value in parameters.items())
@@ -97,12 +100,12 @@ def corners(over: Space) -> list[Words]:
 
 
 def sample(overrides: Sequence[Override], count: int, seed: int) -> list[Words]:
-    """`count` random points of a space, drawn point by point: more of them begin with the same ones."""
+    """Return `count` random points of a space; more of them begin alike. Raise ConfigError for no count."""
     import numpy as np
 
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise ConfigError(f"hydra.sweeper.samples: expected how many points, at least 1, got {shown(count)}.")
-    fixed, searched = divided(overrides)
+    fixed, searched = divide_overrides(overrides)
     over = space(searched, {})
     rows = []
     for number in range(count):
@@ -112,5 +115,5 @@ def sample(overrides: Sequence[Override], count: int, seed: int) -> list[Words]:
     return list(dict.fromkeys(rows))
 
 
-def _texts(value: Any) -> tuple[str, ...]:
+def _texts(value: object) -> tuple[str, ...]:
     return tuple(str(inner) for inner in value) if isinstance(value, list | tuple) else (str(value),)

@@ -1,4 +1,4 @@
-"""What a sweep leaves: its runs from the store, the leaderboard, the rows that speak for seeds, a report page."""
+"""The outcome of a sweep: its runs from the store, the leaderboard, the rows that speak for seeds, a report page."""
 
 from __future__ import annotations
 
@@ -23,18 +23,20 @@ _EXTRA = ("test/accuracy",)
 
 
 def rows_of(tracker: Tracker, study: str, jobs: Sequence[Plan], before: Mapping[str, RunRow]) -> list[RunRow]:
-    """The store's row of each job: its newest finished run, else its newest run; jobs without any are left out.
+    """Return the store's row of each job: its newest finished run, else its newest; jobs without any are left out.
 
     Args:
-        study: whose runs they are, but for those that were finished
-        before: rows by config hash.
+        tracker: Tracker of the store.
+        study: Name of the sweep.
+        jobs: Jobs of the sweep.
+        before: Rows of jobs that were finished before the sweep, by config hash.
     """
     best = standing([*before.values(), *tracker.by_study(study)], jobs, any_end=True)
     return [best[h] for h in dict.fromkeys(job.config_hash for job in jobs) if h in best]
 
 
 def seed_rows(config: DictConfig, tracker: Tracker, parent: Run, jobs: Sequence[Plan]) -> dict[str, Run]:
-    """One run per configuration, under the sweep's parent, that will speak for its seeds; by seed group."""
+    """Start one run per configuration, under the sweep's parent, that will speak for its seeds; by seed group."""
     first = {job.seed_group: job for job in reversed(jobs)}
     if len(first) == 1:
         return {next(iter(first)): parent}
@@ -42,7 +44,7 @@ def seed_rows(config: DictConfig, tracker: Tracker, parent: Run, jobs: Sequence[
 
 
 def _seed_row(config: DictConfig, tracker: Tracker, parent: Run, job: Plan) -> Run:
-    """The row of an earlier call, else a new one."""
+    """Return the run of an earlier call, else a new one."""
     mark = f"{job.seed_group[:16]}-{parent.id}"
     earlier = tracker.seed_rows(mark)
     if earlier:
@@ -69,7 +71,7 @@ def fill_seed_rows(about: Mapping[str, Run], rows: Sequence[RunRow], parent: Run
 
 
 def ranking(config: DictConfig, rows: Sequence[RunRow], baseline: str | None) -> Leaderboard:
-    """The leaderboard of a sweep's runs, by its first objective."""
+    """Return the leaderboard of a sweep's runs, by its first objective."""
     return rank(rows, objectives(config.objective)[0], extra=_EXTRA, baseline=baseline)
 
 
@@ -99,17 +101,17 @@ def close(parent: Run, board: Leaderboard, page: str, place: Path, failed: bool 
 
 
 def page_place(config: DictConfig, study: str) -> Path:
-    """Where a page lies beside the store: `mlruns/reports/<study>.html`."""
+    """Return the path of a page beside the store: `mlruns/reports/<study>.html`."""
     return Path(config.paths.root).absolute() / "mlruns" / "reports" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', study)}.html"
 
 
 def keep_page(parent: Run, page: str, place: Path) -> None:
-    """A page beside the store, and with the parent run."""
+    """Write a page beside the store, and keep it with the parent run."""
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(page, encoding="utf-8")
     parent.artifact_text("report.html", page)
 
 
 def nearby(place: Path) -> str:
-    """A path as it is typed in this folder."""
+    """Return a path as it is typed in this folder."""
     return str(place.relative_to(Path.cwd())) if place.is_relative_to(Path.cwd()) else str(place)

@@ -1,15 +1,17 @@
-"""What a sweeper is told: the sweep file's `params`, the command line's words, and the keys of `hydra.sweeper`."""
+"""The settings of a sweeper: the sweep file's `params`, the command line's words, and the keys of `hydra.sweeper`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from labkit.config import ConfigError, nearest, shown
-from labkit.multirun.override_grammar import parsed
+from labkit.multirun.configured_task import ConfiguredSweeper
+from labkit.multirun.override_grammar import parse_words
 from labkit.words import quoted
 
 
@@ -24,7 +26,7 @@ def sweep_params(config: DictConfig) -> dict[str, str]:
     return {str(key): _typed(str(key), value) for params in plain for key, value in params.items()}
 
 
-def _typed(key: str, value: Any) -> str:
+def _typed(key: str, value: object) -> str:
     if isinstance(value, str):
         return value.strip()
     if value == []:
@@ -32,12 +34,12 @@ def _typed(key: str, value: Any) -> str:
     return ",".join(quoted(inner) for inner in value) if isinstance(value, list) else quoted(value)
 
 
-def sweep_overrides(config: DictConfig, arguments: Sequence[str], loader: Any) -> list[Override]:
+def sweep_overrides(config: DictConfig, arguments: Sequence[str], loader: ConfigLoader | None) -> list[Override]:
     """Return what a sweep is made of: the file's `params`, then the command's words; raises ConfigError."""
-    return parsed([*(f"{key}={value}" for key, value in sweep_params(config).items()), *arguments], loader)
+    return parse_words([*(f"{key}={value}" for key, value in sweep_params(config).items()), *arguments], loader)
 
 
-def read_settings(sweeper: Any) -> dict[str, Any]:
+def read_settings(sweeper: ConfiguredSweeper) -> dict[str, Any]:
     """Return the keys of one of our sweepers as plain values, with the defaults of those that a file leaves out.
 
     Raises ConfigError for a key that it does not read.
@@ -53,7 +55,7 @@ def read_settings(sweeper: Any) -> dict[str, Any]:
     return {**known, **given}
 
 
-def check_batch(size: Any) -> None:
+def check_batch(size: object) -> None:
     """Raise ConfigError unless so many jobs can be handed to a launcher at once; null: all."""
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
         raise ConfigError(f"hydra.sweeper.max_batch_size: expected null or at least 1, got {shown(size)}.")

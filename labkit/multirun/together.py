@@ -18,7 +18,7 @@ from labkit.runs.plan import Plan, plan
 from labkit.runs.prepared_data import PreparedData
 from labkit.runs.record import Job
 from labkit.runs.result import Result
-from labkit.runs.train import execute_all, objective
+from labkit.runs.training import execute_all, objective
 
 Training = Callable[[list[DictConfig]], list[Any]]
 
@@ -52,14 +52,14 @@ def programs(
 
 
 def explanation(found: Sequence[Group]) -> list[str]:
-    """One line for the launcher's choice; equal groups are counted."""
+    """Return the lines that say what was chosen; equal groups are counted."""
     alone = sum(len(group.members) == 1 for group in found)
     lines = list(dict.fromkeys(f"{len(group.members)} jobs, {group.why}" for group in found if len(group.members) > 1))
     return [*lines, f"{alone} jobs that share no program with another, one after the other"] if alone > 1 else lines
 
 
 def _planned(config: DictConfig, prepared: PreparedData) -> Plan:
-    """A job of a sweeper that checks nothing: it may speak of its own folder."""
+    """Plan a job of a sweeper that checks nothing; it may speak of its own folder."""
     with open_dict(config):
         config.hydra.runtime.output_dir = os.path.join(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir))
     with speaking_for(config):

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from labkit.config import ConfigError, nearest
 from labkit.multirun.configured_task import task_name
+from labkit.words import hydra_words
 
 # Roots of the keys that a task without training reads; task=lab checks its words itself, and task=info plans a run.
 _READ = {
@@ -27,7 +28,7 @@ _OF_A_STAGE = ("sampler", "n_trials", "n_jobs", "pruner")  # keys of the sweeper
 def check_task(config: DictConfig) -> None:
     """Raise ConfigError for a word of the command line that a task does not read."""
     task = task_name(config)
-    for word in words_of(config) if task in _READ else ():
+    for word in hydra_words(config.hydra) if task in _READ else ():
         if _root(word) not in _READ[task]:
             valid = [key for root in _READ[task] for key in _keys(config, root)]
             raise ConfigError(f"{word}: task={task} does not read it, {nearest(_key(word), valid)}")
@@ -35,7 +36,7 @@ def check_task(config: DictConfig) -> None:
 
 def check_single(config: DictConfig) -> None:
     """Raise ConfigError for a word about multiruns where there is a single run."""
-    for word in words_of(config, "hydra"):
+    for word in hydra_words(config.hydra, "hydra"):
         if _OF_MULTIRUNS.match(word.lstrip("+~")):
             raise ConfigError(f"{word}: a single run does not read it; a multirun does, add -m.")
 
@@ -75,7 +76,7 @@ def check_sweeper(config: DictConfig) -> None:
     sweeper: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
     stages = sweeper.get("stages") or {}
     rows = list(stages.values()) if isinstance(stages, Mapping) else list(stages)
-    for word in words_of(config, "hydra"):
+    for word in hydra_words(config.hydra, "hydra"):
         key = _key(word).removeprefix("hydra.sweeper.").removeprefix("hydra/sweeper/")
         if key == "sample_seed" and sweeper.get("samples") is None:
             raise ConfigError(f"{word}: it is read with hydra.sweeper.samples only, which is null.")
@@ -84,12 +85,6 @@ def check_sweeper(config: DictConfig) -> None:
             raise ConfigError(
                 f"{word}: every stage has its own {key}; did you mean 'hydra.sweeper.stages.{name}.{key}'?"
             )
-
-
-def words_of(config: DictConfig, kind: str = "task") -> list[str]:
-    """The words of the command line: those of labkit's keys, or with `hydra` those of Hydra's."""
-    words: Any = OmegaConf.to_container(config.hydra.overrides[kind], resolve=False)
-    return [str(word) for word in words]
 
 
 def _key(word: str) -> str:

@@ -10,13 +10,13 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from labkit.config import Plain
 from labkit.tracking import session
 from labkit.tracking.store import is_http, shown
-from labkit.words import word
+from labkit.words import hydra_words, word
 
 # The environment variables that decide where runs go, and which files are read.
 VARIABLES = STORE, DATA = "MLFLOW_TRACKING_URI", "LABKIT_DATA"
@@ -24,22 +24,22 @@ _HANDED_DOWN = tuple(f"+hydra.job.env_set.{name}=" for name in (session.PARENT_R
 
 
 def written(words: Sequence[str], variables: Iterable[str] = ()) -> str:
-    """`labkit WORDS` as a shell takes it, behind those of the environment variables that are set."""
+    """Return `labkit WORDS` as a shell takes it, behind those of the environment variables that are set."""
     told = {name: os.environ[name] for name in variables if os.environ.get(name)}
     assigned = [f"{name}={shlex.quote(value)}" for name, value in told.items() if value == shown(value)]
     return " ".join([*assigned, shlex.join(["labkit", *map(shown, words)])])
 
 
-def single(overrides: Sequence[str], config: DictConfig | Mapping[str, Any]) -> str:
-    """The command that repeats one run, or one task; a job of a multirun becomes a run of its own.
+def single(overrides: Sequence[str], config: DictConfig | Plain) -> str:
+    """Return the command that repeats one run, or one task; a job of a multirun becomes a run of its own.
 
     Args:
         overrides: Words that the run was composed from; those of Hydra's own are left to the configuration.
-        config: Its configuration; where it lacks Hydra's node, Hydra's memory of the running job counts.
+        config: Configuration of the run; where it lacks Hydra's node, Hydra's memory of the running job counts.
     """
     words = [one for one in overrides if not one.lstrip("+~").startswith(("hydra.", "hydra/"))]
     if (hydra := _hydra(config)) is not None:
-        given = _given(hydra)
+        given = hydra_words(hydra, "hydra")
         words = [*_places(hydra), *(one for one in given if one.startswith("hydra.searchpath=")), *words]
         words += ["hydra.mode=RUN"] if _would_sweep(hydra, given, words) else []
     reads_files = "data" not in config or "root" in config["data"]
@@ -47,7 +47,7 @@ def single(overrides: Sequence[str], config: DictConfig | Mapping[str, Any]) -> 
 
 
 def multirun(config: DictConfig) -> str:
-    """The command that repeats a multirun: also its sweeper, launcher and their keys, not what labkit itself told jobs.
+    """Return the command that repeats a multirun, with its sweeper and launcher, without what labkit told its jobs.
 
     Args:
         config: Configuration of the multirun, with Hydra's node.
@@ -56,41 +56,35 @@ def multirun(config: DictConfig) -> str:
     # `labkit.multirun.launchers.prepare` tells all jobs the sweep's folder, behind what the user said of it.
     folder = word("hydra.sweep.dir", str(Path(str(hydra.sweep.dir)).absolute()))
     inner = ("hydra.mode=", *_HANDED_DOWN)
-    own = [one for one in _given(hydra) if not one.startswith(inner) and one != folder]
+    own = [one for one in hydra_words(hydra, "hydra") if not one.startswith(inner) and one != folder]
     return written(["-m", *_places(hydra), *own, *hydra.overrides.task], VARIABLES)
 
 
 def pages(uri: str, root: Path) -> str:
-    """What opens the store's pages: `labkit ui`, or the address of a server that has pages of its own."""
+    """Return what opens the store's pages: `labkit ui`, or the address of a server that has pages of its own."""
     if is_http(uri):
         return shown(uri)
     elsewhere = Path(root).absolute() != Path.cwd()
     return written(["ui", *([word("paths.root", str(Path(root).absolute()))] if elsewhere else [])], (STORE,))
 
 
-def _hydra(config: DictConfig | Mapping[str, Any]) -> Any:
+def _hydra(config: DictConfig | Plain) -> DictConfig | None:
     from hydra.core.hydra_config import HydraConfig
 
-    if "hydra" in config:
-        return config["hydra"]
-    return HydraConfig.get() if HydraConfig.initialized() else None
+    known = config if "hydra" in config else HydraConfig.instance().cfg
+    found = known["hydra"] if isinstance(known, Mapping | DictConfig) else None
+    return found if isinstance(found, DictConfig) else None
 
 
-def _given(hydra: Any) -> list[str]:
-    """The words about Hydra itself; not resolved, since they may speak of a job to come."""
-    words: Any = OmegaConf.to_container(hydra.overrides.hydra, resolve=False)
-    return [str(one) for one in words]
-
-
-def _places(hydra: Any) -> list[str]:
+def _places(hydra: DictConfig) -> list[str]:
     """`-cd` with the user's folder of configs and `-cn`, where the command line named them."""
     folders = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
     name = str(hydra.job.config_name)
     return [*(one for folder in folders for one in ("-cd", folder)), *(["-cn", name] if name != "config" else [])]
 
 
-def _would_sweep(hydra: Any, given: Sequence[str], words: Sequence[str]) -> bool:
-    """Whether the words alone start a multirun: Hydra adds `hydra.mode` to them only where the files do not say it."""
+def _would_sweep(hydra: DictConfig, given: Sequence[str], words: Sequence[str]) -> bool:
+    """Return whether the words alone start a multirun: Hydra adds `hydra.mode` only where the files do not say it."""
     if not str(hydra.mode).endswith("MULTIRUN"):
         return "hydra.mode=RUN" in given and "hydra.mode=RUN" in sys.argv
     return "hydra.mode=MULTIRUN" not in given or any(one.startswith("sweeps=") for one in words)

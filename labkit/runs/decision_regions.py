@@ -57,7 +57,7 @@ def _evenly(values: Sequence[int], most: int) -> set[int]:
     return {values[round(i)] for i in np.linspace(0, len(values) - 1, min(most, len(values)))}
 
 
-def drawn(ready: Plan, outcome: Outcome) -> dict[str, bytes]:
+def draw(ready: Plan, outcome: Outcome) -> dict[str, bytes]:
     """`decision_regions.png` by the final parameters; nothing for other than two features or a ruined network."""
     if _plane(ready) is None or outcome.diverged or outcome.range_curve is not None:
         return {}
@@ -65,7 +65,7 @@ def drawn(ready: Plan, outcome: Outcome) -> dict[str, bytes]:
     return {"decision_regions": render(decision_regions(classes, _scene(ready), _title(ready), outcome.steps))}
 
 
-def animated(ready: Plan, outcome: Outcome, frames: Frames) -> bytes:
+def animate(ready: Plan, outcome: Outcome, frames: Frames) -> bytes:
     """The GIF of a member's frames; one that stopped between two of them ends with the network it kept."""
     kept = [frame for frame in frames if not outcome.diverged or frame[0] < outcome.steps]
     if not outcome.diverged and kept[-1][0] < outcome.steps:

@@ -1,4 +1,4 @@
-"""What the end of a run has to say: its symptoms, and where a network has learnt nothing, why."""
+"""The diagnosis of a run that has ended: its symptoms, and where a network has learnt nothing, why."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def diagnosis(ready: Plan, outcome: Outcome, pruned: bool = False) -> Diagnosis:
     """Return what is to be said of a run; `pruned` where its search gave it up."""
     if outcome.suggested_range:
         return Diagnosis()
-    seen = observed(ready, outcome, pruned)
+    seen = observe(ready, outcome, pruned)
     ended = symptoms.divergence(seen) or symptoms.early_end(seen)
     if seen.diverged or seen.pruned:
         return Diagnosis((ended,))
@@ -51,7 +51,7 @@ def diagnosis(ready: Plan, outcome: Outcome, pruned: bool = False) -> Diagnosis:
 
 
 def _idle(ready: Plan, outcome: Outcome, seen: Seen) -> Diagnosis:
-    """Whether a network has learnt nothing, and why; the features come first, then what its units let through."""
+    """Say whether a network has learnt nothing, and why; first of its features, then of what its units let through."""
     found = symptoms.not_learnt(seen)
     if not found:
         return Diagnosis()
@@ -74,7 +74,7 @@ def _idle(ready: Plan, outcome: Outcome, seen: Seen) -> Diagnosis:
     return Diagnosis((f"{found}; {heard.why or symptoms.movement(seen)}",), tuple(details), metrics)
 
 
-def observed(ready: Plan, outcome: Outcome, pruned: bool = False) -> Seen:
+def observe(ready: Plan, outcome: Outcome, pruned: bool = False) -> Seen:
     """The numbers that the symptoms are read from."""
     parts = {"train": ready.parts.train, "val": ready.parts.validation}
     known = {name: part for name, part in parts.items() if len(part.features)}

@@ -13,32 +13,32 @@ from labkit.tracking.tracker import Tracker
 
 
 def tags(job: Known) -> dict[str, str]:
-    """What a run with code of one's own carries: `mine.py=1f0c... base.py=...`, and the hash of the rest."""
+    """Return the tags of a run with code of one's own: `mine.py=1f0c... base.py=...`, and the hash of the rest."""
     code = {tag.CODE: text(job.code), tag.SETTINGS: job.settings_hash} if job.code else {}
     return code | ({tag.CURVES: job.curves} if job.curves else {})
 
 
 def variables(job: Known) -> dict[str, str]:
-    """What the job of a multirun is told of the code that it was checked with."""
+    """Return the environment variables that tell a multirun's job of the code that it was checked with."""
     return {session.CODE: text(job.code)} if job.code else {}
 
 
 def text(code: Mapping[str, str]) -> str:
-    """Versions on one line."""
+    """Return versions on one line."""
     return " ".join(f"{file}={version}" for file, version in code.items())
 
 
 def versions(text: str) -> own_code.Versions:
-    """Versions from one line."""
+    """Return versions from one line."""
     return dict(part.rsplit("=", 1) for part in text.split())
 
 
 def sentence(tracker: Tracker, jobs: Sequence[Known]) -> str:
-    """Says which of the jobs have finished runs of other code or curves only; empty where there are none.
+    """Return which of the jobs have finished runs of other code or curves only; empty where there are none.
 
     Args:
-        tracker: of the store.
-        jobs: those that are to be trained, or were just now.
+        tracker: Tracker of the store.
+        jobs: Jobs that are to be trained, or were just now.
     """
     own = {job.settings_hash or job.config_hash: job for job in jobs if job.code or job.curves}
     older = {
@@ -54,7 +54,7 @@ def sentence(tracker: Tracker, jobs: Sequence[Known]) -> str:
 
 
 def _of_one_settings(tracker: Tracker, jobs: Iterable[Known]) -> list[RunRow]:
-    """Finished runs with code of one's own, and those stored before runs took note of it."""
+    """Find finished runs with code of one's own, and those stored before runs took note of it."""
     jobs = list(jobs)
     found = tracker.finished_with_code() if any(job.code for job in jobs) else []
     for shape in sorted({job.shape for job in jobs}):

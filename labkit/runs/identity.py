@@ -1,4 +1,4 @@
-"""When two configurations are the same: the same results, the same cost, the same prepared data."""
+"""The identity of a configuration: equal hashes for the same results, the same cost, the same prepared data."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from labkit import own_code
-from labkit.config import NUMERICS_VERSION, memberwise
+from labkit.config import NUMERICS_VERSION, Plain, memberwise
 
 LATER = ("separator", "decimal", "header")  # keys of data that came later; null is what was done before
 LEFT_OUT = ("paths", "tracker", "task", "profile", "targets", "experiment", "sweeps", "objective", "seeds")
 
 
-def without_places(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration without where things lie and come from, what is tracked of them, and the device.
+def without_places(plain: Plain) -> dict[str, Any]:
+    """Return the configuration without where things lie and come from, what is tracked of them, and the device.
 
     Where it names constructors of one's own, the versions of their code stand under `code`.
     """
@@ -32,13 +32,13 @@ def without_places(plain: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def code_versions(plain: Mapping[str, Any]) -> own_code.Versions:
-    """The versions of one's own code that a configuration trains with, by file; none for labkit's parts alone."""
+def code_versions(plain: Plain) -> own_code.Versions:
+    """Return the versions of one's own code that a configuration trains with, by file; none without such code."""
     named = {target for group, value in plain.items() if group not in LEFT_OUT for target in _targets(value)}
     return own_code.versions(sorted(named & {*plain.get("targets", ())}))
 
 
-def _targets(value: Any) -> Iterator[str]:
+def _targets(value: object) -> Iterator[str]:
     if isinstance(value, Mapping):
         if isinstance(value.get("_target_"), str):
             yield value["_target_"]
@@ -48,8 +48,8 @@ def _targets(value: Any) -> Iterator[str]:
             yield from _targets(inner)
 
 
-def config_hash(plain: Mapping[str, Any], data_sha256: str) -> str:
-    """SHA-256 of what gives a run its numbers: configuration, own code, data and numerics version; no places."""
+def config_hash(plain: Plain, data_sha256: str) -> str:
+    """Return the SHA-256 of what gives a run its numbers: configuration, own code, data, numerics version."""
     kept = {key: value for key, value in without_places(plain).items() if key not in LEFT_OUT}
     trainer, data = kept.pop("trainer"), kept.pop("data")
     data = {key: value for key, value in data.items() if key not in LATER or value is not None}
@@ -60,29 +60,29 @@ def config_hash(plain: Mapping[str, Any], data_sha256: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def settings_hash(plain: Mapping[str, Any], data_sha256: str) -> str:
-    """The hash without one's own code, and without the data where that code makes them; empty where there is none."""
+def settings_hash(plain: Plain, data_sha256: str) -> str:
+    """Return the hash without one's own code, and without data that it makes; empty where there is no such code."""
     if not code_versions(plain):
         return ""
     own_data = plain["data"]["_target_"] in plain["targets"]
     return config_hash({**plain, "targets": []}, "" if own_data else data_sha256)
 
 
-def shape(plain: Mapping[str, Any], data_sha256: str) -> str:
-    """Equal for runs that cost the same: the hash without what may differ between members, without names and code."""
+def shape(plain: Plain, data_sha256: str) -> str:
+    """Return a hash that is equal for runs of the same cost: without names, code and member-wise numbers."""
     return config_hash(_without_numbers(plain), data_sha256)
 
 
-def data_key(plain: Mapping[str, Any]) -> str:
-    """Equal for configurations that train on the same prepared data."""
+def data_key(plain: Plain) -> str:
+    """Return a key that is equal for configurations that train on the same prepared data."""
     strengths = ("mirror", "shift", "noise")  # of the augmentation, which happens while training
     fitted = {key: value for key, value in plain["preprocess"].items() if key not in strengths}
     trainer, code = plain["trainer"], code_versions({"data": plain["data"], "targets": plain["targets"]})
     return json.dumps([plain["data"], fitted, trainer.get("precision"), trainer.get("device"), code])
 
 
-def _without_numbers(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration without what may differ between the members of a population, and without its names."""
+def _without_numbers(plain: Plain) -> dict[str, Any]:
+    """Return the configuration without its names and what may differ between the members of a population."""
     structural: dict[str, Any] = {}
     for group, value in plain.items():
         if group in ("seed", "name", "lab", "part", "purpose", "targets"):
@@ -92,8 +92,8 @@ def _without_numbers(plain: Mapping[str, Any]) -> dict[str, Any]:
     return structural
 
 
-def _one_spelling(value: Any) -> Any:
-    """1 and 1.0 as one value."""
+def _one_spelling(value: object) -> object:
+    """Return a value in which 1 and 1.0 are one."""
     if isinstance(value, Mapping):
         return {key: _one_spelling(inner) for key, inner in value.items()}
     if isinstance(value, list):

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from labkit.compose import explain, keys_of
-from labkit.config import ConfigError, build, nearest, shown
+from labkit.config import ConfigError, Plain, build, nearest, shown
 from labkit.engine.recipe import Augmentation, Recipe, l2_per_weight, layers_moved
 from labkit.engine.trainer import Trainer
 from labkit.models.entries import Sizing
@@ -101,8 +101,8 @@ class Plan:
         return found.parts
 
 
-def resolved(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with every interpolation resolved, as plain values; raises ConfigError."""
+def resolved(config: DictConfig | Plain) -> dict[str, Any]:
+    """Return the configuration with every interpolation resolved, as plain values; raise ConfigError."""
     try:
         node = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
         plain = {str(key): _plain(node, str(key)) for key in node if key != "hydra"}
@@ -114,7 +114,7 @@ def resolved(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _plain(node: DictConfig, key: str) -> Any:
+def _plain(node: DictConfig, key: str) -> object:
     value = node[key]
     if not OmegaConf.is_config(value):
         return value
@@ -122,7 +122,7 @@ def _plain(node: DictConfig, key: str) -> Any:
 
 
 def plan(
-    config: DictConfig | Mapping[str, Any],
+    config: DictConfig | Plain,
     words: Sequence[str] = (),
     plain: dict[str, Any] | None = None,
     prepared: PreparedData | None = None,
@@ -192,8 +192,8 @@ def _curves(tracking: Tracking) -> str:
     return f"{tracking.published}={curves.version}"
 
 
-def choices(config: DictConfig | Mapping[str, Any]) -> dict[str, str]:
-    """The option chosen in each config group, from the composed configuration or from Hydra's own memory of it."""
+def choices(config: DictConfig | Plain) -> dict[str, str]:
+    """Return the option chosen in each config group, from the composed configuration or from Hydra's memory of it."""
     from hydra.core.hydra_config import HydraConfig
 
     if "hydra" in config:
@@ -205,13 +205,13 @@ def choices(config: DictConfig | Mapping[str, Any]) -> dict[str, str]:
     return {str(group): str(option) for group, option in made.items() if option is not None}
 
 
-def objectives(value: Any) -> tuple[str, ...]:
-    """The key `objective`, one metric or several, as several."""
+def objectives(value: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the key `objective`, one metric or several, as several."""
     return (value,) if isinstance(value, str) else tuple(value)
 
 
 def writable(root: Path) -> Path:
-    """`root` itself, where a folder is or can be made; raises ConfigError."""
+    """Return `root`, where a folder is or can be made; raise ConfigError."""
     inside = root / "mlruns" / "hydra"
     there = next(folder for folder in (inside, *inside.parents) if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
@@ -220,7 +220,7 @@ def writable(root: Path) -> Path:
     return root
 
 
-def _check_scalars(plain: Mapping[str, Any]) -> None:
+def _check_scalars(plain: Plain) -> None:
     valid = (*_GROUPS, *_SCALARS, "experiment", "sweeps")
     for key in plain:
         if key not in valid:
@@ -249,20 +249,20 @@ def _check_scalars(plain: Mapping[str, Any]) -> None:
         raise ConfigError(f"targets: expected a list such as '[my_module.my_network]', got {shown(targets)}.")
 
 
-def check_seeds(seeds: Any) -> None:
+def check_seeds(seeds: object) -> None:
     """Raise ConfigError unless `seeds` is null or says how many."""
     if seeds is not None and (isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1):
         raise ConfigError(f"seeds: expected how many seeds, a whole number of at least 1, got {shown(seeds)}.")
 
 
-def _check_objective(value: Any) -> None:
+def _check_objective(value: object) -> None:
     names = value if isinstance(value, list) else [value]
     for name in names or [None]:
         if name not in METRICS:
             raise ConfigError(f"objective: {shown(name)} is no metric, {nearest(str(name), METRICS)}")
 
 
-def _check_names(model: Mapping[str, Any]) -> None:
+def _check_names(model: Plain) -> None:
     """A layer list may interpolate keys of any name; one that nothing interpolates and no option has is a mistake."""
     own = {"_target_", *inspect.signature(Model).parameters}
     unread = [key for key in model if key not in own and not re.search(rf"\$\{{model\.{key}\b", str(model))]
@@ -274,8 +274,8 @@ def _check_names(model: Mapping[str, Any]) -> None:
             raise ConfigError(f"model: unknown key {key!r}, {nearest(key, known)}")
 
 
-def _check_validation(plain: Mapping[str, Any], trainer: Trainer, parts: Parts) -> None:
-    """What watches the validation part needs one."""
+def _check_validation(plain: Plain, trainer: Trainer, parts: Parts) -> None:
+    """Raise ConfigError where something watches a validation part that has no samples."""
     if len(parts.validation):
         return
     for key, wanted in (("trainer.patience", trainer.patience), ("purpose=search", plain["purpose"] == "search")):
@@ -284,7 +284,7 @@ def _check_validation(plain: Mapping[str, Any], trainer: Trainer, parts: Parts) 
 
 
 def _check_animation(tracking: Tracking, parts: Parts, facts: DataFacts) -> None:
-    """What is drawn in a plane needs two features."""
+    """Raise ConfigError where an animation is asked for, and the samples have not two features to draw."""
     if tracking.animation and plane(parts, facts.shape) is None:
         sizes = " x ".join(map(str, parts.shape))
         raise ConfigError(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from labkit.config import ConfigError, build, checked
+from labkit.config import ConfigError, Plain, build, checked
 from labkit.data.dataset import Dataset, arrays_sha256
 from labkit.engine.trainer import Trainer
 from labkit.preprocess.overlap import Overlap, overlaps
@@ -23,12 +23,12 @@ SPLIT_KEYS = ("split_seed", "validation", "test", "train_size")
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What is remembered of a data set once its parts are prepared.
+    """The facts of a data set that stay when its prepared parts are gone.
 
     Attributes:
-        missing: by part, the classes without a sample there.
-        overlaps: samples of the validation and of the test part that stand in the training part too.
-        notes: sentences for whoever reads the results.
+        missing: Classes without a sample, by part.
+        overlaps: Samples of the validation and of the test part that stand in the training part too.
+        notes: Sentences for whoever reads the results.
     """
 
     name: str
@@ -44,7 +44,7 @@ class DataFacts:
 
     @property
     def content(self) -> str:
-        """What a run's identity holds of its data: the hash, and the classes that its metrics are no means over.
+        """The data in a run's identity: the hash, and the classes that its metrics are no means over.
 
         Earlier versions let such a class count 0: their runs must not pass for finished ones of today.
         """
@@ -71,13 +71,13 @@ class PreparedData:
     def __init__(self) -> None:
         self._held: Prepared | None = None
 
-    def __call__(self, plain: Mapping[str, Any], preprocess: Preprocess, trainer: Trainer) -> Prepared:
+    def __call__(self, plain: Plain, preprocess: Preprocess, trainer: Trainer) -> Prepared:
         """Return the set that a configuration names, prepared; the last one if it is the same.
 
         Args:
             plain: Resolved configuration.
-            preprocess: Its preprocessing; strengths of the augmentation may differ between runs on one set.
-            trainer: Its trainer, for the precision and the device.
+            preprocess: Preprocessing; strengths of the augmentation may differ between runs on one set.
+            trainer: Trainer, for the precision and the device.
 
         Raises:
             ConfigError: The data cannot be read, divided or prepared so.
@@ -91,8 +91,8 @@ class PreparedData:
         return self._held
 
 
-def _prepare(key: str, plain: Mapping[str, Any], preprocess: Preprocess, trainer: Trainer) -> Prepared:
-    stored, indices = divided(plain)
+def _prepare(key: str, plain: Plain, preprocess: Preprocess, trainer: Trainer) -> Prepared:
+    stored, indices = divide_data(plain)
     parts = prepare(stored, indices, preprocess, trainer.dtype).to(trainer.chosen_device())
     missing, both = missing_classes(stored, indices), overlaps(stored, indices)
     facts = DataFacts(
@@ -110,8 +110,11 @@ def _prepare(key: str, plain: Mapping[str, Any], preprocess: Preprocess, trainer
     return Prepared(key, facts, parts)
 
 
-def dataset(plain: Mapping[str, Any]) -> Dataset:
-    """The data set a resolved configuration names; one of the user's own is hashed here, whatever it says of itself."""
+def dataset(plain: Plain) -> Dataset:
+    """Return the data set that a resolved configuration names; raise ConfigError where there is none.
+
+    One of the user's own is hashed here, whatever it says of itself.
+    """
     node = {key: value for key, value in plain["data"].items() if key not in SPLIT_KEYS}
     if "root" in node:
         node["root"] = str(Path(node["root"]).expanduser())
@@ -126,8 +129,8 @@ def dataset(plain: Mapping[str, Any]) -> Dataset:
     return replace(found, sha256=arrays_sha256(found.features, found.labels, *parts))
 
 
-def divided(plain: Mapping[str, Any]) -> tuple[Dataset, dict[str, np.ndarray]]:
-    """The data set, and which of its samples are trained, validated and tested on; raises ConfigError."""
+def divide_data(plain: Plain) -> tuple[Dataset, dict[str, np.ndarray]]:
+    """Return the data set, and the samples that are trained, validated and tested on; raise ConfigError."""
     stored = dataset(plain)
     keys = {name: value for name, value in plain["data"].items() if name in SPLIT_KEYS}
     return stored, split(**checked("data", split, {"dataset": stored, **keys}))

@@ -1,19 +1,18 @@
-"""Where a run's numbers come from: code, versions, hardware."""
+"""The provenance of a run's numbers: code, versions, hardware."""
 
 from __future__ import annotations
 
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 
 from labkit import process as processes
+from labkit.config import Plain
 from labkit.tracking import tags as tag
 from labkit.version import __version__
 
@@ -61,12 +60,12 @@ def process() -> str:
 
 
 def dead(told: str) -> bool:
-    """Whether the process that `process` described is known to have ended; of another machine nothing is known."""
+    """Return whether the process that `process` described is known to have ended; of another machine nothing is."""
     known = processes.read(told)
     return known is not None and processes.dead(known)
 
 
-def tags(config: Mapping[str, Any] | DictConfig, command: str) -> dict[str, str]:
+def tags(config: Plain | DictConfig, command: str) -> dict[str, str]:
     """The tags that every run carries, a multirun's parent included; `command` repeats it."""
     commit, dirty = git()
     known = {

@@ -59,9 +59,9 @@ def follow(tracker: Tracker, reused: Sequence[tuple[Mapping[str, str], str]], ob
     """Let the pruner of a search know how runs fared that were trained before, as if they trained now.
 
     Args:
-        tracker: Of the store.
-        reused: What each job would have been told, and the id of its run.
-        objective: The metric that the search watches.
+        tracker: Tracker of the store.
+        reused: Environment variables that each job would have had, and the id of its run.
+        objective: Metric that the search watches.
     """
     pruned = [(told, run_id) for told, run_id in reused if told.get(session.PRUNED_BY)]
     if not pruned:

@@ -1,4 +1,4 @@
-"""What the store keeps of a run: its beginning, its evaluations, its end."""
+"""The record of a run in the store: its beginning and its end."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import yaml
+from torch import Tensor
 
 from labkit import own_code
-from labkit.config import ConfigError
+from labkit.config import ConfigError, Plain
 from labkit.engine.loop import Outcome
 from labkit.preprocess.prepare import Parts
 from labkit.report import figures
@@ -58,7 +58,7 @@ class Job:
 
     @property
     def keeps_figures(self) -> bool:
-        """Whether its figures are drawn."""
+        """True where its figures are drawn."""
         return {"auto": self.stands_out, True: True, False: False}[self.plan.tracking.figures]
 
 
@@ -70,8 +70,8 @@ class Place:
     order: int
 
 
-def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """The configuration as `{"optimizer.lr": "0.1"}`: each key is its own override path."""
+def flattened(config: Plain, prefix: str = "") -> dict[str, str]:
+    """Return the configuration as `{"optimizer.lr": "0.1"}`: each key is its own override path."""
     flat: dict[str, str] = {}
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
@@ -84,15 +84,15 @@ def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 _CHOSEN = ("model", "preprocess", "init", "optimizer", "schedule", "strategy")  # what a sweep may compare as a whole
 
 
-def parameters(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, str]:
-    """What the store keeps of a configuration: every key, and of some groups the option that was chosen."""
+def parameters(config: Plain, choices: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters that the store keeps: every key, and of some groups the option that was chosen."""
     chosen = {group: choices[group] for group in _CHOSEN if group in choices}
     values = {key: value for key, value in config.items() if key not in ("experiment", "sweeps", "seeds", "profile")}
     return {**chosen, **flattened(values)}
 
 
 def start(job: Job) -> Run | None:
-    """The job's run in the store, None where nothing is recorded."""
+    """Start the job's run in the store; return None where nothing is recorded."""
     ready, told = job.plan, job.environment
     if not ready.tracking.enabled:
         return None
@@ -148,7 +148,7 @@ def end(
     found: Diagnosis,
     frames: decision_regions.Frames = (),
 ) -> None:
-    """What is known only at the end: last metrics, tags, figures, weights; then the run's status."""
+    """Record what is known only at the end: last metrics, tags, figures, weights; then the run's status."""
     ready = job.plan
     run.log(outcome.steps, {**outcome.metrics, **found.metrics})
     if found.notes:
@@ -164,7 +164,7 @@ def end(
         for name, content in _drawn(ready, outcome).items():
             run.artifact_bytes(f"figures/{name}.png", content)
     if frames:
-        run.artifact_bytes("figures/decision_regions.gif", decision_regions.animated(ready, outcome, frames))
+        run.artifact_bytes("figures/decision_regions.gif", decision_regions.animate(ready, outcome, frames))
     if {"auto": job.stands_out, True: True, False: False}[ready.tracking.weights]:
         run.artifact_bytes("weights.npz", _npz(outcome.parameters))
     if pruned:
@@ -198,7 +198,7 @@ def _drawn(ready: Plan, outcome: Outcome) -> dict[str, bytes]:
         lr, loss = outcome.range_curve
         accuracy = [(row["lr"], row["val/accuracy"]) for _, row in outcome.history if "val/accuracy" in row]
         drawn["range_test"] = figures.range_test(lr, loss, accuracy, outcome.suggested_range)
-    return {name: figures.render(figure) for name, figure in drawn.items()} | decision_regions.drawn(ready, outcome)
+    return {name: figures.render(figure) for name, figure in drawn.items()} | decision_regions.draw(ready, outcome)
 
 
 class _Dumper(yaml.CSafeDumper):
@@ -218,8 +218,8 @@ def _text_node(dumper: _Dumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text_node)
 
 
-def config_text(config: Mapping[str, Any]) -> str:
-    """The configuration as YAML that OmegaConf reads back the same."""
+def config_text(config: Plain) -> str:
+    """Return the configuration as YAML that OmegaConf reads back the same."""
     return yaml.dump(config, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
@@ -228,7 +228,7 @@ def _csv(class_names: Sequence[str], confusion: np.ndarray) -> str:
     return "\n".join([",".join(class_names), *(",".join(map(str, row)) for row in confusion.tolist())]) + "\n"
 
 
-def _npz(tensors: Mapping[str, Any]) -> bytes:
+def _npz(tensors: Mapping[str, Tensor]) -> bytes:
     buffer = io.BytesIO()
-    np.savez(buffer, **{name: tensor.numpy() for name, tensor in tensors.items()})
+    np.savez(buffer, allow_pickle=False, **{name: tensor.numpy() for name, tensor in tensors.items()})
     return buffer.getvalue()

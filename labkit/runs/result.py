@@ -1,12 +1,15 @@
-"""What a run gives back."""
+"""The results of runs: of one, of a job, of a sweep."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labkit.tracking.rows import RunRow
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -14,27 +17,27 @@ class Result:
     """A finished run.
 
     Attributes:
-        run_id: in the MLflow store; empty if nothing was recorded.
-        metrics: of the last evaluation, with `test/*` where the test set was opened.
-        history: (updates done, metrics) of every evaluation; the last entry holds `test/*`.
-        parameters: final tensors by name, without the member axis.
-        config: the resolved configuration.
+        run_id: Id in the MLflow store; empty if nothing was recorded.
+        metrics: Metrics of the last evaluation, with `test/*` where the test set was opened.
+        history: Updates done and metrics of every evaluation; the last entry holds `test/*`.
+        parameters: Final tensors by name, without the member axis.
+        config: Resolved configuration.
         status: FINISHED, DIVERGED or PRUNED.
     """
 
     run_id: str
     metrics: dict[str, float]
     history: list[tuple[int, dict[str, float]]]
-    parameters: dict[str, Any]
+    parameters: Mapping[str, Tensor]
     config: dict[str, Any]
     status: str = "FINISHED"
 
 
 class Objective(float):
-    """What a job returns to its sweeper: a number like any other, that also knows the run it came from.
+    """The number that a job returns to its sweeper; it also knows the run it came from.
 
     Attributes:
-        run_id: of the run.
+        run_id: Id of the run.
         status: FINISHED, DIVERGED or PRUNED.
     """
 
@@ -49,11 +52,11 @@ class Objective(float):
 
 @dataclass(frozen=True)
 class Table:
-    """What a sweep gives back; printed, it is its table.
+    """The outcome of a sweep; printed, it is its table.
 
     Attributes:
         study: the sweep's name.
-        rows: Its runs as the store has them, see `labkit.tracking.rows.RunRow`. Of a search stage by stage, a run that
+        rows: Runs as the store has them, see `labkit.tracking.rows.RunRow`. Of a search stage by stage, a run that
             several stages use in each of them; the tags `labkit.study`, `labkit.stage` and `labkit.trial` are those of
             this search, also where another one trained the run.
         text: the leaderboard, or a search's table, in Markdown.
@@ -68,6 +71,6 @@ class Table:
 
 
 class Returns(list[Any]):
-    """What our sweepers hand back to Hydra: the returns of the jobs, batch by batch, and the table of all runs."""
+    """The returns of the jobs that our sweepers hand back to Hydra, batch by batch, and the table of all runs."""
 
     table: Table | None = None

@@ -1,4 +1,4 @@
-"""Which stored run counts for a job: the newest that finished, with equal numbers and with the figures asked for."""
+"""The stored run that counts for a job: the newest that finished, with equal numbers and with the figures asked for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from labkit.tracking.tracker import Tracker
 
 
 class Known(Protocol):
-    """What is asked of a plan or of a checked job; see `labkit.runs.plan.Plan`."""
+    """The attributes of a plan that are asked here; see `labkit.runs.plan.Plan`."""
 
     @property
     def config_hash(self) -> str: ...
@@ -40,7 +40,7 @@ def standing(rows: Iterable[RunRow], jobs: Iterable[Known], *, any_end: bool = F
     Args:
         rows: Runs of the store in any order.
         jobs: Jobs; one without such a run is left out.
-        any_end: Where none counts, take the newest run of the job however it ended.
+        any_end: True to take the newest run of a job however it ended, where none counts.
     """
     wanted = {job.config_hash: job for job in jobs}
     own = [row for row in sorted(rows, key=lambda row: row.start_time) if row.config_hash in wanted]

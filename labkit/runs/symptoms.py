@@ -1,4 +1,4 @@
-"""What the numbers of a run that has ended give away: one rule each, from numbers to a sentence with one thing to do.
+"""Symptoms in the numbers of a run that has ended: one rule each, from numbers to a sentence with one thing to do.
 
 The thresholds are the constants below; each sentence begins with its kind and a colon, by which a sweep counts them.
 """
@@ -25,7 +25,7 @@ _NAMES = {"train": "training", "val": "validation"}
 
 @dataclass(frozen=True)
 class Features:
-    """How large the training features are, as the network sees them."""
+    """The size of the training features, as the network sees them."""
 
     mean_absolute: float
     largest: float
@@ -44,10 +44,10 @@ class Seen:
         rate: the highest learning rate.
         moved: bound on how far all updates together moved the weights of any layer, relative to their size, as the
             gradients of epoch 1 and the rule give it; None if unknown.
-        features: of the training part; None where they are no numbers.
+        features: Features of the training part; None where they are no numbers.
         ended: update at which it stopped before its end; None if it did not.
-        diverged: whether a loss was not finite.
-        pruned: whether its search gave it up.
+        diverged: True where a loss was not finite.
+        pruned: True where its search gave it up.
         patience: evaluations without a lower `val/loss` that end it; None: never.
     """
 
@@ -161,7 +161,7 @@ def not_learnt(seen: Seen) -> str:
 
 
 def movement(seen: Seen) -> str:
-    """What to do where nothing has been learnt although units and gradients are well: it depends on the way covered."""
+    """Say what to do where nothing has been learnt though units and gradients are well; the way covered decides."""
     if seen.moved is not None and seen.moved < _FAR:
         return (
             f"all updates together moved no layer's weights by more than {seen.moved:.1g} of their size: train longer, "

@@ -47,7 +47,7 @@ def lab(*, dry_run: Flag = IN_FILE) -> Callable[[DictConfig, Sequence[str]], Non
         wanted = chosen(config.lab, config.part)
         everywhere, data = passed_on(overrides)
         course = Course(config.profile, Path(config.paths.root).absolute(), everywhere, data)
-        with session.kept():
+        with session.keep_open():
             given = given_data(config) if data else None
             if given is not None:
                 course.kind, course.sha256 = given.kind, given.sha256

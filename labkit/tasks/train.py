@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from labkit.runs.plan import plan
 from labkit.runs.result import Objective
-from labkit.runs.train import train_plan
+from labkit.runs.training import train_plan
 
 
 def train() -> Callable[[DictConfig, Sequence[str]], Objective | tuple[Objective, ...] | None]:

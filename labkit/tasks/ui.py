@@ -10,8 +10,8 @@ from omegaconf import DictConfig
 from pydantic import Field
 
 from labkit.shipped import IN_FILE, defaults
+from labkit.tracking.pages_server import show_pages
 from labkit.tracking.store import default_store
-from labkit.tracking.ui import show_pages
 
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 

@@ -4,7 +4,7 @@ Reading order: `tracker` (what any backend is), `settings` (which one is chosen)
 then MLflow's: `client` and `run` (what a trainer uses; standard library only), `writer` (the child process that imports
 MLflow), `recorder` (one run inside that process), `store` (where the store is; opened by one process at a time),
 `rows` and `tags` (a run as the store has it), `queries` (what is asked by name),
-`reading` (the answers), `ui` (MLflow's own pages on loopback).
+`reading` (the answers), `pages_server` (MLflow's own pages on loopback).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labkit.tracking.client import MlflowTracker
+    from labkit.tracking.pages_server import ui_command
     from labkit.tracking.reading import artifact, history, runs
     from labkit.tracking.rows import RunRow
     from labkit.tracking.store import TrackingError, default_store
     from labkit.tracking.tracker import Run, Tracker
-    from labkit.tracking.ui import ui_command
 
 _HOME = {
     "MlflowTracker": "client",
@@ -29,7 +29,7 @@ _HOME = {
     "runs": "reading",
     "TrackingError": "store",
     "default_store": "store",
-    "ui_command": "ui",
+    "ui_command": "pages_server",
 }
 __all__ = [
     "MlflowTracker",

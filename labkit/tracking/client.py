@@ -1,4 +1,4 @@
-"""What a training process uses to track runs: light handles that send JSON lines to the writer process.
+"""The tracker that a training process uses for MLflow: light handles that send JSON lines to the writer process.
 
 Only the standard library is imported here. A call costs microseconds: it appends a line to a pipe that the writer
 empties at once, and never waits unless it is asked for an answer (`Run.id`), sends a file, or ends something. Lines

@@ -1,4 +1,4 @@
-"""What the stores' errors mean: MLflow hands on the words of SQLite, PostgreSQL or the system."""
+"""The meaning of the stores' errors: MLflow hands on the words of SQLite, PostgreSQL or the system."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ _MEANWHILE = (  # a connection broke: it may have been done, so only what may be
 
 
 def meaning(text: str) -> str | None:
-    """What an error's text means and what to do, as a clause in which `{store}` is its address; None if unknown."""
+    """Return what an error's text means and what to do, as a clause with `{store}` for its address; None if unknown."""
     lower = text.lower()
     return next((said for words, said in _CAUSES if any(word in lower for word in words)), None)
 
 
 def passing(error: BaseException, repeatable: bool = True) -> bool:
-    """Whether trying again may help: a lock, a full disk, a server that restarts.
+    """Return whether trying again may help: a lock, a full disk, a server that restarts.
 
     Args:
-        error: what happened.
-        repeatable: whether the action may be done twice, as setting a tag may and creating a run may not.
+        error: Exception that the action raised.
+        repeatable: True where the action may be done twice, as setting a tag may and creating a run may not.
     """
     text = f"{error} {error.__cause__}".lower()
     return any(word in text for word in (*_BEFORE, *(_MEANWHILE if repeatable else ())))

@@ -1,4 +1,4 @@
-"""What can be seen of a store without importing MLflow, in milliseconds: whether a run may begin before it is open."""
+"""A glance at a store in milliseconds, without importing MLflow: whether a run may begin before it is open."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SCHEMA = "dc11669786a5"  # of the MLflow that constraints.txt pins; a test holds
 
 
 def in_order(uri: str, artifact_root: str | Path, experiment: str) -> bool:
-    """Whether nothing speaks against writing a run to a SQLite store; False for what only MLflow itself can tell.
+    """Return whether nothing speaks against writing a run to a SQLite store; False where only MLflow can tell.
 
     The file is there, readable, writable, unlocked, and of our MLflow's schema, or can be made; artifacts have a folder
     or can have one; the experiment was not deleted. A server is not asked.
@@ -37,6 +37,6 @@ def _as_ours(file: Path, experiment: str) -> bool:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether a folder is there and can be written to, or can be made."""
+    """Return whether a folder is there and can be written to, or can be made."""
     nearest = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)

@@ -16,7 +16,7 @@ _POSITIVE = re.compile(r"time/|grad_l1/|lr$|.*/(loss|cost)$")
 
 
 def is_share(metric: str) -> bool:
-    """Whether a metric is a share of samples, shown in per cent."""
+    """Return whether a metric is a share of samples, shown in per cent."""
     return metric.endswith(_SHARES)
 
 

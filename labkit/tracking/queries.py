@@ -1,4 +1,4 @@
-"""What the store is asked for, by name: the children of a run, the finished runs of a shape, the runs of a study.
+"""Questions to the store, by name: the children of a run, the finished runs of a shape, the runs of a study.
 
 A question is a value that names tags, a status, ids; every backend answers `find`, and the questions by name follow.
 """

@@ -61,9 +61,12 @@ def _matching(
 
 
 def history(uri: str, run_id: str, keys: Iterable[str] | None = None) -> dict[str, list[tuple[int, float]]]:
-    """Every value of a run's metrics: key -> [(updates done, value)], in order of updates; all keys if None.
+    """Return every value of a run's metrics: key -> [(updates done, value)], in order of updates; all keys if None.
 
     A step that was logged twice (a resumed run) appears once, with its latest value.
+
+    Raises:
+        TrackingError: There is no such store or run, or the store cannot be read.
     """
     client = _client(uri)
     if client is None:

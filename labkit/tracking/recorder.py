@@ -55,8 +55,8 @@ class Recorder:
     Args:
         client: an open MLflow client.
         run_id: the run's id in the store.
-        artifact_uri: where its files go.
-        owned: whether this process answers for the run's end (False for a run that is only annotated).
+        artifact_uri: Place of its files.
+        owned: True where this process answers for the run's end, False for a run that is only annotated.
         patience: shared by all runs of the process.
         report: told each error that lost something; gets the exception.
     """
@@ -99,7 +99,7 @@ class Recorder:
 
     @property
     def waiting(self) -> int:
-        """How many values are buffered."""
+        """The number of values that are buffered."""
         return len(self.metrics) + len(self.tags) + len(self.params)
 
     def flush(self) -> Exception | None:

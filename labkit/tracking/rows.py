@@ -25,13 +25,13 @@ class RunRow:
     """One run of the store.
 
     Attributes:
-        run_id: Its id.
-        name: Its name.
+        run_id: Id in the store.
+        name: Name of the run.
         experiment: Name of its experiment, which is its lab.
         status: RUNNING, FINISHED, FAILED or KILLED.
         start_time: Milliseconds since 1970.
         end_time: Milliseconds since 1970; None while it runs.
-        params: Its configuration, flattened: `{"optimizer.lr": "0.1"}`.
+        params: Configuration, flattened: `{"optimizer.lr": "0.1"}`.
         metrics: Last value of each metric.
         tags: Values by the names in `labkit.tracking.tags`.
         parent: Id of its parent run; None for a run of its own.
@@ -140,42 +140,42 @@ class RunRow:
 
     @property
     def finished(self) -> bool:
-        """Whether it came to its end by itself, diverged or not."""
+        """True where it came to its end by itself, diverged or not."""
         return self.status == "FINISHED"
 
     @property
     def diverged(self) -> bool:
-        """Whether its loss became infinite or NaN."""
+        """True where its loss became infinite or NaN."""
         return tag.DIVERGED_AT in self.tags
 
     @property
     def pruned(self) -> bool:
-        """Whether its search gave it up."""
+        """True where its search gave it up."""
         return tag.PRUNED_AT in self.tags
 
     @property
     def ended(self) -> bool:
-        """Whether it came to its end, be it that its search gave it up: the status is written last."""
+        """True where it came to its end, be it that its search gave it up: the status is written last."""
         return self.finished or (self.status == "KILLED" and self.pruned)
 
     @property
     def opened_test(self) -> bool:
-        """Whether it measured anything on the test set."""
+        """True where it measured anything on the test set."""
         return any(name.startswith("test/") for name in self.metrics)
 
     @property
     def is_sweep(self) -> bool:
-        """Whether it is the parent run of a multirun, or one that speaks for the seeds of a setting."""
+        """True where it is the parent run of a multirun, or one that speaks for the seeds of a setting."""
         return tag.SWEEP in self.tags
 
     @property
     def speaks_for_others(self) -> bool:
-        """Whether it is no training of its own: the parent of a multirun, means over runs, a part, a check."""
+        """True where it is no training of its own: the parent of a multirun, means over runs, a part, a check."""
         return any(name in self.tags for name in _NO_CONTESTANT)
 
     @property
     def is_untrained(self) -> bool:
-        """Whether it says what a check or a principle found, without training."""
+        """True where it says what a check or a principle found, without training."""
         return any(name in self.tags for name in _UNTRAINED)
 
     def outcome(self, objective: str) -> str:

@@ -78,7 +78,7 @@ def settle() -> None:
 
 
 @contextmanager
-def kept() -> Iterator[None]:
+def keep_open() -> Iterator[None]:
     """Keep the trackers between the multiruns inside the `with`: each waits for its values, none for a new writer."""
     global _kept
     before, _kept = _kept, True

@@ -20,13 +20,13 @@ class Tracking(ABC):
     """Keys of `tracker`; a backend is a subclass that opens it.
 
     Attributes:
-        enabled: Whether runs are recorded at all.
-        has_pages: Whether `labkit ui` shows what is recorded.
-        figures: Whether a run's figures are drawn; `auto`: unless it is one of many, a job of a multirun.
-        weights: Whether its final weights are kept; `auto`: likewise.
+        enabled: False where nothing is recorded.
+        has_pages: True where `labkit ui` shows what is recorded.
+        figures: Figures of a run, drawn or not; `auto`: unless it is one of many, a job of a multirun.
+        weights: Final weights, kept or not; `auto`: likewise.
         published: Curves of somebody else's run, drawn dashed in its learning curves: a name that labkit has curves
             for (`kth_figure_3`) or a YAML file of your own; see `labkit.report.published`.
-        animation: Whether its decision regions over the epochs are kept as a GIF; only for samples with two features.
+        animation: GIF of the decision regions over the epochs, kept or not; only for samples with two features.
     """
 
     enabled: ClassVar[bool] = True
@@ -112,8 +112,8 @@ class Paths:
     """Keys of `paths`.
 
     Attributes:
-        root: the folder whose `mlruns/` holds the store; default the folder the command runs in.
-        data: where data files live.
+        root: Folder whose `mlruns/` holds the store; the folder the command runs in unless told.
+        data: Folder of the data files.
     """
 
     root: Path

@@ -1,4 +1,4 @@
-"""Where the MLflow store is, and opening it so that many processes may do so at once.
+"""The place of the MLflow store, and opening it so that many processes may do so at once.
 
 MLflow 3.17 breaks a fresh database when two processes open it together: of eight that meet in an empty PostgreSQL
 database, seven fail. So every opening happens under a lock (`labkit.tracking.lock`). A process killed while it creates
@@ -77,12 +77,12 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def is_postgresql(uri: str) -> bool:
-    """Whether the store is a PostgreSQL database, with any driver."""
+    """Return whether the store is a PostgreSQL database, with any driver."""
     return re.match(r"postgres(ql)?(\+\w+)?://", uri) is not None
 
 
 def is_http(uri: str) -> bool:
-    """Whether the store is an MLflow server, which chooses where artifacts go."""
+    """Return whether the store is an MLflow server, which chooses where artifacts go."""
     return uri.startswith(("http://", "https://"))
 
 
@@ -125,9 +125,9 @@ def open_store(uri: str, artifact_root: str | Path, tell: Callable[[str], None] 
     Safe in any number of processes at once. Raises TrackingError in one sentence.
 
     Args:
-        uri: of the store.
-        artifact_root: the folder for artifacts.
-        tell: takes a sentence where the project was moved and the paths in a SQLite store with it.
+        uri: Address of the store.
+        artifact_root: Folder for artifacts.
+        tell: Receiver of a sentence where the project was moved and the paths in a SQLite store with it.
     """
     os.environ.update(environment())
     with warnings.catch_warnings():

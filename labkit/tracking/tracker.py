@@ -1,4 +1,4 @@
-"""What a tracker is: the seam behind which MLflow lies, or a backend of one's own. Standard library only.
+"""The tracker: the seam behind which MLflow lies, or a backend of one's own. Standard library only.
 
 A backend is a class of settings that `tracker._target_` names (`labkit.tracking.settings.Tracking`), the tracker that
 it opens, and the runs that the tracker starts. The classes here keep nothing: what a backend does not override is not
@@ -26,7 +26,7 @@ class Run:
         run_id: Id of the run in the store; a new one unless told.
 
     Attributes:
-        open: Whether the run has not ended by this handle.
+        open: True until the run has ended by this handle.
     """
 
     def __init__(self, run_id: str = "") -> None:
@@ -59,7 +59,7 @@ class Run:
         """End the run; a second end is ignored.
 
         Args:
-            status: How it ended.
+            status: Status at the end.
             note: Reason of a failure.
         """
         self.open = False
@@ -70,7 +70,7 @@ class Tracker(Queries):
 
     @property
     def reads(self) -> bool:
-        """Whether the backend reads runs back."""
+        """True where the backend reads runs back."""
         return type(self).find is not Tracker.find
 
     def start_run(
@@ -99,17 +99,20 @@ class Tracker(Queries):
         """Return a handle on a run that an earlier process created.
 
         Args:
-            run_id: Its id.
-            reopen: Whether it is RUNNING again, and this tracker answers for its end.
+            run_id: Id of the run.
+            reopen: True to make it RUNNING again, so that this tracker answers for its end.
+
+        Raises:
+            NotImplementedError: The backend does not read.
         """
         raise NotImplementedError
 
     def find(self, wanted: Wanted = Wanted()) -> list[RunRow]:  # noqa: B008  (frozen)
-        """Return the runs that a question asks for, oldest first."""
+        """Return the runs that a question asks for, oldest first; raise NotImplementedError where it cannot."""
         raise NotImplementedError
 
     def histories(self, run_ids: Sequence[str], keys: Sequence[str]) -> list[Curves]:
-        """Return the curves of the metrics `keys` for each run, in order of updates."""
+        """Return the curves of the metrics `keys` for each run; raise NotImplementedError where it cannot."""
         raise NotImplementedError
 
     def settle(self) -> None:

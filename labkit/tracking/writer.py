@@ -98,7 +98,7 @@ class Writer:
             run.begin(message["params"], message["dataset"])
 
     def create(self, message: dict[str, Any]) -> RunInfo:
-        """A new run in the store."""
+        """Create a run in the store; raise TrackingError for a place that MLflow cannot use."""
         name, tags = message["experiment"], dict(message["tags"])
         parent = message["parent"]
         if parent is not None:
@@ -126,7 +126,7 @@ class Writer:
             reply(token=message["token"], failure=sentence(self.uri, error))
 
     def read(self, message: dict[str, Any]) -> Any:
-        """What the store holds; nothing if there is none yet (it is not created by looking), or none is asked for."""
+        """Return what the store holds; nothing if there is none yet (looking creates none), or none is asked."""
         if message["op"] == "settle":
             return []
         file = sqlite_file(self.uri)
@@ -191,7 +191,7 @@ def reply(**fields: Any) -> None:
 
 
 def alive(process: int) -> bool:
-    """Whether a process of that id exists (it may have died before this one looked at its parent)."""
+    """Return whether a process of that id exists (it may have died before this one looked at its parent)."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -80,7 +80,7 @@ def test_what_a_run_keeps(labkit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from labkit.tracking import session
 
     notebook = Notebook()
-    monkeypatch.setattr(session, "tracker", lambda root: notebook)
+    monkeypatch.setattr(session, "tracker", lambda tracking, root: notebook)
     break_linear(monkeypatch)
     assert labkit("task=check", "task.only=[differences,movement]").code == 1
     told = notebook.told

@@ -76,7 +76,7 @@ def reasons_not_to_run(one: Documented, place: Path) -> Iterator[str]:
     if one.command == "labkit -cd my_configs experiment=mine":
         yield "test_adding runs it"
     if "stays until" in one.about:
-        yield "it stays until Ctrl-C: tests/tracking/test_ui.py"
+        yield "it stays until Ctrl-C: tests/tracking/test_pages_server.py"
     if one.needs == "the extra of its row" and not find_spec("hydra_plugins.hydra_ray_launcher"):
         yield f"needs {one.needs}"
     if one.needs and one.needs not in (*REAL, "the extra of its row"):

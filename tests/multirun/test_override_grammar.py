@@ -17,14 +17,14 @@ from labkit.config import ConfigError
 from labkit.multirun import space_grammar
 from labkit.multirun.composer import grid
 from labkit.multirun.foreign_sweep import spell_out
-from labkit.multirun.override_grammar import parsed, steps
+from labkit.multirun.override_grammar import parse_words, steps
 from labkit.multirun.sweeper_settings import sweep_overrides
 from labkit.words import quoted
 
 
 def read(word: str) -> Any:
     """The value of a word, by Hydra's own parser."""
-    (override,) = parsed([word])
+    (override,) = parse_words([word])
     return _plain(override.value())
 
 
@@ -52,7 +52,7 @@ def _plain(value: Any) -> Any:
     ],
 )
 def test_a_range_ends_before_its_stop_in_the_decimals_written(word: str, values: list[float]) -> None:
-    found = [read(row[0]) for row in grid(parsed([f"a={word}"]))]
+    found = [read(row[0]) for row in grid(parse_words([f"a={word}"]))]
     assert found == values
     assert list(map(type, found)) == list(map(type, values))
 
@@ -64,9 +64,9 @@ def test_a_decimal_range_has_as_many_numbers_as_the_range_of_its_numerators(a: i
 
 
 def test_a_shuffled_range_has_the_same_numbers_and_a_search_the_same_space() -> None:
-    (override,) = parsed(["a=shuffle(range(0,1,0.1))"])
+    (override,) = parse_words(["a=shuffle(range(0,1,0.1))"])
     assert sorted(read(row[0]) for row in grid([override])) == [float(Fraction(n, 10)) for n in range(10)]
-    first, again = (space_grammar.dimension(parsed(["a=shuffle(1,2,3,4,5,6,7,8)"])[0], {}) for _ in range(2))
+    first, again = (space_grammar.dimension(parse_words(["a=shuffle(1,2,3,4,5,6,7,8)"])[0], {}) for _ in range(2))
     assert first == again
 
 
@@ -92,7 +92,7 @@ def test_a_shuffled_range_has_the_same_numbers_and_a_search_the_same_space() -> 
 )
 def test_a_word_without_values_is_refused_by_its_name(word: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said.replace("range(5,1)", r"range\(5,1\)")):
-        parsed([f"a={word}"])
+        parse_words([f"a={word}"])
 
 
 CHOICES = {
@@ -126,7 +126,7 @@ def test_a_list_of_a_file_is_a_choice_between_its_elements(text: str, sweeper: s
     if sweeper == "basic":
         spell_out(config, overrides)
         assert not config.hydra.sweeper.params
-        words = [tuple(job) for job in BasicSweeper.split_arguments(parsed(config.hydra.overrides.task), None)[0]]
+        words = [tuple(job) for job in BasicSweeper.split_arguments(parse_words(config.hydra.overrides.task), None)[0]]
     elif sweeper == "optuna" and len(CHOICES[text]) > 1:
         (dimension,) = space_grammar.space(overrides, {}).dimensions
         words = [(f"name={choice}",) for choice in dimension.choices or ()]
@@ -144,7 +144,7 @@ VALUES = st.recursive(
 
 @given(st.lists(VALUES, min_size=2, max_size=4))
 def test_every_element_of_a_list_is_quoted(values: list[Any]) -> None:
-    (override,) = parsed([f"a={','.join(map(quoted, values))}"])
+    (override,) = parse_words([f"a={','.join(map(quoted, values))}"])
     assert [read(row[0]) for row in grid([override])] == values
 
 

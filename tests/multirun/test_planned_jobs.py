@@ -71,10 +71,10 @@ def test_a_plan_goes_to_the_job_of_its_number_and_words_once() -> None:
 
 
 def test_workers_get_the_task_and_the_hooks_without_plans() -> None:
-    entry, hooks = cli.Entry(), Hooks()
+    entry, hooks = cli.LabkitTask(), Hooks()
     entry.plan = job_plan()
     hooks.expect([job_plan()], 0)
     assert len(pickle.dumps([entry, hooks])) < 200
     again = pickle.loads(pickle.dumps(entry))
-    assert isinstance(again, cli.Entry)
+    assert isinstance(again, cli.LabkitTask)
     assert again.plan is None

@@ -20,7 +20,7 @@ from labkit.runs.plan import plan
 from labkit.runs.prepared_data import PreparedData
 from labkit.runs.record import Job
 from labkit.runs.result import Result
-from labkit.runs.train import execute_all
+from labkit.runs.training import execute_all
 from labkit.search.space import Space
 from labkit.words import Words, merged
 

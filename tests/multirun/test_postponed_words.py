@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from labkit.multirun.postponed_words import postponed, restore
+from labkit.multirun.postponed_words import postpone, restore
 
 BOTH = "optimizer=momentum,nesterov "
 OWN = "# @package _global_\nhydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      optimizer: momentum,nesterov\n"
@@ -58,7 +58,7 @@ def test_a_single_run_still_refuses_the_key(labkit: Any) -> None:
 )
 def test_what_is_postponed_comes_back_as_it_was_given(value: str) -> None:
     words = ["optimizer=momentum,nesterov", f"optimizer.momentum={value}", "seed=3"]
-    later = postponed(words, multirun=True)
+    later = postpone(words, multirun=True)
     swept = value == "a,b"  # Hydra leaves it to the sweeper anyway
     assert (later is None) == swept
     config = OmegaConf.create({"hydra": {"overrides": {"task": later or words}}})
@@ -67,5 +67,5 @@ def test_what_is_postponed_comes_back_as_it_was_given(value: str) -> None:
 
 
 def test_only_multiruns_postpone() -> None:
-    assert postponed(["optimizer.momentum=0.8"]) is None
-    assert postponed(["model=nope", "optimizer.momentum=0.8"], multirun=True) is None
+    assert postpone(["optimizer.momentum=0.8"]) is None
+    assert postpone(["model=nope", "optimizer.momentum=0.8"], multirun=True) is None

@@ -12,7 +12,7 @@ from PIL import Image
 
 from labkit.compose import compose
 from labkit.engine.loop import Outcome, train
-from labkit.runs.decision_regions import Film, animated, drawn
+from labkit.runs.decision_regions import Film, animate, draw
 from labkit.runs.plan import Plan, plan
 
 WORDS = ("data=spirals", "data.samples=300", "trainer.batch_size=50", "trainer.threads=1", "tracker.animation=true")
@@ -45,9 +45,9 @@ def test_a_frame_is_the_network_of_its_moment() -> None:
     short, _ = filmed(planned("trainer.steps=10", "trainer.eval_every=10"))
     np.testing.assert_array_equal(film.frames[0][1][1], short.frames[0][-1][1])
     assert (film.frames[0][0][1] != film.frames[0][-1][1]).any()
-    gif = Image.open(io.BytesIO(animated(ready, outcome, film.frames[0])))
+    gif = Image.open(io.BytesIO(animate(ready, outcome, film.frames[0])))
     assert gif.n_frames == 3
-    assert list(drawn(ready, outcome)) == ["decision_regions"]
+    assert list(draw(ready, outcome)) == ["decision_regions"]
 
 
 def test_a_member_of_a_population_has_the_frames_of_its_own_network() -> None:
@@ -75,8 +75,8 @@ def test_a_run_that_diverges_ends_before_it_does() -> None:
     ready = planned("trainer.steps=40", "trainer.eval_every=2", "optimizer.lr=1e30")
     film, (outcome,) = filmed(ready)
     assert outcome.diverged
-    assert drawn(ready, outcome) == {}
-    assert Image.open(io.BytesIO(animated(ready, outcome, film.frames[0]))).n_frames >= 1
+    assert draw(ready, outcome) == {}
+    assert Image.open(io.BytesIO(animate(ready, outcome, film.frames[0]))).n_frames >= 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from labkit.compose import compose
 from labkit.engine.loop import train
 from labkit.runs import symptoms
-from labkit.runs.diagnosis import Diagnosis, diagnosis, observed
+from labkit.runs.diagnosis import Diagnosis, diagnosis, observe
 from labkit.runs.plan import plan
 from labkit.runs.symptoms import Features, Seen, dead
 
@@ -210,7 +210,7 @@ def test_movement_is_a_bound() -> None:
     ready = plan(compose(["optimizer.lr=0.01", "trainer.epochs=1", "tracker=none", "trainer.threads=1"]))
     (before,) = train([replace_steps(ready.recipe, 0.0)], ready.parts)
     (after,) = train([ready.recipe], ready.parts)
-    moved = observed(ready, after).moved
+    moved = observe(ready, after).moved
     assert moved is not None
     farthest = max(
         float((after.parameters[name] - before.parameters[name]).abs().sum() / after.parameters[name].abs().sum())

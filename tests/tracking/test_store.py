@@ -11,9 +11,9 @@ import pytest
 
 from labkit.tracking.client import MlflowTracker
 from labkit.tracking.complaints import passing
+from labkit.tracking.pages_server import ui_command
 from labkit.tracking.reading import runs
 from labkit.tracking.store import TrackingError, default_store, is_postgresql, sentence, shown, sqlite_file
-from labkit.tracking.ui import ui_command
 
 
 def test_default_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

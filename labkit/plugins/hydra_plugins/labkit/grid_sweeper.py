@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -14,14 +15,14 @@ class GridSweeperConf:
     """Keys of `hydra.sweeper`.
 
     Attributes:
-        params: override path -> values, in Hydra's sweep grammar.
-        samples: this many random points instead of the whole grid; intervals are allowed then.
-        sample_seed: of those points.
-        max_batch_size: jobs handed to the launcher at once; null: all.
-        rerun: train finished jobs again.
-        dry_run: list the jobs, what is done and the expected time, and train nothing.
+        params: Override path -> values, in Hydra's sweep grammar.
+        samples: Number of random points instead of the whole grid; intervals are allowed then.
+        sample_seed: Seed of those points.
+        max_batch_size: Number of jobs handed to the launcher at once; null: all.
+        rerun: True to train finished jobs again.
+        dry_run: True to list the jobs, what is done and the expected time, and train nothing.
         baseline: `key=value` words that pick the row the others are compared with.
-        max_failure_rate: of the jobs; more end the command with exit code 1.
+        max_failure_rate: Share of the jobs; if more fail, the command ends with exit code 1.
     """
 
     _target_: str = "hydra_plugins.labkit.grid_sweeper.GridSweeper"
@@ -41,7 +42,11 @@ ConfigStore.instance().store("grid", GridSweeperConf, "hydra/sweeper", provider=
 class GridSweeper(Sweeper):
     """Hydra's grids with a memory."""
 
-    schema = GridSweeperConf
+    schema: type = GridSweeperConf
+    config: DictConfig
+    hydra_context: HydraContext
+    launcher: Launcher
+    task_function: TaskFunction
 
     def __init__(self, **settings: Any) -> None:
         self.settings = settings
@@ -56,7 +61,7 @@ class GridSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        """The returns of the jobs, one list per batch."""
+        """Return the returns of the jobs, one list per batch."""
         from labkit.multirun.grid_sweep import sweep
 
         return sweep(self, arguments)

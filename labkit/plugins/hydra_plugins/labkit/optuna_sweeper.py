@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -22,13 +23,13 @@ class OptunaSweeperConf:
         direction: maximize or minimize, one or one per objective; null: as the metric's name says.
         storage: journal, or a server's URL; null: journal.
         study_name: null: the sweep's name and a hash of what is not searched over, the objective and `seeds` among it.
-        n_trials: in all, earlier calls included.
+        n_trials: Number of trials in all, earlier calls included.
         n_jobs: trials proposed at once by samplers that learn; the others propose all.
-        max_failure_rate: of a batch; more end the search with exit code 1.
+        max_failure_rate: Share of a batch; if more fail, the search ends with exit code 1.
         params: override path -> range, in Hydra's sweep grammar.
         search_space: the former name of `params`.
         conditions: key -> {other key: values}: searched only where the other keys have these values.
-        seed: of the samplers.
+        seed: Seed of the samplers.
         stages: name -> sampler, n_trials, n_jobs, overrides, zoom, seeds, pruner.
         confirm: top, seeds, overrides: the best again on fresh seeds.
         final: seeds, overrides: the winner on the final split; it opens the test set.
@@ -75,7 +76,11 @@ ConfigStore.instance().store("optuna", OptunaSweeperConf, "hydra/sweeper", provi
 class OptunaSweeper(Sweeper):
     """A search, and the launcher that its trials go through."""
 
-    schema = OptunaSweeperConf
+    schema: type = OptunaSweeperConf
+    config: DictConfig
+    hydra_context: HydraContext
+    launcher: Launcher
+    task_function: TaskFunction
 
     def __init__(self, **settings: Any) -> None:
         self.settings = settings
@@ -90,7 +95,7 @@ class OptunaSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        """The result of the search."""
+        """Return the result of the search."""
         from labkit.multirun.optuna_sweep import sweep
 
         return sweep(self, arguments)

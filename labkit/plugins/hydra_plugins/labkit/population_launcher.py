@@ -20,9 +20,9 @@ class PopulationLauncherConf:
     """Keys of `hydra.launcher`.
 
     Attributes:
-        most_members: of one program; null: what was measured to pay (docs/decisions.md).
-        memory_gib: that one program may take; null: a quarter of what is free.
-        processes: side by side, for groups that do not pay as one program; null: one per core.
+        most_members: Largest number of members of one program; null: what was measured to pay (docs/decisions.md).
+        memory_gib: Memory that one program may take, in GiB; null: a quarter of what is free.
+        processes: Number of processes side by side, for groups that do not pay as one program; null: one per core.
     """
 
     _target_: str = "hydra_plugins.labkit.population_launcher.PopulationLauncher"
@@ -45,7 +45,7 @@ class PopulationLauncher(Launcher):
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """One return per job, in order."""
+        """Return one return per job, in order."""
         from labkit.multirun.population_launch import launch
 
         return launch(self, job_overrides, initial_job_idx)

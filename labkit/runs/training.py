@@ -31,7 +31,7 @@ def _of_earlier_versions(plan: Plan) -> str:
 
 
 def objective(names: Sequence[str], result: Result) -> Objective | tuple[Objective, ...] | None:
-    """What a search is told: the last values of the metrics `names`; None where one was never measured."""
+    """Return what a search is told: the last values of the metrics `names`; None where one was never measured."""
     if any(name not in result.metrics for name in names):
         return None
     values = tuple(Objective(result.metrics[name], result.run_id, result.status) for name in names)
@@ -46,7 +46,7 @@ def train_plan(plan: Plan) -> Objective | tuple[Objective, ...] | None:
 def execute(job: Job, quiet: bool = False) -> Result:
     """Train one job as a population of one.
 
-    The run ends FINISHED, or FAILED or KILLED with the exception that ended it.
+    The run ends FINISHED, or FAILED or KILLED with the exception that ended it, which is raised.
     """
     result = execute_all([job], quiet=quiet)[0]
     if isinstance(result, Exception):
@@ -62,7 +62,7 @@ def execute_all(
     Args:
         jobs: the members.
         quiet: print nothing.
-        runs: of the jobs in the store, where they have begun already.
+        runs: Runs of the jobs in the store, where they have begun already.
     """
     runs = [record.start(job) for job in jobs] if runs is None else runs
     line = ProgressLine(quiet=quiet)
@@ -80,12 +80,12 @@ def execute_all(
         line.finish()
     members = tuple(job.plan.config_hash for job in jobs)
     return [
-        recorded(job, run, outcome, Place(members, m), m in watch.pruned, quiet, watch.film.frames[m])
+        record_outcome(job, run, outcome, Place(members, m), m in watch.pruned, quiet, watch.film.frames[m])
         for m, (job, run, outcome) in enumerate(zip(jobs, runs, outcomes, strict=True))
     ]
 
 
-def recorded(
+def record_outcome(
     job: Job, run: Run | None, outcome: Outcome, place: Place, pruned: bool, quiet: bool, frames: Frames = ()
 ) -> Result | Exception:
     """Record how a job ended and show it, unless it is one of many; a failure to record is its own job's alone."""

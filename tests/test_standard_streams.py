@@ -9,12 +9,12 @@ import pytest
 
 CODE = """
 import os, sys
-from labkit import streams
-streams.prepare()
+from labkit import standard_streams
+standard_streams.prepare()
 for _ in range(20000):
     print("7.0 \\u00b1 0.1 \\u4e16\\u00b1 caf\\u00e9")
 print("in stderr", file=sys.stderr)
-lost = streams.lost()
+lost = standard_streams.lost()
 print("lost:", lost, file=sys.stderr)
 assert all(os.get_inheritable(number) for number in range(3))
 assert os.open(os.devnull, os.O_RDONLY) > 2, "a closed stream's number is not the next file's"
