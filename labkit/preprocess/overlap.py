@@ -51,7 +51,7 @@ def overlaps(dataset: Dataset, indices: Mapping[str, np.ndarray]) -> tuple[Overl
         indices: Positions of the samples of each part, shape (n_part,), as `split` returns them; an empty part is left
             out.
     """
-    # Digests of 16 bytes stand for the samples: a set of them is small, and equal digests of unequal samples do not occur.
+    # Digests of 16 bytes stand for the samples: a set of them is small, and chance makes no two of them equal.
     trained = [_digest(dataset.features[row]) for row in indices["train"]]
     features = set(trained)
     samples = set(zip(trained, dataset.labels[indices["train"]].tolist(), strict=True))
