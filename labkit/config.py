@@ -98,7 +98,7 @@ def memberwise(group: str, target: Any) -> frozenset[str]:
 
     Args:
         group: Config group.
-        target: `_target_` of the node.
+        target: Value of `_target_` in the node.
     """
     if not isinstance(target, str):
         return frozenset()

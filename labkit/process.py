@@ -23,7 +23,7 @@ class Process:
     Attributes:
         host: Name of its machine or container.
         boot: Number that the kernel drew when it started; empty where it draws none, or in a line of an earlier labkit.
-        namespace: Namespace of its id; empty likewise.
+        namespace: Namespace of its id; empty where the system has none, or in a line of an earlier labkit.
         id: Number of the process in that namespace.
         begun: Start of the process in the kernel's clock ticks since boot; empty where the system does not say.
     """

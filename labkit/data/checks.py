@@ -57,6 +57,7 @@ def check_labels(labels: np.ndarray, n_classes: int, place: str, first: int = 0,
 
 
 def _check_finite(dataset: Dataset) -> None:
+    """Raise DataError for the first feature that is NaN or infinite."""
     if not np.issubdtype(dataset.features.dtype, np.floating):
         return
     for start in range(0, len(dataset.features), ROWS):
@@ -69,6 +70,7 @@ def _check_finite(dataset: Dataset) -> None:
 
 
 def _check_lengths(dataset: Dataset) -> None:
+    """Raise DataError unless every text has one length, from 1 to the longest."""
     lengths = dataset.lengths
     if lengths is None:
         return
@@ -78,6 +80,7 @@ def _check_lengths(dataset: Dataset) -> None:
 
 
 def _check_splits(dataset: Dataset) -> None:
+    """Raise DataError if a part is empty, points outside the set, or shares a sample with another."""
     uses = np.zeros(len(dataset.labels), dtype=np.int64)
     for part, indices in dataset.splits.items():
         if len(indices) == 0:

@@ -47,6 +47,7 @@ def chosen_columns(
 
 
 def _position(path: Path, names: Sequence[str], wanted: str | int, key: str) -> int:
+    """Return the position of a column given by name or position; raise DataError if there is none."""
     if str(wanted) in names:
         return names.index(str(wanted))
     if isinstance(wanted, int):

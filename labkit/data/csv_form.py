@@ -146,6 +146,8 @@ def _preamble(lines: Sequence[str], target: str | int) -> tuple[int, str | None]
 
 
 def _are_names(line: str, following: str, target: str | int) -> bool:
+    """Return True if some separator finds the target in the line, and as many cells as in the one that follows."""
+
     def cells(text: str, separator: str) -> list[str]:
         return [cell.strip() for cell in next(_reader([text], separator), [])]
 

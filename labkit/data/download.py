@@ -144,6 +144,7 @@ class _Resuming:
         os.replace(self.part, output_file)
 
     def _receive(self, response: Any, have: int) -> None:
+        """Append the bytes of an answer to the part, which has `have` bytes; raise _BrokenError if some are missing."""
         if response.status_code == 416:  # nothing left to send: the part is whole, or it is foreign
             if response.headers.get("Content-Range") == f"bytes */{have}":
                 self.resumed = True

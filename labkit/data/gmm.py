@@ -45,6 +45,7 @@ def gmm_generated(
     centres = rng.normal(0, spread, (cells, dimensions))
     bases = np.linalg.qr(rng.normal(size=(cells, dimensions, dimensions))).Q
     deviations = noise * rng.uniform(0.3, 1, (cells, dimensions))
+    # A cell is one Gaussian of one class; cells of a class are numbered one behind the other.
     cell = labels * components + rng.integers(0, components, samples)
     steps = rng.normal(size=(samples, dimensions)) * deviations[cell]
     points = centres[cell] + np.einsum("nij,nj->ni", bases[cell], steps)

@@ -159,7 +159,7 @@ def _header(stream: Stream, path: Path, axes: int, digest: Digest) -> tuple[int,
     shape = struct.unpack(f">{axes}I", sizes.tobytes())
     limit = path.stat().st_size * (DEFLATE_LIMIT if path.suffix == ".gz" else 1)
     claimed = int(np.prod(shape, dtype=object))
-    if claimed > limit:  # before memory is asked for
+    if claimed > limit:  # before memory is allocated: a damaged header can claim terabytes
         raise DataError(f"{path}: byte 4: found the shape {shape} of {claimed} bytes, expected at most {limit} bytes.")
     return shape
 

@@ -158,6 +158,7 @@ def _refuse_misplaced(found: Mapping[Path, tuple[list[Path], int]]) -> None:
 
 
 def _left_out(files: list[Path], why: str) -> list[str]:
+    """Return a sentence about files that were left out, counted by ending, if there are any."""
     if not files:
         return []
     kinds = Counter(path.suffix.lower() or "no ending" for path in files)

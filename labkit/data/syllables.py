@@ -92,6 +92,8 @@ def syllables(*, samples: Count = IN_FILE, data_seed: Natural = IN_FILE) -> Data
 
 
 def _words(language: Language, count: int, rng: np.random.Generator) -> list[str]:
+    """Return `count` random words of a language."""
+    # MOST syllables are drawn for every word and the surplus is cut off, which keeps the draws in arrays.
     syllable_counts = rng.integers(FEWEST, MOST + 1, count)
     onset, nucleus, coda = (
         _drawn(choices, (count, MOST), rng) for choices in (language.onsets, language.nuclei, language.codas)

@@ -208,6 +208,7 @@ def _refuse_keys(path: Path, **said: object) -> None:
 
 
 def _read_npz(path: Path, target: str | int, ignore: Sequence[str | int]) -> Content:
+    """Return the content of an NPZ file; raise DataError if it is damaged or an array has another shape or type."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}

@@ -17,6 +17,11 @@ class Batches:
     """The stream of batches of a population.
 
     Where all members have one seed they share their batches, whose leading axis G is then 1; else G is M.
+
+    Args:
+        part: Training part.
+        batch_size: Number of samples in a batch.
+        stream: Position of each member's seed among the distinct seeds, shape (M,), int64.
     """
 
     def __init__(self, part: Part, batch_size: int, stream: Tensor) -> None:

@@ -101,7 +101,7 @@ def classify(
     Args:
         network: Layers that all members share.
         parameters: Parameters, each of shape (M, *its own shape).
-        buffers: Running statistics, likewise.
+        buffers: Running statistics, each of shape (M, *its own shape).
         features: Samples, shape (n, *shape).
         product: Dtype of the products, None for the parameters' own.
     """

@@ -114,7 +114,13 @@ def work_per_step(population: Population) -> int:
 
 
 class _Run:
-    """One population on its way through the loop."""
+    """One population on its way through the loop.
+
+    Args:
+        population: Population to train.
+        observe: Observer of the loop.
+        threads: Number of threads of a training step.
+    """
 
     def __init__(self, population: Population, observe: Observer, threads: int) -> None:
         self.population = population

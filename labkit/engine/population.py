@@ -65,6 +65,7 @@ class Population:
         dtype = self.trainer.dtype
 
         def column(values: Sequence[float]) -> Tensor:
+            """Return one number per member, shape (M,), float64."""
             return torch.tensor(values, dtype=torch.float64, device=self.device)
 
         recipes = self.recipes
@@ -111,6 +112,7 @@ class Population:
         dtype, device, members = self.trainer.dtype, self.device, len(self)
         flat = torch.zeros(self.layout.size, dtype=dtype, device=device)
         views = self.layout.views(flat)
+        # Member by member, so that a member starts as it would alone, whoever else is in the population.
         for m, recipe in enumerate(self.recipes):
             source = generator(recipe.seed, "init")
             for stage, centred in zip(self.network.stages, behind_sigmoids(self.network), strict=True):

@@ -31,6 +31,7 @@ class Augmentation:
 
     @property
     def active(self) -> bool:
+        """True if any strength is above 0."""
         return bool(self.mirror or self.shift or self.noise)
 
 
@@ -101,6 +102,7 @@ def layers_moved(recipe: Recipe, length: Length) -> Callable[[int], list[float]]
     places = _layers(recipe.network)
 
     def factors(t: int) -> list[float]:
+        """Return the factor of update t for every parameter tensor, that of its layer."""
         of_layers = shares(t, places[-1] + 1, length)
         return [of_layers[place] for place in places]
 

@@ -80,6 +80,7 @@ class RunState:
 
 
 def _copied(value: Any) -> Any:
+    """Return a deep copy of tensors and of containers of tensors."""
     if isinstance(value, Tensor):
         return value.clone()
     if isinstance(value, dict):

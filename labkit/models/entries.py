@@ -81,6 +81,13 @@ class Unit:
 
 @checked(frozen=True, kw_only=True, config={"extra": "forbid"})
 class _Linear(_Weights):
+    """Keys of fully connected layers.
+
+    Attributes:
+        units: Number of outputs; a list gives several layers; `classes` is the output layer, without activation.
+        bias: True for a bias per output.
+    """
+
     units: Literal["classes"] | Sizes
     bias: Flag = True
 
@@ -94,6 +101,17 @@ class _Linear(_Weights):
 
 @checked(frozen=True, kw_only=True, config={"extra": "forbid"})
 class _Convolution(_Weights):
+    """Keys of convolutions.
+
+    Attributes:
+        channels: Number of output channels; a list gives several layers.
+        kernel: Side of the kernel, in places.
+        stride: Distance between two neighbouring windows, in places.
+        padding: Number of zeros at each end; `same` is (kernel - 1) // 2.
+        bias: True for a bias per channel.
+        downsample: Way to halve the sides: `stride` doubles the stride, `maxpool` adds max pooling behind the layer.
+    """
+
     channels: Sizes
     kernel: Count = 3
     stride: Count = 1
@@ -135,6 +153,13 @@ class _Residual:
 
 @checked(frozen=True, kw_only=True, config={"extra": "forbid"})
 class _Pool:
+    """Keys of max and average pooling.
+
+    Attributes:
+        kernel: Side of a window, in places.
+        stride: Distance between two neighbouring windows, in places; None is `kernel`.
+    """
+
     kernel: Count = 2
     stride: Count | None = None
 
@@ -145,6 +170,12 @@ class _Pool:
 
 @checked(frozen=True, kw_only=True, config={"extra": "forbid"})
 class _Recurrent:
+    """Keys of a recurrent layer.
+
+    Attributes:
+        units: Length of the state.
+    """
+
     units: Count
 
     def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
@@ -153,6 +184,12 @@ class _Recurrent:
 
 @checked(frozen=True, kw_only=True, config={"extra": "forbid"})
 class _Embedding:
+    """Keys of an embedding.
+
+    Attributes:
+        size: Length of a vector.
+    """
+
     size: Count
 
     def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
@@ -164,6 +201,12 @@ class _Embedding:
 
 @checked(frozen=True, kw_only=True, config={"extra": "forbid"})
 class _Dropout:
+    """Keys of dropout.
+
+    Attributes:
+        p: Probability that a value becomes 0.
+    """
+
     p: Fraction
 
     def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
@@ -172,6 +215,12 @@ class _Dropout:
 
 @checked(frozen=True, kw_only=True, config={"extra": "forbid"})
 class _Activation:
+    """Keys of an activation on its own.
+
+    Attributes:
+        function: Name of the activation.
+    """
+
     function: str
 
     def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
@@ -180,6 +229,8 @@ class _Activation:
 
 @checked(frozen=True, kw_only=True, config={"extra": "forbid"})
 class _Plain:
+    """Entries without keys."""
+
     def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
         layers: dict[str, type[Flatten | BatchNorm | GlobalAveragePool]] = {
             "flatten": Flatten,

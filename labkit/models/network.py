@@ -185,6 +185,7 @@ class Network:
         self._first = with_parameters[0]  # the backward pass ends here: nothing before it learns
 
     def _add(self, unit: Unit, skips: Sequence[tuple[int, int]]) -> None:
+        """Append the layers of a unit; dropout gets its index here, and a linear layer vectors as input."""
         # A layer without weights bears the number of the point before it.
         number = len(self._shapes) if unit.weights else len(self._shapes) - 1
         layers: Sequence[Layer] = unit.layers
@@ -194,11 +195,13 @@ class Network:
         if layers and isinstance(layers[0], Linear) and len(self.output_shape) > 1:
             layers = [Flatten(), *layers]
         for layer in layers:
+            # A point is the output of the unit's last layer, after its norm and activation; skips arrive there.
             last = unit.weights and layer is layers[-1]
             arrivals = tuple(a for a, b in skips if b == number) if last else ()
             self._append(layer, number, number if last else None, arrivals)
 
     def _append(self, layer: Layer, number: int, point: int | None, arrivals: tuple[int, ...]) -> None:
+        """Append one layer as a stage; raise ConfigError if a skip joins unequal shapes."""
         shape = self.output_shape
         self.output_shape = layer.output_shape(shape)
         name = self._free_name(f"{layer.kind}_{number}")
@@ -261,7 +264,7 @@ class Network:
 
         Args:
             parameters: Tensors of all parameters in order, each of shape (M, *its own shape).
-            buffers: Tensors of all running statistics in order, shaped likewise.
+            buffers: Tensors of all running statistics in order, each of shape (M, *its own shape).
         """
         return [
             (parameters[s.first_parameter : s.last_parameter], buffers[s.first_buffer : s.last_buffer])

@@ -57,6 +57,7 @@ class Convolution(WeightLayer):
         return (self.channels, *sides)
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        """Return a weight (channels, channels in, *kernel) and a bias (channels,)."""
         area = self.kernel**self.dimensions
         kernel = (self.channels, shape[0], *[self.kernel] * self.dimensions)
         weight = Parameter(kernel, "weight", fan_in=shape[0] * area, fan_out=self.channels * area)

@@ -34,6 +34,7 @@ class Embedding(WeightLayer):
         return (*shape, self.size)
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        """Return a weight (tokens, size)."""
         return {"weight": Parameter((self.tokens, self.size), "weight", fan_in=self.tokens, fan_out=self.size)}
 
     def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:

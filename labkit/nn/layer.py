@@ -23,7 +23,7 @@ class Parameter:
 
     Attributes:
         shape: Shape of one member's tensor.
-        role: `weight` is drawn by the initialiser and carries `loss.l2`; `bias` starts at 0, `scale` at 1.
+        role: Role: `weight` is drawn by the initialiser and carries `loss.l2`; `bias` starts at 0, `scale` at 1.
         fan_in: Number of inputs that one output unit adds up.
         fan_out: Number of outputs that one input unit feeds.
     """
@@ -110,7 +110,7 @@ class Layer(ABC):
         Args:
             x: Batch of inputs, shape (G, B, *shape).
             parameters: This layer's parameters, each of shape (M, *its own shape).
-            buffers: This layer's running statistics, shaped likewise; moved in place where `context.training`.
+            buffers: This layer's running statistics, each of shape (M, *its own shape); moved in place in training.
             context: Inputs beside the data.
 
         Returns:

@@ -33,6 +33,7 @@ class Linear(WeightLayer):
         return (self.units,)
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        """Return a weight (units, inputs) and a bias (units,)."""
         inputs = prod(shape)
         weight = Parameter((self.units, inputs), "weight", fan_in=inputs, fan_out=self.units)
         return {"weight": weight, "bias": Parameter((self.units,), "bias")} if self.bias else {"weight": weight}

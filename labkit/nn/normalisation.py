@@ -32,9 +32,11 @@ class BatchNorm(Layer):
         return shape
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        """Return a scale gamma (C,) and a bias beta (C,) per channel."""
         return {"gamma": Parameter(shape[:1], "scale"), "beta": Parameter(shape[:1], "bias")}
 
     def buffers(self, shape: Shape) -> dict[str, tuple[Shape, float]]:
+        """Return the running mean (C,), which starts at 0, and the running variance (C,), which starts at 1."""
         return {"mean": (shape[:1], 0.0), "variance": (shape[:1], 1.0)}
 
     def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:

@@ -37,6 +37,7 @@ class Recurrent(WeightLayer):
         return (self.units,)
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        """Return W (units, features), V (units, units), and the biases b and c (units,)."""
         return {
             "weight_input": Parameter((self.units, shape[1]), "weight", fan_in=shape[1], fan_out=self.units),
             "weight_hidden": Parameter((self.units, self.units), "weight", fan_in=self.units, fan_out=self.units),

@@ -41,6 +41,7 @@ class Rule:
     decay: Literal["coupled", "decoupled"] = "coupled"
 
 
+# Every update below writes into theta and the slots in place, because the engine holds views of both.
 def _sgd(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t: int) -> None:
     theta.addcmul_(gradient, numbers["lr"], value=-1)
 
@@ -52,6 +53,7 @@ def _momentum(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t
 
 def _nesterov(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t: int) -> None:
     velocity = slots["velocity"].mul_(numbers["momentum"]).add_(gradient)
+    # The gradient becomes `g + momentum m` in place; the caller does not need it any more.
     theta.addcmul_(gradient.addcmul_(velocity, numbers["momentum"]), numbers["lr"], value=-1)
 
 

@@ -143,6 +143,7 @@ def cosine(*, lr_end: Memberwise[NonNegative] = IN_FILE) -> Schedule:
 
     def rates(t: Tensor, numbers: Numbers, length: Length) -> Tensor:
         """Return the rates, shape (T, M)."""
+        # Over `total`, as in linear_decay: the last update stands one step before the end of the cosine.
         share = 0.5 * (1 + torch.cos(pi * (t - 1) / length.total))
         return numbers["lr_end"] + (numbers["lr"] - numbers["lr_end"]) * share
 
@@ -165,6 +166,7 @@ def range_test(
 
     def rates(t: Tensor, numbers: Numbers, length: Length) -> Tensor:
         """Return the rates, shape (T, M)."""
+        # Over `total - 1`, so that the test's last update really has lr_max; a test of one update divides by 1.
         share = (t - 1) / max(1, length.total - 1)
         low, high = numbers["lr_min"], numbers["lr_max"]
         return low + (high - low) * share if spacing == "linear" else low * (high / low) ** share

@@ -45,6 +45,7 @@ def alternating(*, period: Count = IN_FILE) -> Strategy:
     """Return turns of `period` updates each for the body and for the classifier, the last layer; the body begins."""
 
     def shares(t: int, layers: int, length: Length) -> Shares:
+        """Return 1 for the layers whose turn it is, 0 for the others."""
         body = float((t - 1) // period % 2 == 0)
         return [body] * _body(layers, "alternating") + [1.0 - body]
 
@@ -59,6 +60,7 @@ def layer_by_layer(*, rounds: Count = IN_FILE) -> Strategy:
     """
 
     def shares(t: int, layers: int, length: Length) -> Shares:
+        """Return 1 for the layer whose turn it is and for the classifier, 0 for the others."""
         body = _body(layers, "layer_by_layer")
         # Whole numbers only, so that the turns of a round differ by one update at most, however the run divides.
         turn = (t - 1) * rounds * body // length.total % body
@@ -75,6 +77,7 @@ def weighted(*, decay: Annotated[Positive, Field(le=10)] = IN_FILE) -> Strategy:
     """
 
     def shares(t: int, layers: int, length: Length) -> Shares:
+        """Return `decay` to the power of the distance to the last layer."""
         return [decay**distance for distance in reversed(range(layers))]
 
     return Strategy("weighted", shares, (decay,))
