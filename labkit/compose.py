@@ -190,7 +190,7 @@ def _unknown_hydra_key(key: str, said: str) -> str:
     about = f"unknown key {key!r} (labkit --cfg hydra shows all)"
     about += f": it exists only with {' or '.join(owners)}; here" if owners else ""
     valid = {str(one) for one in OmegaConf.structured(here)} - {"_target_", "_recursive_", "defaults"} if here else ()
-    if owners and (name in valid or not valid):  # the key is there, and what it should get is not in it
+    if owners and (name in valid or not valid):  # the key exists; the key to be set inside it does not
         return f"{key}: a key that it has not yet is added with '+', expected +{key}=..."
     near = nearest(name, valid).replace("mean '", f"mean '{where}.")
     return f"{about}, {near}" if valid else f"{about}."

@@ -130,7 +130,8 @@ def _load(
 
     _read_files(layout, root, archive, rows, read)
     if archive is not None:
-        verify(archive, layout.archive.md5)  # after reading: what is broken says more than a wrong sum
+        # After reading, because a message about the damage says more than a wrong checksum.
+        verify(archive, layout.archive.md5)
     size, folder = layout.label_bytes + PIXELS, archive or root / layout.folder
     for file, (start, stop) in rows.items():
         check_labels(labels[start:stop, column], len(class_names), f"{folder}/{file}", first=column, step=size)

@@ -180,7 +180,8 @@ def _load(
         if found != expected:
             raise DataError(f"{path}: found {found} labels, expected {expected}, one per image.")
     verified = True
-    for file, path in zip(published, paths, strict=True):  # after reading: what is broken says more than a wrong sum
+    # After reading, because a message about the damage says more than a wrong checksum.
+    for file, path in zip(published, paths, strict=True):
         if path.name == file.name:
             verify(path, file.md5)
         else:

@@ -7,7 +7,7 @@ The result for each of Pillow's modes:
 | `1 L P RGB` | black and white, grey, a palette, colour | itself |
 | `RGBX CMYK YCbCr HSV LAB` | colour, written otherwise | RGB, by Pillow's conversion |
 | `LA La PA RGBA RGBa` | grey, a palette or colour with transparency | laid on the ground |
-| `1 L P RGB I;16` with a transparent colour | what PNG (tRNS) and GIF store | laid on the ground |
+| `1 L P RGB I;16` with a transparent colour | PNG's tRNS or GIF's transparent colour | laid on the ground |
 | `I;16 I;16L I;16B I;16N` | 16-bit grey | the upper 8 of its bits: 0..65535 to 0..255 in equal steps |
 | `I` of a PNG or PNM file | 16-bit grey | the upper 8 of its bits |
 | `I` of any other file, `F` | whole numbers of 32 bits, floats | refused: no value of them means white |

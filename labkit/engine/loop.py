@@ -295,7 +295,7 @@ class _Run:
         measured = {**history[-1][1], **last_row}
         losses = [value for key, value in measured.items() if key.endswith("/loss")]  # the last update may ruin it
         diverged = not self.range_test and (bool(state.diverged[m]) or not np.isfinite(losses).all())
-        if diverged:  # what was measured before says nothing about the network that is left
+        if diverged:  # earlier metrics say nothing about the network that is left
             measured = {key: value if key == "lr" else math.nan for key, value in measured.items()}
             history.append((steps, measured))
         elif last_row:

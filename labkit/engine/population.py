@@ -95,7 +95,7 @@ class Population:
         flat = torch.zeros(self.layout.size, dtype=self.trainer.dtype, device=self.device)
         weight = 0
         for view, (_, parameter) in zip(self.layout.views(flat), self.network.parameters, strict=True):
-            rows = view.flatten(1)
+            rows = view.flatten(1)  # a view, too: adding to it writes into `flat`
             if self.rule.decay == "coupled":
                 rows += self._numbers.get("weight_decay", 0.0)
             if parameter.role == "weight":
@@ -112,7 +112,7 @@ class Population:
         dtype, device, members = self.trainer.dtype, self.device, len(self)
         flat = torch.zeros(self.layout.size, dtype=dtype, device=device)
         views = self.layout.views(flat)
-        # Member by member, so that a member starts as it would alone, whoever else is in the population.
+        # Member by member, so that a member starts exactly as it would in a run of its own.
         for m, recipe in enumerate(self.recipes):
             source = generator(recipe.seed, "init")
             for stage, centred in zip(self.network.stages, behind_sigmoids(self.network), strict=True):
@@ -214,6 +214,7 @@ class Stepper:
         # The program moves all members alike, frozen ones too; those are put back from a copy.
         before = [t.clone() for t in (state.parameters, state.buffers)] if self._anything_frozen else []
         state.losses.select(0, state.step).copy_(self._differentiate(x, labels))
+        # Before the update, which adds decay to the gradient and may overwrite it.
         if state.step < population.length.per_epoch:
             state.gradient_sizes += torch.abs(self._gradient, out=self._scratch)
             state.gradient_steps += 1

@@ -1,6 +1,6 @@
 """Activation functions, each with its derivative, built from exp and arithmetic alone.
 
-Each function of `x` returns its value, shape (G, B, *features) like `x`, and whatever its derivative needs later.
+Each function of `x` returns its value, shape (G, B, *features) like `x`, and the tensors that its derivative needs.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _gaussian_backward(dy: Tensor, saved: tuple[Tensor, Tensor]) -> Tensor:
 
 
 class _Function(NamedTuple):
-    """A function and its derivative: `backward` takes the gradient of the output and what `forward` saved."""
+    """A function and its derivative: `backward` takes the output's gradient and the second result of `forward`."""
 
     forward: Callable[[Tensor], tuple[Tensor, Any]]
     backward: Callable[[Tensor, Any], Tensor]
@@ -144,7 +144,7 @@ class Activation(Layer):
         return shape
 
     def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
-        """Return the function's values, shape (G, B, *features) like `x`, and what the derivative needs."""
+        """Return the function's values, shape (G, B, *features) like `x`, and the tensors that its derivative needs."""
         return ACTIVATIONS[self.function].forward(x)
 
     def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:

@@ -31,7 +31,7 @@ class Overlap:
 
     @property
     def share(self) -> float:
-        """The share of the part, 0 to 1, that stands in the training part too, with whatever class."""
+        """The share of the part, 0 to 1, that stands in the training part, too, with any class."""
         return (self.same + self.other) / self.size
 
     def __str__(self) -> str:
