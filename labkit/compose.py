@@ -1,4 +1,4 @@
-"""From command-line words to a composed configuration, and Hydra's complaints as one sentence."""
+"""Composition of a configuration from command-line words, and Hydra's complaints as one sentence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from labkit.shipped import CONF as CONF
 
 
 def register_resolvers() -> None:
-    """What conf/ interpolates: three facts of the process, and the mode that `seeds` asks for."""
+    """Register the resolvers that conf/ uses: three facts of the process, and the mode that `seeds` asks for."""
     OmegaConf.register_new_resolver("process", lambda: str(os.getpid()), replace=True)
     OmegaConf.register_new_resolver("folder", lambda: os.getcwd(), replace=True)
     OmegaConf.register_new_resolver("cache", lambda: str(_cache()), replace=True)
@@ -26,7 +26,7 @@ def _cache() -> Path:
 
 
 def compose(overrides: Sequence[str]) -> DictConfig:
-    """The configuration of one run from override words, Hydra's own node included; raises ConfigError."""
+    """Return the configuration of one run, Hydra's own node included; raise ConfigError for faulty words or files."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -34,6 +34,7 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     from labkit.config import ConfigError
 
     register_resolvers()
+    # Hydra keeps one initialisation per process and refuses a second one.
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(config_dir=str(CONF), version_base="1.3", job_name="labkit"):
@@ -45,7 +46,7 @@ def compose(overrides: Sequence[str]) -> DictConfig:
 
 
 def is_complaint(error: Exception) -> bool:
-    """Whether Hydra, OmegaConf or the YAML reader says with it that the user's words or files are wrong."""
+    """Return True for an error by which Hydra, OmegaConf or the YAML reader rejects the user's words or files."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
@@ -53,18 +54,19 @@ def is_complaint(error: Exception) -> bool:
     return isinstance(error, HydraException | OmegaConfBaseException | YAMLError) or str(error).startswith(_NO_OPTION)
 
 
-_EXTRAS = {"submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}  # of launchers
+_EXTRAS = {"submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}  # launcher -> extra of labkit
 ALONE = "a choice, range or interval stands alone, not inside another value; all values as one choice: 0.1,0.2,0.3."
 _NO_OPTION = "Config group override must be"
 
 
 def explain(error: Exception, words: Sequence[str] = ()) -> str:
-    """One sentence for what Hydra, OmegaConf or the YAML reader found wrong, with the nearest valid name.
+    """Return one sentence for a complaint of Hydra, OmegaConf or the YAML reader, with the nearest valid name.
 
     Args:
-        error: one that `is_complaint`.
-        words: the command line, where it is known.
+        error: Error for which `is_complaint` is True.
+        words: Words of the command line, if known.
     """
+    # Hydra raises one type for most of its complaints, so they are told apart by their texts.
     text = str(error)
     if mark := getattr(error, "problem_mark", None):
         place = f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}"
@@ -115,7 +117,7 @@ _FUNCTIONS = ("choice", "glob", "interval", "range", "shuffle", "sort", "tag", "
 
 
 def _function_complaint(word: str, call: str, said: str) -> str:
-    """What Hydra's grammar finds wrong with a call such as `choice(null,0.2)`."""
+    """Return a sentence for a fault that Hydra's grammar found in a call such as `choice(null,0.2)`."""
     from labkit.config import nearest
 
     key, name = word.partition("=")[0], call.partition("(")[0]
@@ -134,7 +136,7 @@ _KINDS |= {"RangeSweep": "a range", "ChoiceSweep": "a choice", "IntervalSweep": 
 
 
 def _no_option(words: Sequence[str]) -> str:
-    """Hydra takes only names as options, and says neither which word was wrong nor why."""
+    """Return a sentence for an option that is no name, since Hydra says neither which word was wrong nor why."""
     for word in words:
         group, _, value = word.partition("=")
         if (CONF / group).is_dir():
@@ -148,6 +150,7 @@ def _no_option(words: Sequence[str]) -> str:
 
 
 def _missing_option(where: str, wanted: str, text: str) -> str:
+    """Return a sentence for an option `wanted` that a group does not have, named in the config `where`."""
     from labkit.config import nearest
 
     folders = [Path(folder) for folder in re.findall(r"path=file://(\S+)", text)]
@@ -161,13 +164,16 @@ def _missing_option(where: str, wanted: str, text: str) -> str:
 
 
 def _options(group: str, folders: Iterable[Path]) -> list[str]:
-    """Every option of a group, with its folders: `kth/ex3`."""
+    """Return every option of a group, with its folder inside the group: `kth/ex3`."""
     files = [(file, folder / group) for folder in folders for file in (folder / group).rglob("*.yaml")]
     return sorted({str(file.relative_to(folder).with_suffix("")) for file, folder in files})
 
 
 def _unknown_hydra_key(key: str, said: str) -> str:
-    """A key of Hydra's own node; OmegaConf has `said` which type of node lacks it, and that type has the valid ones."""
+    """Return a sentence for an unknown key of Hydra's own node.
+
+    OmegaConf's text `said` names the type of node that lacks the key; that type has the valid names.
+    """
     from hydra import conf
     from hydra.core.config_store import ConfigStore
 
@@ -184,13 +190,14 @@ def _unknown_hydra_key(key: str, said: str) -> str:
     about = f"unknown key {key!r} (labkit --cfg hydra shows all)"
     about += f": it exists only with {' or '.join(owners)}; here" if owners else ""
     valid = {str(one) for one in OmegaConf.structured(here)} - {"_target_", "_recursive_", "defaults"} if here else ()
-    if owners and (name in valid or not valid):  # the key is there, and what it should get is not in it
+    if owners and (name in valid or not valid):  # the key exists; the key to be set inside it does not
         return f"{key}: a key that it has not yet is added with '+', expected +{key}=..."
     near = nearest(name, valid).replace("mean '", f"mean '{where}.")
     return f"{about}, {near}" if valid else f"{about}."
 
 
 def _unknown_key(key: str, said: str) -> str:
+    """Return a sentence for an unknown key, with its owners or the nearest valid key."""
     from labkit.config import nearest
 
     key = key.lstrip("+~")
@@ -214,19 +221,19 @@ def _unknown_key(key: str, said: str) -> str:
 
 
 def keys_of(group: str) -> set[str]:
-    """The keys that some option of a group has."""
+    """Return the keys that at least one option of a group has."""
     return set().union(*_keys_of_options(group).values())
 
 
 def _keys_of_options(group: str) -> dict[str, set[str]]:
-    """`model=mlp` and the keys it has, for every option of a group; what `split` has are keys of `data`."""
+    """Return the keys of every option of a group, by `model=mlp`; the keys of `split` count as keys of `data`."""
     groups = ("data", "split") if group == "data" else (group,)
     files = [(name, option) for name in groups for option in _options(name, [CONF])]
     return {f"{name}={option}": _keys(CONF / name / f"{option}.yaml") for name, option in files}
 
 
 def _keys(path: Path) -> set[str]:
-    """The keys of a config file, with those of the files of its folder that its defaults name."""
+    """Return the keys of a config file, with those of the files in its folder that its defaults name."""
     content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     keys = {str(key) for key in content} - {"defaults", "hydra", "_target_"}
     inherited = [name for name in content.get("defaults", []) if isinstance(name, str) and name != "_self_"]

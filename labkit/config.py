@@ -1,8 +1,8 @@
-"""Typed configuration: value types, errors, constructors and which keys a population may vary.
+"""Typed configuration: value types, errors, constructors, and the keys that a population may vary.
 
-A config node names its constructor with `_target_`; `build` checks the name against the allow-list and every keyword
-against the constructor's annotated signature before calling it, so a key's type and range are written once: where it
-is used.
+A config node names its constructor with `_target_`. Before `build` calls it, it checks the name against the allow-list
+and every keyword against the constructor's annotated signature. So a key's type and range are written once, where the
+key is used.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 
 _MEMBERWISE = "memberwise"
-# A number that may differ between the members of one population; every other key is structural and splits groups.
+# A number that may differ between the members of one population. Every other key is structural: runs that differ in it
+# train in separate populations.
 Memberwise = Annotated[T, _MEMBERWISE]
 
 # Raised when a fix changes results: results on both sides of it are different experiments.
@@ -38,29 +39,29 @@ NUMERICS_VERSION = 1
 
 
 class ConfigError(ValueError):
-    """Something the user can mend, said in one sentence; the command line ends with exit code 2."""
+    """A mistake that the user can mend, described in one sentence; the command line ends with exit code 2."""
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """The clause that ends an error sentence: the nearest valid name, or all of them when none is near."""
+    """Return the clause that ends an error sentence: the nearest valid name, or all of them if none is near."""
     names = sorted(valid)
     if not names:
         return "none is valid here."
-    ends = [path for path in names if path.endswith(f".{name}")]  # epochs is at home in trainer.epochs
+    ends = [path for path in names if path.endswith(f".{name}")]  # epochs is meant for trainer.epochs
     close = ends or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else f"valid: {', '.join(names)}."
 
 
 def build(group: str, node: Mapping[str, Any], targets: Iterable[str] = ()) -> Any:
-    """What the node's constructor returns.
+    """Return the object that the node's constructor makes of its keys.
 
     Args:
-        group: the config group, for messages.
-        node: plain values with `_target_`.
-        targets: constructors the user allows beside labkit's own.
+        group: Config group, for messages.
+        node: Plain values with `_target_`.
+        targets: Constructors that the user allows beside labkit's own.
 
     Raises:
-        ConfigError: the target is not allowed, or a key is unknown, missing, of the wrong type or out of range.
+        ConfigError: The target is not allowed, or a key is unknown, missing, of the wrong type or out of range.
     """
     keys = dict(node)
     constructor = _constructor(group, keys.pop("_target_", None), targets)
@@ -68,6 +69,7 @@ def build(group: str, node: Mapping[str, Any], targets: Iterable[str] = ()) -> A
 
 
 def _constructor(group: str, target: Any, targets: Iterable[str]) -> Callable[..., Any]:
+    """Return the constructor of that name; raise ConfigError if it is not allowed or cannot be imported."""
     if target in constructors(group):
         return _shipped(target)
     if target not in targets:
@@ -79,7 +81,7 @@ def _constructor(group: str, target: Any, targets: Iterable[str]) -> Callable[..
         return own_code.load(target)  # type: ignore[no-any-return]
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"{group}._target_: {target!r} cannot be imported: {error}.") from None
-    except Exception as error:  # whatever happens while a module of the user's own is executed
+    except Exception as error:  # the user's own module runs here, and may raise anything
         said = f"{type(error).__name__}: {error}"
         raise ConfigError(f"{group}._target_: {target!r} cannot be imported: {said}.") from error
 
@@ -92,12 +94,12 @@ def _shipped(target: str) -> Callable[..., Any]:
 def memberwise(group: str, target: Any) -> frozenset[str]:
     """Return the keys of a group's node that may differ between the members of one population.
 
-    They are marked `Memberwise` in the constructor's signature. Constructors of one's own mark nothing: for them the
-    marks of all of the group's count.
+    They are marked `Memberwise` in the constructor's signature. The user's own constructors mark nothing: for them the
+    marks of all constructors of the group count.
 
     Args:
         group: Config group.
-        target: `_target_` of the node.
+        target: Value of `_target_` in the node.
     """
     if not isinstance(target, str):
         return frozenset()
@@ -107,17 +109,18 @@ def memberwise(group: str, target: Any) -> frozenset[str]:
 
 @cache
 def _marked(target: str) -> frozenset[str]:
-    """The keywords of a constructor that are marked, `float | None` among them."""
+    """Return the keywords of a constructor that are marked `Memberwise`, also inside a union with None."""
     parameters = inspect.signature(_shipped(target), eval_str=True).parameters
     return frozenset(name for name, one in parameters.items() if _MEMBERWISE in _metadata(one.annotation))
 
 
 def _metadata(annotation: Any) -> list[Any]:
+    """Return the metadata of an annotation and of everything inside it."""
     return [*getattr(annotation, "__metadata__", ()), *(m for one in get_args(annotation) for m in _metadata(one))]
 
 
 def checked(group: str, constructor: Callable[..., Any], keys: Mapping[str, Any]) -> dict[str, Any]:
-    """The keywords with the types of the constructor's signature; raises ConfigError."""
+    """Return the keywords with the types of the constructor's signature; raise ConfigError if they do not fit it."""
     schema, fields = _schema(group, constructor)
     try:
         value = schema.model_validate(dict(keys))
@@ -129,7 +132,7 @@ def checked(group: str, constructor: Callable[..., Any], keys: Mapping[str, Any]
 
 @cache
 def _schema(group: str, constructor: Callable[..., Any]) -> tuple[type[BaseModel], dict[str, Any]]:
-    """The constructor's signature as a model of pydantic's, and its fields; made once, it costs a millisecond."""
+    """Return the constructor's signature as a pydantic model, and its fields; cached, for it takes a millisecond."""
     fields: dict[str, Any] = {}
     extra: Literal["forbid", "allow"] = "forbid"
     for name, parameter in inspect.signature(constructor, eval_str=True).parameters.items():
@@ -142,7 +145,7 @@ def _schema(group: str, constructor: Callable[..., Any]) -> tuple[type[BaseModel
 
 
 def made(kind: type[T], value: Any, where: str) -> T:
-    """A dataclass of pydantic's from plain values out of a file; raises ConfigError, which says `where`."""
+    """Return a pydantic dataclass made of plain values from a file; raise ConfigError, with `where`, if they misfit."""
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
@@ -150,9 +153,15 @@ def made(kind: type[T], value: Any, where: str) -> T:
 
 
 def first_problem(error: ValidationError, where: str, valid: Any) -> str:
-    """One sentence for the first thing pydantic found: key, what came, what was expected."""
+    """Return one sentence for the first problem that pydantic found: key, value found and value expected.
+
+    Args:
+        error: Error of pydantic.
+        where: Place of the value in the config.
+        valid: Fields by name, or a callable whose parameters are the valid keys.
+    """
     names = list(valid if isinstance(valid, Mapping) else inspect.signature(valid).parameters)
-    # An unknown key first: where a key is misspelt, it is also missing.
+    # An unknown key comes first: a misspelt key is also missing under its right name.
     problems = sorted(error.errors(), key=lambda p: p["type"] not in _UNKNOWN)
     first, location = problems[0], problems[0]["loc"]
     if first["type"] in _UNKNOWN:
@@ -161,12 +170,13 @@ def first_problem(error: ValidationError, where: str, valid: Any) -> str:
     if first["type"] in _MISSING:
         inside = f"; {shown(first['input'])} is too short" if len(location) > 1 else ""
         return f"{key}: a value is needed and none was given{inside}."
-    # Of the alternatives of a union the ones that got farthest into the value meant it.
+    # Of the alternatives of a union, report those that got farthest into the value: they are the ones meant.
     same_key = [p for p in problems if p["loc"][:1] == location[:1]]
     depth = max(len(p["loc"]) for p in same_key)
     told = [p for p in same_key if len(p["loc"]) == depth] if depth > 2 else same_key
-    if first["type"] == "dataclass_type":  # its name says nothing to who writes the file
+    if first["type"] == "dataclass_type":  # the dataclass's name means nothing to the user
         return f"{key}: expected a mapping with {', '.join(names)}, got {shown(first['input'])}."
+    # dict.fromkeys drops repeated alternatives and keeps their order.
     expected = " or ".join(dict.fromkeys(_expected(p["msg"]) for p in told))
     return f"{key}: expected {expected}, got {shown(told[0]['input'])}."
 
@@ -198,5 +208,5 @@ def _expected(message: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as the command line writes it: null, true, 0.1, 'text'."""
+    """Return a value as the command line writes it: null, true, 0.1, 'text'."""
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)

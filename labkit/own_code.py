@@ -1,9 +1,9 @@
-"""One's own code behind `targets`: loaded, and told apart from earlier versions of itself.
+"""The user's own code behind `targets`: loading it, and telling its versions apart.
 
-A target's code is its module and whatever of one's own that imports, at the top or inside a function; it is found by
-reading the files, not by running them. Comments and layout do not count: a file is compared as its syntax tree is
-written out. Of an installed package the version counts, of a compiled module its bytes. What is imported under a name
-that is computed while running is not seen.
+A target's code is its module and all of the user's own modules that it imports, at the top or inside a function. They
+are found by reading the files, not by running them. Comments and layout do not count: a file is compared by its syntax
+tree, written out. Of an installed package the version counts, of a compiled module its bytes. An import under a name
+that is computed at run time is not seen.
 """
 
 from __future__ import annotations
@@ -25,25 +25,31 @@ from typing import Any
 
 Versions = dict[str, str]  # file (or installed package) -> digest (or version)
 
-_NOT_OURS = ("labkit", "hydra_plugins")  # labkit's own versions are told apart by labkit.config.NUMERICS_VERSION
+_NOT_OURS = ("labkit", "hydra_plugins")  # labkit.config.NUMERICS_VERSION tells labkit's own versions apart
 
 
 @dataclass(frozen=True)
 class _Loaded:
-    """The code that this process runs for a target: its versions when it was imported, and the modules it lies in."""
+    """The code that this process runs for a target.
+
+    Attributes:
+        versions: Versions of its files when they were imported.
+        modules: Names of the modules that it lies in.
+    """
 
     versions: Versions
     modules: tuple[str, ...]
 
 
 _loaded: dict[str, _Loaded] = {}
-_folder = ""  # where the command ran when a module was last loaded
+_folder = ""  # working directory when a module was last loaded
 
 
 def load(target: str) -> Any:
-    """Import what `target` names, from the folder the command runs in among others.
+    """Return the object that `target` names, imported from `sys.path` or from the working directory.
 
-    A module that was imported before labkit first saw it may be older than its file, so it is imported anew.
+    A module that was imported before labkit first saw it may be older than its file, so it is imported anew. Whatever
+    the import raises passes through.
     """
     _look_in(os.getcwd())
     module, _, name = target.rpartition(".")
@@ -52,6 +58,7 @@ def load(target: str) -> Any:
     modules = _closure(module)
     if not any(known.rpartition(".")[0] == module for known in _loaded):
         _forget(modules)
+    # Read before the import: a file that changes in between then counts as changed.
     versions = _read(target)
     found = getattr(importlib.import_module(module), name)
     _loaded[target] = _Loaded(versions, tuple(modules))
@@ -59,7 +66,7 @@ def load(target: str) -> Any:
 
 
 def versions(targets: Iterable[str]) -> Versions:
-    """The code behind `targets`: as this process runs it, else as it lies on disk."""
+    """Return the versions of the code behind `targets`: as this process runs it, else as it lies on disk."""
     _look_in(os.getcwd())
     found: Versions = {}
     for target in targets:
@@ -68,19 +75,19 @@ def versions(targets: Iterable[str]) -> Versions:
 
 
 def renew() -> None:
-    """Let go of modules whose files changed since they were imported, so that the next `load` reads them again."""
+    """Drop modules whose files changed since they were imported, so that the next `load` reads them again."""
     importlib.invalidate_caches()
     for target in [target for target, known in _loaded.items() if _read(target) != known.versions]:
         _forget(_loaded.pop(target).modules)
 
 
 def changed(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """The files that are not the same in both."""
+    """Return the files whose versions are not the same in both."""
     return sorted(file for file in {**was, **now} if was.get(file) != now.get(file))
 
 
 def _look_in(folder: str) -> None:
-    """Find modules in `folder`, and no longer in one that the process has left."""
+    """Let Python find modules in `folder`, and no longer in the folder that the process has left."""
     global _folder
     if folder == _folder:
         return
@@ -94,18 +101,19 @@ def _look_in(folder: str) -> None:
 
 
 def _forget(modules: Iterable[str]) -> None:
-    """Take modules out of this process, but for compiled ones, which cannot be loaded twice."""
+    """Remove modules from this process, except compiled ones, which cannot be loaded twice."""
     for name in modules:
         spec = getattr(sys.modules.get(name), "__spec__", None)
         if spec is None or name == "__main__" or str(spec.origin).endswith(tuple(EXTENSION_SUFFIXES)):
             continue
         del sys.modules[name]
-        if spec.cached:  # told from its source by whole seconds and the size: too coarse for two quick edits
+        if spec.cached:  # Python compares it with its source by whole seconds and size: too coarse for two quick edits
             with suppress(OSError):
                 os.unlink(spec.cached)
 
 
 def _read(target: str) -> Versions:
+    """Return the versions of a target's code as it lies on disk, or as it was typed at a prompt."""
     module, _, name = target.rpartition(".")
     top = module.partition(".")[0]
     if top in _NOT_OURS:
@@ -119,13 +127,14 @@ def _read(target: str) -> Versions:
 
 
 def _installed(package: str) -> Versions:
+    """Return the versions of the distributions that hold an installed package."""
     from importlib.metadata import packages_distributions, version
 
     return {name: version(name) for name in packages_distributions().get(package, ())}
 
 
 def _closure(module: str) -> dict[str, ModuleSpec]:
-    """The module, the packages it lies in, and all of one's own that these import; empty for an installed one."""
+    """Return the module, its packages, and all own modules that these import; empty for an installed module."""
     found: dict[str, ModuleSpec] = {}
     waiting = [module]
     while waiting:
@@ -139,7 +148,7 @@ def _closure(module: str) -> dict[str, ModuleSpec]:
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """Where a module is; unlike `importlib.util.find_spec` this imports none of the packages it lies in."""
+    """Return the spec of a module; unlike `importlib.util.find_spec`, import none of the packages that it lies in."""
     if name == "__main__":
         return importlib.util.spec_from_file_location(name, sys.modules[name].__file__ or "")
     path, spec = None, None
@@ -155,7 +164,7 @@ def _spec(name: str) -> ModuleSpec | None:
 
 
 def _is_own(name: str, spec: ModuleSpec) -> bool:
-    """Whether a module is neither Python's, nor labkit's, nor an installed package's."""
+    """Return True for a module that is neither Python's, nor labkit's, nor an installed package's."""
     if name.partition(".")[0] in _NOT_OURS or spec.origin in ("built-in", "frozen"):
         return False
     places = [spec.origin] if spec.origin else list(spec.submodule_search_locations or [])
@@ -168,6 +177,7 @@ def _is_own(name: str, spec: ModuleSpec) -> bool:
 
 
 def _imported(name: str, spec: ModuleSpec) -> Iterator[str]:
+    """Yield the names that a module imports anywhere, some of which may be attributes and no modules."""
     tree = _tree(spec)
     package = name if spec.submodule_search_locations is not None else name.rpartition(".")[0]
     for node in ast.walk(tree) if tree is not None else ():
@@ -193,7 +203,7 @@ def _absolute(name: str, package: str) -> str:
 
 
 def _tree(spec: ModuleSpec) -> ast.Module | None:
-    """The syntax tree of a module; None where it has no source that Python reads."""
+    """Return the syntax tree of a module; None if it has no source that Python can read."""
     try:
         source: str | None = spec.loader.get_source(spec.name)  # type: ignore[union-attr]
         return None if source is None else ast.parse(source)
@@ -211,14 +221,14 @@ def _digest(content: str | bytes) -> str:
 
 
 def _file_name(name: str, spec: ModuleSpec) -> str:
-    """As one would look for it: `my_package/rules.py`."""
+    """Return the file of a module as the user knows it: `my_package/rules.py`."""
     stem = name.replace(".", "/") if name != "__main__" else Path(str(spec.origin)).stem
     inside = "/__init__" if spec.submodule_search_locations is not None else ""
     return stem + inside + "".join(Path(str(spec.origin)).suffixes[-1:])
 
 
 def _typed(target: Any) -> str:
-    """What was typed at a prompt: `target`, and the functions, classes and constants it uses from there, as text."""
+    """Return code typed at a prompt as text: `target`, and the functions, classes and constants that it uses there."""
     known = vars(sys.modules["__main__"])
     found: dict[str, str] = {}
     waiting = [target]
@@ -239,7 +249,7 @@ def _typed(target: Any) -> str:
 
 
 def _instructions(code: CodeType) -> list[Any]:
-    """What a function does, wherever it was typed."""
+    """Return the instructions of a function, without the file and the lines where it was typed."""
     inner = [_instructions(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
     return [code.co_code.hex(), code.co_names, code.co_varnames, inner]
 

@@ -1,7 +1,7 @@
-"""The configuration files that labkit brings: where they lie, which constructors they name, and their defaults.
+"""The configuration files that labkit ships: their folder, the constructors that they name, and their defaults.
 
-A part is registered by its file: what no file of labkit's own names, `_target_` may not name either. A folder of the
-user's (`-cd`) counts for nothing here. A default is written in that file alone, where one reads and overrides it.
+A part is registered by its file: `_target_` may name only constructors that a file of labkit's own names. The user's
+own folder (`-cd`) does not count here. A default is written in the file alone, where the user reads and overrides it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import yaml
 
 Constructor = TypeVar("Constructor", bound=Callable[..., Any])
-IN_FILE: Any = object()  # stands in a signature for the default that the constructor's YAML file says
+IN_FILE: Any = object()  # stands in a signature for the default that the constructor's YAML file gives
 
 _PACKAGE = Path(__file__).resolve().parent
 # In a checkout conf/ stands beside the package, in a wheel inside it.
@@ -28,7 +28,7 @@ _TARGET = re.compile(r"^_target_: *([\w.]+)", re.M)
 
 @cache
 def constructors(group: str) -> tuple[str, ...]:
-    """Return the constructors that the options of a config group name, sorted; none for a group that has no such."""
+    """Return the constructors that the options of a config group name, sorted; empty if they name none."""
     texts = [file.read_text(encoding="utf-8") for file in sorted((CONF / group).glob("*.yaml"))]
     return tuple(sorted({target for text in texts for target in _TARGET.findall(text)}))
 
@@ -43,13 +43,13 @@ def groups() -> tuple[str, ...]:
 def defaults(file: str) -> Callable[[Constructor], Constructor]:
     """Decorate a constructor: a keyword whose default is `IN_FILE` has the value that `conf/<file>.yaml` gives it.
 
-    So Python calls it with the defaults that the command line shows. On a dataclass it stands below `@dataclass`.
+    A call from Python then has the defaults that the command line shows. On a dataclass it stands below `@dataclass`.
 
     Args:
         file: Group and option, `optimizer/adam`.
 
     Raises:
-        KeyError: the file lacks such a keyword.
+        KeyError: The file lacks such a keyword.
     """
     said: dict[str, Any] = yaml.load((CONF / f"{file}.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
 

@@ -1,4 +1,4 @@
-"""Standard streams that never end a run: closed, of an encoding without our signs, left by their reader, full."""
+"""Standard streams that never end a run, even if they are closed, full, left by their reader or lack our signs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SIGNS = {  # plus-minus, times, minus, dashes, lines of tables, dots, an apostr
 
 
 def prepare() -> None:
-    """Let whatever is printed go somewhere; for the process of a command, before it prints anything."""
+    """Make every later print succeed; a command's process calls this before it prints anything."""
     codecs.register_error("labkit", _nearest)
     for number in range(3):
         _occupy(number)
@@ -30,9 +30,9 @@ def prepare() -> None:
 
 
 def lost() -> str | None:
-    """What became of standard output: None where all was taken, else a sentence.
+    """Return None if standard output took everything, else a sentence about the failure.
 
-    It is empty for a reader that left early, as `head` does: that needs no word.
+    The sentence is empty for a reader that left early, as `head` does: that is no failure.
     """
     sys.stdout.flush()
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
@@ -42,6 +42,7 @@ def lost() -> str | None:
 
 
 def _lenient(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    """Return a stream like the given one that takes everything."""
     buffer = io.BufferedWriter(_Lenient(stream.fileno()))
     errors = "labkit" if stream.errors == "strict" else stream.errors
     return io.TextIOWrapper(
@@ -50,7 +51,7 @@ def _lenient(stream: io.TextIOWrapper) -> io.TextIOWrapper:
 
 
 def _occupy(number: int) -> None:
-    """Take a closed stream's number, lest the next file that is opened, such as the store, gets what is printed."""
+    """Occupy the number of a closed stream, or else the next opened file, such as the store, would get the prints."""
     try:
         os.fstat(number)
     except OSError:
@@ -59,13 +60,14 @@ def _occupy(number: int) -> None:
 
 
 def _nearest(error: UnicodeError) -> tuple[str, int]:
-    """What an encoding has for signs that it lacks."""
+    """Return replacements for signs that the encoding lacks, and the position behind them: a codec error handler."""
     assert isinstance(error, UnicodeEncodeError)
     text = error.object[error.start : error.end]
     return "".join(_SIGNS.get(sign) or _letter(sign) or "?" for sign in text), error.end
 
 
 def _letter(sign: str) -> str:
+    """Return the ASCII letters of a sign without its accents; empty if there are none."""
     return unicodedata.normalize("NFKD", sign).encode("ascii", "ignore").decode()
 
 
@@ -73,7 +75,7 @@ class _Lenient(io.RawIOBase):
     """A file descriptor that takes everything, and remembers the first error.
 
     Attributes:
-        error: None while all is well.
+        error: First error of a write, None before.
     """
 
     def __init__(self, number: int) -> None:
@@ -81,7 +83,7 @@ class _Lenient(io.RawIOBase):
         self.error: OSError | None = None
 
     def write(self, content: Any) -> int:
-        """All of `content`, to nobody once the reader has gone."""
+        """Write `content` and return the number of bytes taken; after the first error, take all and drop it."""
         if self.error is None:
             try:
                 return os.write(self._number, content)
@@ -90,13 +92,13 @@ class _Lenient(io.RawIOBase):
         return len(content)
 
     def writable(self) -> bool:
-        """Always."""
+        """Return True, always."""
         return True
 
     def fileno(self) -> int:
-        """The descriptor."""
+        """Return the number of the file descriptor."""
         return self._number
 
     def isatty(self) -> bool:
-        """Whether somebody watches."""
+        """Return True if the descriptor is a terminal."""
         return os.isatty(self._number)

@@ -1,4 +1,4 @@
-"""Override words, `key=value`: a value written so that Hydra's grammar reads it back, and words that replace others."""
+"""Override words, `key=value`: values written so that Hydra reads them back, and words that replace others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
 Words = tuple[str, ...]
-_WORDS = ("null", "true", "false", "nan", "inf")  # that the grammar takes for values of their own
+_WORDS = ("null", "true", "false", "nan", "inf")  # texts that the grammar reads as something else without quotes
 
 
 def hydra_words(hydra: DictConfig, kind: str = "task") -> list[str]:
@@ -28,12 +28,12 @@ def hydra_words(hydra: DictConfig, kind: str = "task") -> list[str]:
 
 
 def word(key: str, value: Any) -> str:
-    """`key=value` as Hydra's grammar reads it back, whatever the value holds."""
+    """Return `key=value`, written so that Hydra's grammar reads the same value back, whatever it holds."""
     return f"{key}={quoted(value)}"
 
 
 def quoted(value: Any) -> str:
-    """A value as Hydra's grammar reads it back."""
+    """Return a value as text that Hydra's grammar reads back as the same value."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -50,12 +50,12 @@ def quoted(value: Any) -> str:
 
 
 def _dict_key(key: Any) -> str:
-    """A key of a mapping, which the grammar takes without quotes."""
+    """Return a key of a mapping as text; the grammar allows no quotes there, so special characters are escaped."""
     return escape_special_characters(key) if isinstance(key, str) else quoted(key)
 
 
 def merged(*rows: Iterable[str]) -> Words:
-    """Words of several rows as one; a later word of a key takes the place of an earlier one."""
+    """Return the words of several rows as one row; a later word of a key takes the place of an earlier one."""
     parser = OverridesParser.create()
     found: dict[str, str] = {}
     for override in parser.parse_overrides([word for row in rows for word in row]):

@@ -1,6 +1,6 @@
-"""Data sets, each read or made into one in-memory `Dataset`; nothing is imported before it is asked for.
+"""Data sets, each read or generated as one in-memory `Dataset`; a file is imported only when it is needed.
 
-A set that shares its name with a file here would be hidden by it once that file is imported, so it is reached there:
+A set with the name of a file here would be hidden by that file once it is imported. Such a set is imported from it:
 `from labkit.data.table import table`, `from labkit.data.mat import gmm`.
 """
 
@@ -25,7 +25,7 @@ __all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
-    """Import the file that holds `name` on first use."""
+    """Import the file that holds `name` on first use; raise AttributeError if there is none."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,4 +1,4 @@
-"""Reading members of a tar.gz by name, one after the other, without ever writing one to disk."""
+"""Members of a tar.gz, read by name one after the other; none is ever written to disk."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def read_members(path: Path, wanted: Collection[str], read: Callable[[str, IO[by
     """Call `read(name, open stream)` for each wanted member, in the archive's order.
 
     Args:
-        path: a `.tar.gz` file.
-        wanted: names inside the archive, `folder/file`.
-        read: takes what it needs from the stream, which ends with the call.
+        path: Path of a `.tar.gz` file.
+        wanted: Names of members, `folder/file`.
+        read: Function that takes its bytes from the stream, which is valid during the call only.
 
     Raises:
-        DataError: no archive, truncated, a member that points outside, or a wanted one that is missing or no file.
+        DataError: The file is no archive or truncated, a member points outside, or a wanted one is missing or no file.
     """
     missing = set(wanted)
     with readable(path), path.open("rb") as raw:
@@ -40,7 +40,10 @@ def read_members(path: Path, wanted: Collection[str], read: Callable[[str, IO[by
 
 
 def _refuse_outside(path: Path, member: tarfile.TarInfo) -> None:
-    """Nothing is extracted here, but an archive with such a member is not what it claims to be."""
+    """Raise DataError for a member, or a link, that points outside the archive.
+
+    Nothing is extracted here, but the publishers' archives have no such member: this one must be another.
+    """
     targets = [member.name]
     if member.issym():
         targets.append(str(PurePosixPath(member.name).parent / member.linkname))
@@ -56,6 +59,7 @@ def _refuse_outside(path: Path, member: tarfile.TarInfo) -> None:
 
 
 def _climbs(pure: PurePosixPath) -> bool:
+    """Return True if a relative path leaves the folder that it starts in."""
     depth = 0
     for part in pure.parts:
         depth += -1 if part == ".." else 1
@@ -65,6 +69,7 @@ def _climbs(pure: PurePosixPath) -> bool:
 
 
 def _content(path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    """Return the open stream of a member; raise DataError unless it is a plain file."""
     stream = tar.extractfile(member) if member.isreg() else None
     if stream is None:
         raise DataError(f"{path}: found member {member.name!r} that is no plain file, expected one.")

@@ -1,4 +1,4 @@
-"""What every data set must satisfy, whoever made it; the last call of every loader."""
+"""Conditions that every data set must satisfy; every loader ends with `check`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import numpy as np
 
 from labkit.data.dataset import DataError, Dataset
 
-ROWS = 4096  # samples looked at together: the finite test needs one byte per value
+ROWS = 4096  # samples tested together: the test for finite numbers needs one byte per value
 
 
 def check(dataset: Dataset) -> Dataset:
-    """Return `dataset` unchanged, or say in one sentence what is wrong with it.
+    """Return `dataset` unchanged if nothing is wrong with it.
 
     Raises:
-        DataError: features and labels of different length, a label out of range, a class without a sample, fewer than
-            two classes, NaN or infinite features, lengths that do not fit, parts that overlap or leave the set.
+        DataError: Features and labels differ in length, a label is out of range, a class has no sample, there are
+            fewer than two classes, a feature is NaN or infinite, lengths do not fit, or parts overlap or leave the set.
     """
     name, labels, classes = dataset.name, dataset.labels, dataset.class_names
     if len(dataset.features) == 0:
@@ -38,17 +38,17 @@ def check(dataset: Dataset) -> Dataset:
 
 
 def check_labels(labels: np.ndarray, n_classes: int, place: str, first: int = 0, step: int = 0) -> None:
-    """Refuse a label outside `0 .. n_classes - 1`.
+    """Raise DataError for the first label outside `0 .. n_classes - 1`.
 
     Args:
-        labels: `(n,)` integers.
-        n_classes: how many classes there are.
-        place: the file or set, for the error.
-        first: byte of the first label in its file.
-        step: bytes from one label to the next; 0 where the labels are no bytes of a file.
+        labels: Labels, integers of shape (n,).
+        n_classes: Number of classes.
+        place: Name of the file or set, for the error.
+        first: Position of the first label in its file, in bytes.
+        step: Distance from one label to the next, in bytes; 0 where the labels do not come from a file of bytes.
 
     Raises:
-        DataError: names the first such label.
+        DataError: A label is out of range.
     """
     if len(labels) and (labels.min() < 0 or labels.max() >= n_classes):
         row = int(np.argmax((labels < 0) | (labels >= n_classes)))
@@ -57,6 +57,7 @@ def check_labels(labels: np.ndarray, n_classes: int, place: str, first: int = 0,
 
 
 def _check_finite(dataset: Dataset) -> None:
+    """Raise DataError for the first feature that is NaN or infinite."""
     if not np.issubdtype(dataset.features.dtype, np.floating):
         return
     for start in range(0, len(dataset.features), ROWS):
@@ -69,6 +70,7 @@ def _check_finite(dataset: Dataset) -> None:
 
 
 def _check_lengths(dataset: Dataset) -> None:
+    """Raise DataError unless every text has one length, from 1 to the longest."""
     lengths = dataset.lengths
     if lengths is None:
         return
@@ -78,6 +80,7 @@ def _check_lengths(dataset: Dataset) -> None:
 
 
 def _check_splits(dataset: Dataset) -> None:
+    """Raise DataError if a part is empty, points outside the set, or shares a sample with another."""
     uses = np.zeros(len(dataset.labels), dtype=np.int64)
     for part, indices in dataset.splits.items():
         if len(indices) == 0:

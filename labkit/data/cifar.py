@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100: the published binary layout, from the tar.gz or from its extracted folder."""
+"""CIFAR-10 and CIFAR-100, read from the published tar.gz of the binary version or from its extracted folder."""
 
 from __future__ import annotations
 
@@ -27,11 +27,18 @@ Cifar10Split = Literal["published", "kth", "batch_1", "batch_2", "batch_3", "bat
 
 @dataclass(frozen=True)
 class Layout:
-    """How one of the two sets is stored."""
+    """The way in which one of the two sets is stored.
+
+    Attributes:
+        archive: Published archive.
+        folder: Name of the folder inside it.
+        records: Number of records of each file; a record is the label bytes, then three planes of 32 x 32 bytes.
+        label_bytes: Number of label bytes in a record.
+    """
 
     archive: Published
     folder: str
-    records: Mapping[str, int]  # file -> number of records; a record is the labels, then three 32x32 planes
+    records: Mapping[str, int]
     label_bytes: int
 
 
@@ -53,20 +60,21 @@ LAYOUT100 = Layout(
 def cifar10(
     *, root: Path, split: Cifar10Split = IN_FILE, download: bool = IN_FILE, mirror: str | None = None
 ) -> Dataset:
-    """CIFAR-10: 60,000 colour pictures of ten classes, `(n, 3, 32, 32)` uint8.
+    """Read CIFAR-10: 60,000 colour pictures of ten classes, shape (n, 3, 32, 32), uint8.
 
     Source: Krizhevsky (2009), www.cs.toronto.edu/~kriz/cifar.html; read from `root/cifar-10-binary.tar.gz` (checked
     against its published md5) or `root/cifar-10-batches-bin` (checked for structure, hashed, unverified).
 
     Args:
-        root: the data folder.
-        split: `published` trains on batches 1 to 5; `kth` on batch 1, validates on batch 2 (the course's exercises);
-            `batch_<i>` trains on one batch alone. The test part is always test_batch. Files outside are not read.
-        download: fetch the archive when neither is there.
-        mirror: another base address that holds the same archive.
+        root: Data folder.
+        split: Choice of parts: `published` trains on batches 1 to 5; `kth` trains on batch 1 and validates on batch 2,
+            as the course's exercises do; `batch_<i>` trains on one batch alone. The test part is always test_batch.
+            Files that are in no part are not read.
+        download: True to fetch the archive when neither it nor the folder is there.
+        mirror: Base address, instead of the publisher's, that holds the same archive.
 
     Raises:
-        DataError: a file is missing, damaged or not the published one.
+        DataError: A file is missing, damaged or not the published one.
     """
     batches = [f"data_batch_{i}.bin" for i in range(1, 6)]
     parts = {"train": batches, "test": ["test_batch.bin"]}
@@ -81,19 +89,19 @@ def cifar10(
 def cifar100(
     *, root: Path, labels: Literal["fine", "coarse"] = IN_FILE, download: bool = IN_FILE, mirror: str | None = None
 ) -> Dataset:
-    """CIFAR-100: 50,000 + 10,000 colour pictures of 100 classes in 20 groups, `(n, 3, 32, 32)` uint8.
+    """Read CIFAR-100: 50,000 + 10,000 colour pictures of 100 classes in 20 groups, shape (n, 3, 32, 32), uint8.
 
     Source: Krizhevsky (2009), www.cs.toronto.edu/~kriz/cifar.html; read from `root/cifar-100-binary.tar.gz` (checked
     against its published md5) or `root/cifar-100-binary` (checked for structure, hashed, unverified).
 
     Args:
-        root: the data folder.
-        labels: `fine`, the 100 classes, or `coarse`, the 20 groups.
-        download: fetch the archive when neither is there.
-        mirror: another base address that holds the same archive.
+        root: Data folder.
+        labels: Choice of classes: `fine` for the 100 classes, `coarse` for the 20 groups.
+        download: True to fetch the archive when neither it nor the folder is there.
+        mirror: Base address, instead of the publisher's, that holds the same archive.
 
     Raises:
-        DataError: a file is missing, damaged or not the published one.
+        DataError: A file is missing, damaged or not the published one.
     """
     column, names = (1, CIFAR100_FINE) if labels == "fine" else (0, CIFAR100_COARSE)
     parts = {"train": ["train.bin"], "test": ["test.bin"]}
@@ -122,7 +130,8 @@ def _load(
 
     _read_files(layout, root, archive, rows, read)
     if archive is not None:
-        verify(archive, layout.archive.md5)  # after reading: what is broken says more than a wrong sum
+        # After reading, because a message about the damage says more than a wrong checksum.
+        verify(archive, layout.archive.md5)
     size, folder = layout.label_bytes + PIXELS, archive or root / layout.folder
     for file, (start, stop) in rows.items():
         check_labels(labels[start:stop, column], len(class_names), f"{folder}/{file}", first=column, step=size)
@@ -143,7 +152,7 @@ def _load(
 
 
 def _rows(layout: Layout, parts: Mapping[str, list[str]]) -> dict[str, tuple[int, int]]:
-    """File -> first row and row behind its last."""
+    """Return the first row of each file, and the row behind its last, in the arrays of all parts."""
     rows, start = {}, 0
     for file in (file for files in parts.values() for file in files):
         rows[file] = (start, start + layout.records[file])
@@ -152,7 +161,7 @@ def _rows(layout: Layout, parts: Mapping[str, list[str]]) -> dict[str, tuple[int
 
 
 def _locate(layout: Layout, root: Path, download: bool, mirror: str | None) -> Path | None:
-    """The archive, which can be verified and therefore goes first, or None for the folder."""
+    """Return the archive, which is preferred because it can be verified, or None to read the folder."""
     if not (root / layout.archive.name).exists() and (root / layout.folder).is_dir():
         return None
     return fetch(layout.archive, root, download=download, mirror=mirror)
@@ -161,7 +170,7 @@ def _locate(layout: Layout, root: Path, download: bool, mirror: str | None) -> P
 def _read_files(
     layout: Layout, root: Path, archive: Path | None, files: Collection[str], read: Callable[[str, str, Stream], None]
 ) -> None:
-    """Call `read(file, where it is for an error, its open stream)` for each file."""
+    """Call `read(file, its place for an error, its open stream)` for each file."""
     if archive is not None:
         wanted = {f"{layout.folder}/{file}": file for file in files}
         read_members(
@@ -178,7 +187,7 @@ def _read_files(
 
 
 def _read_records(stream: Stream, place: str, features: np.ndarray, labels: np.ndarray) -> str:
-    """Fill features `(n, 3072)` and labels `(n, label_bytes)`; returns the SHA-256 of the file."""
+    """Fill features, shape (n, 3072), and labels, shape (n, label_bytes); return the SHA-256 of the file."""
     width = labels.shape[1]
     buffer, digest = np.empty((RECORDS, width + PIXELS), dtype=np.uint8), hashlib.sha256()
     for start in range(0, len(features), RECORDS):

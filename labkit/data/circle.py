@@ -1,4 +1,4 @@
-"""A seeded disc within a ring: two classes in the plane that no straight line tells apart."""
+"""A seeded disc within a ring: two classes in the plane that no straight line separates."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ DISC, RING = (0.0, 0.5), (0.7, 1.0)  # inner and outer radius
 
 @defaults("data/circle")
 def circle(*, samples: Count = IN_FILE, noise: NonNegative = IN_FILE, data_seed: Natural = IN_FILE) -> Dataset:
-    """Class 0 fills the disc of radius 0.5, class 1 the ring between 0.7 and 1, both evenly in the radius.
+    """Generate a disc of radius 0.5, class 0, and a ring between 0.7 and 1, class 1, both evenly in the radius.
 
-    The shape of the circle in TensorFlow's playground, which the Caltech lab trains on (section 1, A and B).
+    It has the shape of the circle in TensorFlow's playground, on which the Caltech lab trains (section 1, A and B).
 
     Args:
-        noise: standard deviation of the Gaussian displacement of each coordinate.
+        samples: Number of points of both classes together.
+        noise: Standard deviation of the Gaussian displacement of each coordinate.
+        data_seed: Seed of the set.
 
     Returns:
-        features `(samples, 2)` float32, shuffled, classes equally large within one.
+        Data set with features of shape (samples, 2), float32, shuffled; class sizes differ by one at most.
     """
     rng = np.random.default_rng(data_seed)
     labels = balanced_labels(rng, samples, 2, "circle")

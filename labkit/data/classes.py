@@ -1,4 +1,4 @@
-"""The classes of a table: the distinct values of its target column, each however it is written."""
+"""The classes of a table: the distinct values of its target column, whose spellings may differ."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from labkit.data.dataset import listed
 
 @dataclass(frozen=True)
 class Classes:
-    """What a target column came to.
+    """The classes that a target column holds.
 
     Attributes:
-        names: One per class, sorted: as numbers where all are (10 after 9).
-        labels: `(n,)` int64, the class of each row.
-        joined: The spellings of the classes that have several, as text; empty where none has.
-        notes: Sentences about them.
+        names: Names of the classes, sorted; as numbers where all are numbers (10 after 9).
+        labels: Class of each row, shape (n,), int64.
+        joined: Spellings of the classes that have several, as JSON; empty where none has.
+        notes: Sentences about spellings that were joined, or that look as if they should be.
     """
 
     names: tuple[str, ...]
@@ -30,14 +30,14 @@ class Classes:
 
 
 def classes_of(values: Sequence[str], decimal: str = ".") -> Classes:
-    """The classes of a target column.
+    """Return the classes of a target column.
 
-    Where every value is a number, equal numbers are one class ("1", "1.0" and "1e0"), named by the shortest spelling;
-    where every value is true or false, their capitals do not matter. Other texts are classes as they are.
+    If every value is a number, equal numbers are one class ("1", "1.0" and "1e0"), named by the shortest spelling.
+    If every value is true or false, capitals do not matter. Other texts are classes as they are.
 
     Args:
-        values: The cells, without blanks at their ends.
-        decimal: Their decimal sign.
+        values: Cells of the column, without blanks at their ends.
+        decimal: Decimal sign of the cells, a point or a comma.
     """
     keys = _keys(sorted(set(values)), decimal)
     spellings: dict[Hashable, list[str]] = {}
@@ -57,7 +57,7 @@ def classes_of(values: Sequence[str], decimal: str = ".") -> Classes:
 
 
 def _keys(distinct: Sequence[str], decimal: str) -> dict[str, Hashable]:
-    """What makes two values one class: the number, whether it is true, or the text."""
+    """Return a key for each value, equal for values of one class: a number, a text in small letters, or the text."""
     try:
         numbers = {value: Decimal(value.replace(decimal, ".")) for value in distinct}
     except InvalidOperation:
@@ -70,7 +70,7 @@ def _keys(distinct: Sequence[str], decimal: str) -> dict[str, Hashable]:
 
 
 def _alike(names: list[str]) -> tuple[str, ...]:
-    """A sentence about classes that may have been meant as one."""
+    """Return a sentence about classes that may have been meant as one, if there are such."""
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(" ".join(name.casefold().split()), []).append(name)

@@ -1,7 +1,7 @@
 """Cluttered digits: hard seeded images made from scikit-learn's digits, a stand-in for MNIST and CIFAR alike.
 
-How hard the default set is, as `python tests/data/test_cluttered_difficulty.py` prints it (42 s on one thread): SGD
-with momentum 0.9 in batches of 50, learning rates compared on the validation part, test accuracy at the best of them.
+The difficulty of the default set, as `python tests/data/test_cluttered_difficulty.py` prints it in 42 s on one thread:
+SGD with momentum 0.9 in batches of 50, at the learning rate with the best validation accuracy.
 
     3072-100-10, sigmoid, 20 epochs, rates 0.001 .. 0.1     train 1.000  validation 0.389  test 0.401
     three convolutions, 27,418 parameters, 8 epochs         train 0.951  validation 0.808  test 0.822
@@ -22,7 +22,7 @@ from labkit.shipped import IN_FILE, defaults
 
 PARTS = {"train": 0.6, "validation": 0.15, "test": 0.25}  # share of the source digits of a class, and of the images
 SMALLEST, LARGEST = 0.6, 0.8  # height of a digit as a share of the image's
-PATCH = 3  # a piece of clutter is a PATCH x PATCH corner of a digit, of SIDE x SIDE pixels
+PATCH = 3  # a piece of clutter is a PATCH x PATCH window of a digit of SIDE x SIDE pixels
 GROUND, CONTRAST = (0.1, 0.4), (0.25, 0.5)  # brightness of the background, and of ink above it, per channel
 CHUNK = 500  # images drawn at a time: their intermediate arrays fit the processor's cache
 
@@ -39,26 +39,29 @@ def cluttered_digits(
     noise: NonNegative = IN_FILE,
     data_seed: Natural = IN_FILE,
 ) -> Dataset:
-    """One whole digit per image, at a random place, height, width, colour and contrast, among pieces of others.
+    """Generate images of one whole digit, at a random place, size, colour and contrast, among pieces of others.
 
-    The class is that of the whole digit. `clutter` pieces, 4x4 corners cut from other digits and enlarged alike, lie
-    about it in colours of their own on a background of a random colour; ink is lighter or darker than the ground.
+    The class is that of the whole digit. `clutter` pieces, 3x3 windows cut from other digits and enlarged alike, lie
+    about it in colours of their own on a background of a random colour; ink is lighter than the background.
 
     The parts are fixed: 60% of the source digits of every class, and of the images, are for training, 15% for
     validation, 25% for the test, and an image's digit and clutter come from its own part. So no original stands in two
     parts, whatever the preprocessing does. `channels=3` and `size=32` have CIFAR's shape, 1 and 28 have MNIST's.
 
     Args:
-        samples: images in all three parts together.
-        size: height and width of an image in pixels.
-        noise: standard deviation of the Gaussian noise of every pixel and channel, as a share of the full range.
+        samples: Number of images in all three parts together.
+        size: Height and width of an image in pixels.
+        channels: Number of channels, 1 or 3.
+        clutter: Number of pieces of other digits in an image.
+        noise: Standard deviation of the Gaussian noise of every pixel and channel, as a share of the full range.
+        data_seed: Seed of the set.
 
     Returns:
-        features `(samples, channels, size, size)` uint8, shuffled within each part.
+        Data set with features of shape (samples, channels, size, size), uint8, shuffled within each part.
 
     Raises:
-        ConfigError: too few samples for every class to appear in every part.
-        DataError: scikit-learn's digits cannot be read.
+        ConfigError: There are too few samples for every class to appear in every part.
+        DataError: The digits of scikit-learn cannot be read.
     """
     if samples < 100:
         raise ConfigError(f"data=cluttered_digits: samples={samples}, expected at least 100 for 10 classes in 3 parts.")
@@ -93,7 +96,12 @@ def cluttered_digits(
 
 
 def source_parts(labels: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """The source digits of each part: disjoint indices into `labels`, every class shared out as `PARTS` says."""
+    """Return the source digits of each part: disjoint positions in `labels`, each class divided as `PARTS` says.
+
+    Args:
+        labels: Classes of the source digits, shape (n,), int64.
+        rng: Source of the random division.
+    """
     parts: dict[str, list[np.ndarray]] = {part: [] for part in PARTS}
     for digit in range(len(DIGIT_NAMES)):
         members = rng.permutation(np.flatnonzero(labels == digit))
@@ -110,7 +118,7 @@ def _part_sizes(samples: int) -> dict[str, int]:
 
 
 def _digits_in_turn(labels: np.ndarray, sources: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """`(count,)` source digits: classes equally often within one, the digits of a class in random turns."""
+    """Return source digits, shape (count,): class sizes differ by one at most, the digits of a class take turns."""
     wanted = rng.permutation(np.arange(count) % len(DIGIT_NAMES))
     chosen = np.empty(count, np.int64)
     for digit in range(len(DIGIT_NAMES)):
@@ -129,7 +137,7 @@ def _draw(
     noise: float,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Images `(B, channels, size, size)` uint8 of the digits `chosen (B,)` over the clutter `pieces (B, P)`."""
+    """Return images, shape (B, channels, size, size), uint8: digits `chosen`, (B,), over clutter `pieces`, (B, P)."""
     batch, clutter = pieces.shape
     height = rng.uniform(SMALLEST, LARGEST, (batch, 1 + clutter)) * size
     width = height * rng.uniform(0.8, 1.2, height.shape)
@@ -144,14 +152,14 @@ def _draw(
 
 
 def _corners(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The digits `(B, P, 8, 8)` with everything but a random PATCH x PATCH window erased."""
+    """Return the digits, shape (B, P, 8, 8), with everything but a random PATCH x PATCH window erased."""
     start = rng.integers(0, SIDE - PATCH + 1, (2, *ink.shape[:2], 1))
     inside = (np.arange(SIDE) >= start) & (np.arange(SIDE) < start + PATCH)
     return np.asarray(ink * (inside[0][..., :, None] & inside[1][..., None, :]))
 
 
 def _hat(start: np.ndarray, length: np.ndarray, size: int) -> np.ndarray:
-    """Bilinear weights `(..., size, 8)` of 8 source pixels stretched over `[start, start + length)` of `size`."""
+    """Return bilinear weights, shape (..., size, 8), that stretch 8 source pixels over [start, start + length)."""
     start, scale = start.astype(np.float32)[..., None], (SIDE / length).astype(np.float32)[..., None]
     position = (np.arange(size, dtype=np.float32) + 0.5 - start) * scale - 0.5
     distance = np.abs(position[..., None] - np.arange(SIDE, dtype=np.float32))
@@ -159,7 +167,14 @@ def _hat(start: np.ndarray, length: np.ndarray, size: int) -> np.ndarray:
 
 
 def _coloured(strokes: np.ndarray, channels: int, noise: float, rng: np.random.Generator) -> np.ndarray:
-    """Strokes `(B, 1 + P, size, size)` in [0, 1], the digit first, painted over one another: `(B, channels, ...)`."""
+    """Return strokes painted over one another, shape (B, channels, size, size), uint8.
+
+    Args:
+        strokes: Ink in [0, 1] of the digit and then of P pieces, shape (B, 1 + P, size, size).
+        channels: Number of channels.
+        noise: Standard deviation of the noise, as a share of the full range.
+        rng: Source of brightnesses and noise.
+    """
     batch, layers, size, _ = strokes.shape
     shape = (batch, channels, 1, 1)
     ground = rng.uniform(*GROUND, shape).astype(np.float32)
@@ -176,6 +191,6 @@ def _coloured(strokes: np.ndarray, channels: int, noise: float, rng: np.random.G
 
 
 def _normal_quantiles() -> np.ndarray:
-    """The 256 standard normal quantiles at (i + 1/2) / 256, float32."""
+    """Return the 256 standard normal quantiles at (i + 1/2) / 256, shape (256,), float32."""
     normal = NormalDist()
     return np.array([normal.inv_cdf((level + 0.5) / 256) for level in range(256)], np.float32)

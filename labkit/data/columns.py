@@ -1,4 +1,4 @@
-"""The columns of a table: which holds the classes, which are features, and which only numbers the rows."""
+"""The columns of a table: the one that holds the classes, the features, and those that only number the rows."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ import numpy as np
 from labkit.config import nearest
 from labkit.data.dataset import DataError, listed
 
-NAMES = 10  # that a sentence lists
-_NAMELESS = re.compile(r"|Unnamed: \d+")  # the latter is what pandas makes of no name
+NAMES = 10  # most names that a sentence lists
+_NAMELESS = re.compile(r"|Unnamed: \d+")  # pandas writes the latter where there is no name
 _ROWS = 20  # fewer whole numbers in a row may be chance
 
 
 def chosen_columns(
     path: Path, names: Sequence[str], target: str | int, ignore: Sequence[str | int]
 ) -> tuple[int, list[int]]:
-    """The position of the target and those of the features.
+    """Return the position of the target and those of the features.
 
     Args:
-        path: For errors.
-        names: Of all columns; where the file has none, their positions.
-        target: Name or, where no column has it, position from 0 (-1 is the last).
-        ignore: Likewise, of columns that are no features.
+        path: Path named in errors.
+        names: Names of all columns; their positions where the file has no names.
+        target: Name of the target or, where no column has it, its position from 0 (-1 is the last).
+        ignore: Names or positions of columns that are no features.
 
     Raises:
         DataError: A column is not there, two have one name, or no feature is left.
@@ -47,6 +47,7 @@ def chosen_columns(
 
 
 def _position(path: Path, names: Sequence[str], wanted: str | int, key: str) -> int:
+    """Return the position of a column given by name or position; raise DataError if there is none."""
     if str(wanted) in names:
         return names.index(str(wanted))
     if isinstance(wanted, int):
@@ -54,6 +55,7 @@ def _position(path: Path, names: Sequence[str], wanted: str | int, key: str) -> 
             return wanted % len(names)
         last = len(names) - 1
         raise DataError(f"{path}: found no column {wanted} (key data.{key}), expected a position from 0 to {last}.")
+    # A table can have thousands of columns: list the nearest names only.
     near = difflib.get_close_matches(wanted, names, n=NAMES, cutoff=0.0)
     if difflib.get_close_matches(wanted, near[:1], n=1) or not near:
         told = nearest(wanted, near[:1])
@@ -64,12 +66,12 @@ def _position(path: Path, names: Sequence[str], wanted: str | int, key: str) -> 
 
 
 def counting_columns(path: Path, features: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:
-    """Sentences about columns that count the rows: a network reads a sorted table's classes off them.
+    """Return sentences about columns that count the rows: in a sorted table they give the classes away.
 
     Args:
-        path: For the error.
-        features: `(n, columns)`.
-        names: One per column.
+        path: Path named in the error.
+        features: Features, shape (n, columns).
+        names: Names of these columns.
 
     Raises:
         DataError: A column without a name holds a whole number of its own for every row.

@@ -1,7 +1,7 @@
-"""How a CSV file is written: its separator, its decimal sign, and whether its first line holds names.
+"""The form of a CSV file: its separator, its decimal sign, and a first line of names or of data.
 
-What the user does not say is read off the first lines, by rules small enough to foretell; where two readings are
-possible and a wrong one would go unnoticed, the file is refused with a sentence that names the key.
+Keys that the user does not set are derived from the first lines, by rules simple enough to predict. Where two readings
+are possible and a wrong one would go unnoticed, the file is refused with a sentence that names the key.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from labkit.config import ConfigError, nearest
 from labkit.data.dataset import DataError, listed
 
-FIRST_LINES = 50  # that a form is read off
+FIRST_LINES = 50  # number of lines that a form is derived from
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}
 DECIMALS = {"point": ".", "comma": ","}
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
@@ -27,14 +27,14 @@ _HASH = re.compile(r"\s*#\s*(?=[^\s,;|])")  # before names, as NumPy's savetxt w
 
 @dataclass(frozen=True)
 class Form:
-    """How a file is to be read.
+    """The form in which a file is to be read.
 
     Attributes:
-        separator: One character; a space stands for any number of them.
-        decimal: `.` or `,`.
-        header: Whether the first line that counts holds the names of the columns.
-        skipped: Lines before it: blank ones, comments, and Excel's `sep=;`.
-        trailing: Whether every line ends with a separator and nothing behind it.
+        separator: Character between cells; a space stands for any number of spaces.
+        decimal: Decimal sign, `.` or `,`.
+        header: True if the first line that counts holds the names of the columns.
+        skipped: Number of lines before it: blank ones, comments, and Excel's `sep=;`.
+        trailing: True if every line ends with a separator and nothing behind it.
     """
 
     separator: str
@@ -50,7 +50,7 @@ class Form:
         return ", ".join([*said, *([] if self.header else ["no header"])])
 
     def number(self, cell: str) -> float:
-        """The number in a cell; raises ValueError, for a point in a file of decimal commas too."""
+        """Return the number in a cell; raise ValueError if it is none, or has a point in a file of decimal commas."""
         if self.decimal == ".":
             return float(cell)
         if "." in cell:
@@ -58,7 +58,7 @@ class Form:
         return float(cell.replace(",", "."))
 
     def rows(self, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-        """Line number and cells of every line that is not blank; csv.Error where a quoted cell does not end."""
+        """Yield line number and cells of each line that is not blank; raise csv.Error for a quoted cell without end."""
         reader = _reader(_counted(lines, self.skipped), self.separator, strict=True)
         for row in reader:
             if any(map(str.strip, row)):
@@ -74,18 +74,18 @@ def form_of(
     decimal: str | None = None,
     header: bool | None = None,
 ) -> Form:
-    """Find out how a file is written.
+    """Return the form of a file, from the keys that are set and else from its first lines.
 
     Args:
-        lines: Its first ones.
-        path: For errors.
-        target: The column with the classes, by name or position; its name tells a header from data.
-        separator: A name of `SEPARATORS` or one character; None: what the first line and the others agree on.
-        decimal: A name or sign of `DECIMALS`; None: the comma where the first lines can be read in no other way.
-        header: None: there is one unless the first line holds numbers.
+        lines: First lines of the file.
+        path: Path named in errors.
+        target: Name or position of the column with the classes; a first line with its name is a header.
+        separator: Name in `SEPARATORS`, or one character; None for the one that the lines agree on.
+        decimal: Name or sign in `DECIMALS`; None for the comma where the lines can be read in no other way.
+        header: True or False for a first line of names or of data; None to decide by the numbers in it.
 
     Raises:
-        ConfigError: A key holds something else.
+        ConfigError: A key holds another value.
         DataError: The file can be read in two ways.
     """
     skipped, said = _preamble(lines, target)
@@ -99,7 +99,7 @@ def form_of(
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell holds a finite number, with a decimal point or a decimal comma."""
+    """Return True if a cell holds a finite number, with a decimal point or a decimal comma."""
     try:
         return math.isfinite(float(cell.replace(",", ".", 1)))
     except ValueError:
@@ -113,13 +113,13 @@ def _reader(lines: Iterable[str], separator: str, strict: bool = False) -> Any:
 
 
 def _counted(lines: Iterable[str], skipped: int) -> Iterator[str]:
-    """The lines behind the skipped ones; the first without a `#` before its names."""
+    """Return the lines behind the skipped ones, the first of them without a `#` before its names."""
     rest = islice(lines, skipped, None)
     return chain((_HASH.sub("", line, count=1) for line in islice(rest, 1)), rest)
 
 
 def _sign(key: str, value: str | None, names: Mapping[str, str]) -> str | None:
-    """The character that a key's value stands for."""
+    """Return the character that a key's value stands for; raise ConfigError if it stands for none."""
     if value is None or value in names:
         return None if value is None else names[value]
     if value in names.values() or (key == "separator" and len(value) == 1 and not re.match(r"[\w\"'.+-]", value)):
@@ -128,9 +128,10 @@ def _sign(key: str, value: str | None, names: Mapping[str, str]) -> str | None:
 
 
 def _preamble(lines: Sequence[str], target: str | int) -> tuple[int, str | None]:
-    """How many lines come before the names or the data, and the separator that Excel's `sep=;` names.
+    """Return the number of lines before the names or the data, and the separator that Excel's `sep=;` names.
 
-    A line of `#` is a comment, unless the target is one of as many cells as the first line of data has.
+    A line that begins with `#` is a comment, unless it holds the target's name among as many cells as the first line
+    of data has.
     """
     said = None
     following = next((line for line in lines if line.strip() and not line.lstrip().startswith("#")), "")
@@ -145,6 +146,8 @@ def _preamble(lines: Sequence[str], target: str | int) -> tuple[int, str | None]
 
 
 def _are_names(line: str, following: str, target: str | int) -> bool:
+    """Return True if some separator finds the target in the line, and as many cells as in the one that follows."""
+
     def cells(text: str, separator: str) -> list[str]:
         return [cell.strip() for cell in next(_reader([text], separator), [])]
 
@@ -153,7 +156,7 @@ def _are_names(line: str, following: str, target: str | int) -> bool:
 
 
 def _separator(lines: Sequence[str], target: str | int, header: bool | None) -> str:
-    """The character by which the first line has the target's name, else by which lines agree and hold numbers."""
+    """Return the character that splits off the target's name; else the one by which lines agree and hold numbers."""
 
     def agreement(sign: str) -> tuple[bool, float, int]:
         try:
@@ -170,7 +173,10 @@ def _separator(lines: Sequence[str], target: str | int, header: bool | None) -> 
 
 
 def _has_names(first: Sequence[str], path: Path, target: str | int) -> bool:
-    """Whether the first line holds names: it has the target's, pandas' 0, 1, 2 ..., or hardly a number."""
+    """Return True if the first line holds names: the target's, 0, 1, 2 ... as pandas writes them, or hardly a number.
+
+    Raise DataError if it seems to hold data, although the target is given by name.
+    """
     if (isinstance(target, str) and target in first) or first == [str(i) for i in range(len(first))]:
         return True
     if len(first) < 2 or sum(map(is_number, first)) < len(first) - 1:
@@ -184,7 +190,10 @@ def _has_names(first: Sequence[str], path: Path, target: str | int) -> bool:
 
 
 def _decimal(rows: Iterable[Sequence[str]], path: Path) -> str:
-    """The decimal sign of the numbers in some rows: a comma where some have one and none a point."""
+    """Return the decimal sign of the numbers in some rows: a comma if some have one and none has a point.
+
+    Raise DataError if every comma may as well separate thousands.
+    """
     cells = [cell for row in rows for cell in row]
     commas = [cell for cell in cells if "," in cell and is_number(cell)]
     if not commas or any("." in cell and "," not in cell and is_number(cell) for cell in cells):

@@ -13,11 +13,11 @@ from labkit.config import ConfigError
 
 
 class DataError(ConfigError):
-    """A data file or array is not what it should be: names the file, the place, what was found and expected."""
+    """A fault in a data file or array; its sentence says file, place, what was found and what was expected."""
 
 
 class MissingFileError(DataError):
-    """A file that has to be put where it is expected, or that could not be downloaded."""
+    """A file that is not where it should be and could not be downloaded."""
 
 
 @dataclass(frozen=True)
@@ -25,22 +25,22 @@ class Dataset:
     """One labelled set in memory.
 
     Attributes:
-        name: the option of the `data` group.
-        features: as stored. Images `(n, channels, height, width)` uint8, vectors `(n, features)` float32,
-            sounds `(n, 1, samples)` int16, texts `(n, length)` uint8 token ids padded with 0.
-        labels: `(n,)` int64 in `0 .. len(class_names) - 1`.
-        class_names: one name per label.
-        splits: the publisher's parts, if any: indices `(n_part,)` int64 under `train`, `test` and perhaps
-            `validation`; parts are disjoint.
-        source: one sentence: where it comes from.
-        sha256: of the files read, or of the generated arrays; where reading joined classes or left samples out, of
-            that too: results on both are results on different data.
-        verified: whether the published checksum was met.
-        kind: what one sample is.
-        lengths: `(n,)` int64, the true length of each text; None elsewhere.
-        vocabulary: the token of each id of a text; empty elsewhere.
-        notes: one sentence, without its full stop, for each thing about the reading that a user should know: what was
-            left out, joined or laid on a ground.
+        name: Option of the group `data`.
+        features: Features as stored. Images have shape (n, channels, height, width), uint8; vectors (n, features),
+            float32; sounds (n, 1, samples), int16; texts (n, length), uint8 token ids padded with 0.
+        labels: Labels in `0 .. len(class_names) - 1`, shape (n,), int64.
+        class_names: Name of each class.
+        source: Sentence about the origin of the set.
+        sha256: Checksum of the files read, or of the generated arrays. It covers classes that were joined and samples
+            that were left out, too: results with and without them are results on different data.
+        kind: Kind of one sample.
+        splits: Parts that the publisher ships: positions of samples, shape (n_part,), int64, under `train`, `test` and
+            perhaps `validation`. Parts are disjoint. Empty without published parts.
+        verified: True if the published checksum was met.
+        lengths: True length of each text in tokens, shape (n,), int64; None for other data.
+        vocabulary: Token of each id of a text; empty for other data.
+        notes: Sentences, without full stops, about the reading for the user: samples left out, classes joined,
+            transparent parts laid on a ground.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Dataset:
 
 
 def arrays_sha256(*arrays: np.ndarray) -> str:
-    """SHA-256 of the arrays' dtypes, shapes and bytes, in order."""
+    """Return the SHA-256 of the arrays' dtypes, shapes and bytes, in order."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
@@ -67,6 +67,6 @@ def arrays_sha256(*arrays: np.ndarray) -> str:
 
 
 def listed(names: Iterable[str], most: int = 10) -> str:
-    """`a, b, c and 12 more`: names for a sentence, each of at most 40 characters."""
+    """Return names for a sentence, `a, b, c and 12 more`, each cut to at most 40 characters."""
     short = [name if len(name) <= 40 else f"{name[:37]}..." for name in names]
     return ", ".join(short[:most]) + (f" and {len(short) - most:,} more" if len(short) > most else "")

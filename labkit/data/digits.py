@@ -18,17 +18,17 @@ DIGIT_NAMES = tuple(str(digit) for digit in range(10))
 
 
 def digits() -> Dataset:
-    """1797 grey images of 8x8 pixels in 10 classes, shipped inside scikit-learn (no download).
+    """Read 1797 grey images of 8x8 pixels in 10 classes, shipped inside scikit-learn (no download).
 
     The file holds intensities 0..16. They are stored as `round(value * 255 / 16)` in uint8, so that an image means
     the same here as in every other set: 255 is full ink and `scale` divides by 255. The seventeen levels stay
     distinct; no information is lost.
 
     Returns:
-        features `(1797, 1, 8, 8)` uint8, no published parts.
+        Data set with features of shape (1797, 1, 8, 8), uint8, and no published parts.
 
     Raises:
-        DataError: scikit-learn or its file is missing, or the file does not hold what it should.
+        DataError: The package scikit-learn or its file is missing, or the file holds something else.
 
     Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits (UCI, 1998), the test part.
     """
@@ -45,7 +45,7 @@ def digits() -> Dataset:
 
 
 def digits_file() -> Path:
-    """Where scikit-learn keeps its digits; DataError when it is not installed."""
+    """Return the path of scikit-learn's digits; raise DataError if scikit-learn is not installed."""
     package = importlib.util.find_spec("sklearn")  # finds the folder of a top-level package without importing it
     if package is None or not package.submodule_search_locations:
         raise DataError("data=digits: scikit-learn is not installed, and its package holds the images.")
@@ -53,7 +53,11 @@ def digits_file() -> Path:
 
 
 def read_digits(path: Path) -> tuple[np.ndarray, np.ndarray, str]:
-    """Images `(1797, 8, 8)` uint8 with values 0..16, labels `(1797,)` int64 and the SHA-256 of a gzipped CSV file."""
+    """Return images, shape (1797, 8, 8), uint8, 0..16; labels, shape (1797,), int64; and the SHA-256 of the file.
+
+    Raises:
+        DataError: The file cannot be read, or holds something else.
+    """
     try:
         raw = path.read_bytes()
         text = gzip.decompress(raw)
@@ -68,7 +72,7 @@ def read_digits(path: Path) -> tuple[np.ndarray, np.ndarray, str]:
 
 
 def _parse(path: Path, text: bytes) -> np.ndarray:
-    """`(1797, 65)` uint8 from rows of comma-separated integers."""
+    """Return rows of comma-separated integers as an array, shape (1797, 65), uint8; raise DataError for other text."""
     columns = SIDE * SIDE + 1
     try:
         with warnings.catch_warnings():

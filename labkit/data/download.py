@@ -1,4 +1,4 @@
-"""Fetching published files: checksums, resuming, and a clear sentence when there is no network."""
+"""Download of published files: checksums, resuming, and a clear sentence when there is no network."""
 
 from __future__ import annotations
 
@@ -12,32 +12,45 @@ from typing import Any
 
 from labkit.data.dataset import DataError, MissingFileError
 
-ATTEMPTS = 4  # a broken connection is taken up again this often
+ATTEMPTS = 4  # most attempts to complete a download whose connection breaks
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds between two bytes
 CHUNK = 1 << 18
 
 
 @dataclass(frozen=True)
 class Published:
-    """One file as its publisher offers it: `<base>/<name>` with this md5."""
+    """One file as its publisher offers it.
+
+    Attributes:
+        base: Base address.
+        name: Name of the file behind the base address.
+        md5: Checksum of the file, in hexadecimal digits.
+    """
 
     base: str
     name: str
     md5: str
 
     def url(self, mirror: str | None = None) -> str:
-        """Where to get it; `mirror` replaces the publisher's base address."""
+        """Return the address of the file; `mirror` replaces the publisher's base address."""
         return f"{(mirror or self.base).rstrip('/')}/{self.name}"
 
 
 def fetch(file: Published, folder: Path, *, download: bool = True, mirror: str | None = None) -> Path:
-    """The path of `file` in `folder`, downloaded first when it is not there.
+    """Return the path of `file` in `folder`; download it first if it is not there.
 
-    The bytes go to `<name>.part`, which a later call resumes, and get the final name in one rename after the checksum
-    was met. A file that is already there is returned as it is: see `verify`.
+    The bytes go to `<name>.part`, which a later call resumes. They get the final name in one rename, after the checksum
+    was met. A file that is already there is returned unchecked: see `verify`.
+
+    Args:
+        file: Published file.
+        folder: Folder to hold it.
+        download: False to raise instead of downloading.
+        mirror: Base address instead of the publisher's.
 
     Raises:
-        MissingFileError: it is not there and cannot be had; says where to put it by hand.
+        MissingFileError: The file is not there and cannot be downloaded; the sentence says where to put it by hand.
+        DataError: The folder cannot be written.
     """
     path = folder / file.name
     if path.exists():
@@ -59,10 +72,10 @@ def fetch(file: Published, folder: Path, *, download: bool = True, mirror: str |
 
 
 def verify(path: Path, md5: str) -> None:
-    """Compare the file's md5 with the published one.
+    """Compare the md5 of a file with the published one.
 
     Raises:
-        DataError: they differ.
+        DataError: The two differ.
     """
     with path.open("rb") as stream:
         found = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
@@ -75,7 +88,7 @@ class _NetworkError(Exception):
 
 
 def _download(file: Published, path: Path, mirror: str | None) -> None:
-    """Let pooch check and place what `_Resuming` brings, with a few attempts on broken connections."""
+    """Let pooch check and place the bytes that `_Resuming` brings, with a few attempts on broken connections."""
     import pooch  # type: ignore[import-untyped,unused-ignore]
 
     pooch.get_logger().setLevel("WARNING")
@@ -101,11 +114,17 @@ class _BrokenError(Exception):
 
 @dataclass
 class _Resuming:
-    """A pooch downloader: continues `part`, and moves it to where pooch wants it when it is whole."""
+    """A downloader for pooch: it continues `part`, and moves the whole file to the place that pooch names.
+
+    Attributes:
+        part: Path of the unfinished file.
+        resumed: True if the last file began with bytes of an earlier attempt.
+        received: Number of bytes that the last attempt brought.
+    """
 
     part: Path
-    resumed: bool = field(default=False, init=False)  # did the last file begin with bytes of an earlier attempt?
-    received: int = field(default=0, init=False)  # bytes the last attempt brought
+    resumed: bool = field(default=False, init=False)
+    received: int = field(default=0, init=False)
 
     def __call__(self, url: str, output_file: str | os.PathLike[str], pooch: Any, check_only: bool = False) -> None:
         import requests
@@ -125,6 +144,7 @@ class _Resuming:
         os.replace(self.part, output_file)
 
     def _receive(self, response: Any, have: int) -> None:
+        """Append the bytes of an answer to the part, which has `have` bytes; raise _BrokenError if some are missing."""
         if response.status_code == 416:  # nothing left to send: the part is whole, or it is foreign
             if response.headers.get("Content-Range") == f"bytes */{have}":
                 self.resumed = True
@@ -151,7 +171,7 @@ class _Resuming:
 
 
 def _reason(error: Exception) -> str:
-    """A short reason: the server's refusal, or the kind of failure; requests' own text holds objects and retries."""
+    """Return a short reason: the server's refusal or the kind of failure, without the objects in requests' own text."""
     response = getattr(error, "response", None)
     if response is not None:
         return f"the server answered {response.status_code} {response.reason}"
@@ -160,7 +180,7 @@ def _reason(error: Exception) -> str:
 
 @contextmanager
 def _progress(name: str, start: int, total: int | None) -> Iterator[Any]:
-    """A bar on a terminal, nothing elsewhere; yields the function that advances it by so many bytes."""
+    """Show a bar on a terminal, nothing elsewhere; yield a function that advances it by a number of bytes."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -177,7 +197,7 @@ def _progress(name: str, start: int, total: int | None) -> Iterator[Any]:
 
 @contextmanager
 def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Hold the folder while downloading, so that processes started together write one part, not two.
+    """Lock the folder while downloading, so that processes started together do not write one part at a time.
 
     Where the system or the file system has no such lock, the checksum still catches a mixed file.
     """

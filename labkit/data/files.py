@@ -1,4 +1,4 @@
-"""Reading files exactly: present, filled to the last byte, hashed on the way, and nothing behind the end."""
+"""Exact reading of files: every expected byte is read and hashed, and none may follow."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ import numpy as np
 
 from labkit.data.dataset import DataError, MissingFileError
 
-CHUNK = 1 << 20  # bytes read and hashed together: they are still in the cache when the hash sees them
+CHUNK = 1 << 20  # bytes read and hashed together: they are still in the cache when they are hashed
 
 
 class Digest(Protocol):
-    """What we use of a `hashlib` object."""
+    """The part of a `hashlib` object that is used here."""
 
     def update(self, data: bytes | bytearray | memoryview, /) -> None: ...
     def hexdigest(self) -> str: ...
 
 
 class Stream(Protocol):
-    """What we use of an open binary file."""
+    """The part of an open binary file that is used here."""
 
     def read(self, size: int, /) -> bytes: ...
     def readinto(self, buffer: memoryview, /) -> int | None: ...
 
 
 def present(path: Path, hint: str) -> Path:
-    """`path` itself, when something is there.
+    """Return `path` itself if a file or folder is there.
 
     Args:
-        path: a file or folder.
-        hint: what to put there, in words.
+        path: Path of a file or folder.
+        hint: Words for the thing to put there.
 
     Raises:
-        MissingFileError: nothing is there.
+        MissingFileError: Nothing is there.
     """
     if not path.exists():
         raise MissingFileError(f"{path} is missing: put {hint} there.")
@@ -46,13 +46,13 @@ def present(path: Path, hint: str) -> Path:
 
 
 def of_ending(folder: Path, ending: str) -> list[Path]:
-    """The files of a folder with this ending in small letters or capitals, by name, without hidden ones (`._x.wav`)."""
+    """Return the files of a folder with this ending, in any case, sorted, without hidden ones (`._x.wav`)."""
     return sorted(path for path in folder.iterdir() if path.suffix.lower() == ending and not path.name.startswith("."))
 
 
 @contextmanager
 def readable(path: Path | str) -> Iterator[None]:
-    """Turn what the operating system and a decompressor raise while `path` is read into one sentence."""
+    """Raise DataError for any error of the operating system or of a decompressor while `path` is read."""
     try:
         yield
     except DataError:
@@ -69,17 +69,17 @@ def readable(path: Path | str) -> Iterator[None]:
 
 
 def fill(stream: Stream, target: np.ndarray, digest: Digest, path: Path | str, offset: int) -> None:
-    """Read exactly `target.nbytes` bytes into `target` without a copy between, hashing them.
+    """Read and hash exactly `target.nbytes` bytes into `target`, without a copy between.
 
     Args:
-        stream: open binary file.
+        stream: Open binary file.
         target: C-contiguous array of any dtype and shape, overwritten.
-        digest: fed every byte read.
-        path: for the error.
-        offset: position of the first byte, for the error.
+        digest: Hash that gets every byte read.
+        path: Path named in the error.
+        offset: Position of the first byte in the file, for the error.
 
     Raises:
-        DataError: the stream ends too early; says at which byte.
+        DataError: The stream ends too early; the sentence says at which byte.
     """
     view = target.reshape(-1).view(np.uint8).data
     done = 0
@@ -94,19 +94,20 @@ def fill(stream: Stream, target: np.ndarray, digest: Digest, path: Path | str, o
 
 
 def ended(stream: Stream, path: Path | str, size: int) -> None:
-    """Refuse bytes behind byte `size`, the end of the content; lets gzip compare its own checksum too.
+    """Raise DataError unless the file ends after `size` bytes.
 
     Raises:
-        DataError: there is at least one byte more.
+        DataError: There is at least one byte more.
     """
+    # To read past the end also makes gzip compare its own checksum.
     if stream.read(1):
         raise DataError(f"{path}: found more bytes at byte {size}, expected the end of the file there.")
 
 
 def combined_sha256(digests: Iterable[tuple[str, str]]) -> str:
-    """One SHA-256 of several contents: over the lines `name digest`, in the order given.
+    """Return one SHA-256 for several contents: that of the lines `name digest`, in the order given.
 
-    So a set read from an archive and from its extracted folder has the same hash.
+    A set read from an archive thus has the same hash as the same set read from its extracted folder.
     """
     lines = "".join(f"{name} {digest}\n" for name, digest in digests)
     return hashlib.sha256(lines.encode()).hexdigest()

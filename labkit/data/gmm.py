@@ -21,14 +21,23 @@ def gmm_generated(
     noise: NonNegative = IN_FILE,
     data_seed: Natural = IN_FILE,
 ) -> Dataset:
-    """Every class is an even mixture of `components` Gaussians; modelled on the course's GMMData.mat.
+    """Generate classes that are even mixtures of `components` Gaussians, modelled on the course's GMMData.mat.
 
     The centres are drawn from N(0, spread^2 I); the covariances are diagonal in a random basis, with standard
     deviations between 0.3 and 1 times `noise`. With the default values the overall ranges (about -2.5 .. 2.5), the
     variance per coordinate (about 0.6^2 .. 0.8^2) and a nearest-neighbour accuracy of about 97% are those of the file.
 
+    Args:
+        samples: Number of points of all classes together.
+        classes: Number of classes.
+        dimensions: Number of features.
+        components: Number of Gaussians in each class.
+        spread: Standard deviation of the centres, per coordinate.
+        noise: Largest standard deviation within a Gaussian.
+        data_seed: Seed of the set.
+
     Returns:
-        features `(samples, dimensions)` float32, shuffled (the course's own file is sorted by class).
+        Data set with features of shape (samples, dimensions), float32, shuffled; the course's own file is sorted.
     """
     rng = np.random.default_rng(data_seed)
     labels = balanced_labels(rng, samples, classes, "gmm_generated")
@@ -36,6 +45,7 @@ def gmm_generated(
     centres = rng.normal(0, spread, (cells, dimensions))
     bases = np.linalg.qr(rng.normal(size=(cells, dimensions, dimensions))).Q
     deviations = noise * rng.uniform(0.3, 1, (cells, dimensions))
+    # A cell is one Gaussian of one class; cells of a class are numbered one behind the other.
     cell = labels * components + rng.integers(0, components, samples)
     steps = rng.normal(size=(samples, dimensions)) * deviations[cell]
     points = centres[cell] + np.einsum("nij,nj->ni", bases[cell], steps)

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: the idx format, plain or gzipped."""
+"""MNIST and Fashion-MNIST, read from the idx format, plain or gzipped."""
 
 from __future__ import annotations
 
@@ -63,18 +63,18 @@ FASHION_MNIST = _published(
 
 @defaults("data/mnist")
 def mnist(*, root: Path, held_out: Natural = 0, download: bool = IN_FILE, mirror: str | None = None) -> Dataset:
-    """MNIST: 60,000 + 10,000 handwritten digits, `(n, 1, 28, 28)` uint8; files in `root/mnist`.
+    """Read MNIST: 60,000 + 10,000 handwritten digits, shape (n, 1, 28, 28), uint8; files in `root/mnist`.
 
     Source: LeCun, Cortes and Burges (1998), yann.lecun.com/exdb/mnist.
 
     Args:
-        root: the data folder.
-        held_out: so many training images, the last ones, are the validation part; 0: it is drawn.
-        download: fetch missing files from the publisher.
-        mirror: another base address that holds the same files.
+        root: Data folder.
+        held_out: Number of training images, the last ones, that form the validation part; 0 to draw that part.
+        download: True to fetch missing files from the publisher.
+        mirror: Base address, instead of the publisher's, that holds the same files.
 
     Raises:
-        DataError: a file is missing, damaged or not the published one, or nothing would be left to train on.
+        DataError: A file is missing, damaged or not the published one, or nothing would be left to train on.
     """
     source = "MNIST, LeCun, Cortes and Burges 1998, yann.lecun.com/exdb/mnist"
     whole = _load("mnist", MNIST, MNIST_CLASSES, source, root / "mnist", download, mirror)
@@ -89,35 +89,38 @@ def mnist(*, root: Path, held_out: Natural = 0, download: bool = IN_FILE, mirror
 
 @defaults("data/fashion_mnist")
 def fashion_mnist(*, root: Path, download: bool = IN_FILE, mirror: str | None = None) -> Dataset:
-    """Fashion-MNIST: 60,000 + 10,000 pictures of clothes, `(n, 1, 28, 28)` uint8; files in `root/fashion_mnist`.
+    """Read Fashion-MNIST: 60,000 + 10,000 pictures of clothes, shape (n, 1, 28, 28), uint8.
+
+    The files lie in `root/fashion_mnist`.
 
     Source: Xiao, Rasul and Vollgraf (2017), arXiv 1708.07747.
 
     Args:
-        root: the data folder.
-        download: fetch missing files from the publisher.
-        mirror: another base address that holds the same files.
+        root: Data folder.
+        download: True to fetch missing files from the publisher.
+        mirror: Base address, instead of the publisher's, that holds the same files.
 
     Raises:
-        DataError: a file is missing, damaged or not the published one.
+        DataError: A file is missing, damaged or not the published one.
     """
     source = "Fashion-MNIST, Xiao, Rasul and Vollgraf 2017, arXiv 1708.07747"
     return _load("fashion_mnist", FASHION_MNIST, FASHION_CLASSES, source, root / "fashion_mnist", download, mirror)
 
 
 def read_idx(paths: Sequence[Path], axes: int) -> tuple[np.ndarray, list[int], list[str]]:
-    """Several idx files of unsigned bytes, one behind the other in one array.
+    """Read several idx files of unsigned bytes into one array, one behind the other.
 
     Args:
-        paths: files that end in `.gz` are unpacked while reading.
-        axes: the number of axes each must have; all but the first must agree.
+        paths: Paths of the files; those that end in `.gz` are unpacked while reading.
+        axes: Number of axes that each must have; all axes but the first must agree.
 
     Returns:
-        `(n, ...)` uint8; how many samples each file gave; the SHA-256 of each content.
+        Samples of all files, shape (n, ...), uint8; the number of samples of each file; the SHA-256 of each content.
 
     Raises:
-        DataError: no idx file of unsigned bytes with so many axes, truncated, too long, or shapes that differ.
+        DataError: A file is no idx file of unsigned bytes with `axes` axes, is truncated or too long, or shapes differ.
     """
+    # All headers first: they give the size of the one array that every file is then read into.
     with ExitStack() as stack:
         streams, digests, shapes = [], [hashlib.sha256() for _ in paths], []
         for path, digest in zip(paths, digests, strict=True):
@@ -142,7 +145,10 @@ def read_idx(paths: Sequence[Path], axes: int) -> tuple[np.ndarray, list[int], l
 
 
 def _header(stream: Stream, path: Path, axes: int, digest: Digest) -> tuple[int, ...]:
-    """The shape in the header: magic `00 00 type axes`, then one big-endian int32 per axis."""
+    """Return the shape in the header: magic `00 00 type axes`, then one big-endian int32 per axis.
+
+    Raise DataError for another magic, or for a shape that the file is too small to hold.
+    """
     magic = np.empty(4, dtype=np.uint8)
     fill(stream, magic, digest, path, 0)
     expected = bytes((0, 0, UNSIGNED_BYTE, axes))
@@ -153,7 +159,7 @@ def _header(stream: Stream, path: Path, axes: int, digest: Digest) -> tuple[int,
     shape = struct.unpack(f">{axes}I", sizes.tobytes())
     limit = path.stat().st_size * (DEFLATE_LIMIT if path.suffix == ".gz" else 1)
     claimed = int(np.prod(shape, dtype=object))
-    if claimed > limit:  # before memory is asked for
+    if claimed > limit:  # before memory is allocated: a damaged header can claim terabytes
         raise DataError(f"{path}: byte 4: found the shape {shape} of {claimed} bytes, expected at most {limit} bytes.")
     return shape
 
@@ -174,7 +180,8 @@ def _load(
         if found != expected:
             raise DataError(f"{path}: found {found} labels, expected {expected}, one per image.")
     verified = True
-    for file, path in zip(published, paths, strict=True):  # after reading: what is broken says more than a wrong sum
+    # After reading, because a message about the damage says more than a wrong checksum.
+    for file, path in zip(published, paths, strict=True):
         if path.name == file.name:
             verify(path, file.md5)
         else:
@@ -198,9 +205,9 @@ def _load(
 
 
 def _locate(file: Published, folder: Path, download: bool, mirror: str | None) -> Path:
-    """The published file; where it is not there, what some unpackers make of it; where neither is, it is fetched.
+    """Return the path of the published file, or of an unpacked one; fetch the published one if neither is there.
 
-    They write `train-images.idx3-ubyte`, or a folder of the file's name with the file in it.
+    Some unpackers write `train-images.idx3-ubyte`, or a folder of the file's name with the file in it.
     """
     if (folder / file.name).exists():
         return folder / file.name

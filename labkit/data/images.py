@@ -1,4 +1,4 @@
-"""A user's own pictures: one folder per class."""
+"""The user's own pictures: one folder per class."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def images(
     channels: Literal[1, 3] = IN_FILE,
     background: str = IN_FILE,
 ) -> Dataset:
-    """A user's own pictures, `(n, channels, size, size)` uint8; `<folder>/<class>/...`, in every usual format.
+    """Read the user's own pictures, `<folder>/<class>/...`: shape (n, channels, size, size), uint8.
 
-    Every picture is turned as its camera says, converted to grey or RGB (`labkit.data.picture` has the table) and
-    resized (bilinear) to a square. Pictures in folders below their class's are read too; what is no picture is left
-    out and counted in the notes, hidden files and folders (`.name`) are left alone.
+    Every picture, in any usual format, is turned upright as its camera recorded, converted to grey or RGB
+    (`labkit.data.picture` has the table) and resized (bilinear) to a square. Pictures in folders below their class's
+    are read, too. Other files are left out and counted in the notes; hidden files and folders (`.name`) are ignored.
 
     Args:
-        root: the data folder.
-        folder: where the folders of the classes are, from `root` (or absolute).
-        size: height and width in pixels.
-        channels: 1 for grey, 3 for red, green and blue.
-        background: what transparent parts are laid on: a colour's name or `#rrggbb`.
+        root: Data folder.
+        folder: Path of the folder that holds the folders of the classes, from `root` (or absolute).
+        size: Height and width in pixels.
+        channels: Number of channels: 1 for grey, 3 for red, green and blue.
+        background: Colour behind transparent parts: a name or `#rrggbb`.
 
     Raises:
-        DataError: no folder, a class without a picture or with all of them one level deeper, or a file that cannot be
+        DataError: There is no folder, a class has no picture or all of them one level deeper, or a file cannot be
             decoded.
         ConfigError: `background` is no colour.
     """
@@ -81,7 +81,7 @@ def images(
 def _decoded(
     top: Path, pictures: list[Path], size: int, channels: int, background: str
 ) -> tuple[np.ndarray, str, list[str]]:
-    """Pixels `(n, channels, size, size)` uint8, the SHA-256 of all files, and what is to be told of them."""
+    """Return pixels, shape (n, channels, size, size), uint8; the SHA-256 of all files; and sentences about them."""
     ground, n = colour(background), len(pictures)
     features = np.empty((n, channels, size, size), dtype=np.uint8)
     digests, transparent, several = [], 0, 0
@@ -98,7 +98,7 @@ def _decoded(
 
 
 def colour(name: str) -> tuple[int, int, int]:
-    """Red, green and blue of a colour's name or `#rrggbb`; raises ConfigError."""
+    """Return red, green and blue, 0 to 255, of a colour's name or `#rrggbb`; raise ConfigError for anything else."""
     from PIL import ImageColor
 
     try:
@@ -114,13 +114,13 @@ def colour(name: str) -> tuple[int, int, int]:
 
 
 def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Folders and files of a folder by name, without the hidden ones."""
+    """Return the folders and the files of a folder, each sorted, without the hidden ones."""
     shown = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     return [path for path in shown if path.is_dir()], [path for path in shown if path.is_file()]
 
 
 def _below(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The pictures of a class, in its folder and below by name, and the files that are none."""
+    """Return the pictures in a class's folder and below, and the other files there, each sorted."""
     files = sorted(_files(folder))
     known = endings()
     return (
@@ -136,10 +136,10 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _refuse_misplaced(found: Mapping[Path, tuple[list[Path], int]]) -> None:
-    """Raise DataError where a class has no picture of its own: none at all, or all in folders below.
+    """Raise DataError for a class without a picture, or with all its pictures in folders below its own.
 
     Args:
-        found: By class, its pictures and how many other files it has.
+        found: Pictures, and number of other files, of each class's folder.
     """
     for folder, (pictures, others) in found.items():
         if not pictures:
@@ -158,6 +158,7 @@ def _refuse_misplaced(found: Mapping[Path, tuple[list[Path], int]]) -> None:
 
 
 def _left_out(files: list[Path], why: str) -> list[str]:
+    """Return a sentence about files that were left out, counted by ending, if there are any."""
     if not files:
         return []
     kinds = Counter(path.suffix.lower() or "no ending" for path in files)

@@ -1,4 +1,4 @@
-"""SwissRoll, Peaks and GMM: the Ben-Gurion course's MATLAB files."""
+"""SwissRoll, Peaks and GMM, read from the Ben-Gurion course's MATLAB files."""
 
 from __future__ import annotations
 
@@ -25,59 +25,60 @@ SIZES = {"SwissRollData.mat": (2, 2), "PeaksData.mat": (2, 5), "GMMData.mat": (5
 
 
 def swissroll(*, root: Path) -> Dataset:
-    """SwissRoll: 20,000 + 5,000 points in the plane, `(n, 2)` float32, two classes; `root/bgu/SwissRollData.mat`.
+    """Read SwissRoll: 20,000 + 5,000 points of two classes, shape (n, 2), float32; `root/bgu/SwissRollData.mat`.
 
     The file is stored sorted by class: shuffle before taking batches. Another version of it circulates, with other
     points: it is read too, unverified. Source: the Ben-Gurion course.
 
     Args:
-        root: the data folder.
+        root: Data folder.
 
     Raises:
-        DataError: the file is missing, unreadable, or not built as the course's.
+        DataError: The file is missing, unreadable, or not built as the course's.
     """
     return _load("swissroll", root / "bgu" / "SwissRollData.mat")
 
 
 def peaks(*, root: Path) -> Dataset:
-    """Peaks: 25,000 + 6,250 points in the plane, `(n, 2)` float32, five classes; `root/bgu/PeaksData.mat`.
+    """Read Peaks: 25,000 + 6,250 points of five classes, shape (n, 2), float32; `root/bgu/PeaksData.mat`.
 
     The file is stored sorted by class: shuffle before taking batches. Another version of it circulates, with other
     points: it is read too, unverified. Source: the Ben-Gurion course.
 
     Args:
-        root: the data folder.
+        root: Data folder.
 
     Raises:
-        DataError: the file is missing, unreadable, or not built as the course's.
+        DataError: The file is missing, unreadable, or not built as the course's.
     """
     return _load("peaks", root / "bgu" / "PeaksData.mat")
 
 
 def gmm(*, root: Path) -> Dataset:
-    """GMM: 25,000 + 6,250 points of a Gaussian mixture, `(n, 5)` float32, five classes; `root/bgu/GMMData.mat`.
+    """Read GMM: 25,000 + 6,250 points of five Gaussian mixtures, shape (n, 5), float32; `root/bgu/GMMData.mat`.
 
     The file is stored sorted by class: shuffle before taking batches. Another version of it circulates, with other
     points: it is read too, unverified. Source: the Ben-Gurion course.
 
     Args:
-        root: the data folder.
+        root: Data folder.
 
     Raises:
-        DataError: the file is missing, unreadable, or not built as the course's.
+        DataError: The file is missing, unreadable, or not built as the course's.
     """
     return _load("gmm", root / "bgu" / "GMMData.mat")
 
 
 def read_mat(content: bytes, path: Path) -> dict[str, np.ndarray]:
-    """The four arrays of a course file: points `(features, n)` and one-hot classes `(classes, n)` of both parts.
+    """Return the four arrays of a course file: of each part points, (features, n), and one-hot classes, (classes, n).
 
     Args:
-        content: the file's bytes.
-        path: for the error.
+        content: Bytes of the file.
+        path: Path named in the error.
 
     Raises:
-        DataError: scipy cannot read it, or an array is missing, no matrix of numbers, or does not fit the others.
+        DataError: The file cannot be read by scipy, or an array is missing, no matrix of numbers, or does not fit the
+            others.
     """
     from scipy.io import loadmat  # type: ignore[import-untyped,unused-ignore]
 
@@ -149,7 +150,7 @@ def _load(name: str, path: Path) -> Dataset:
 
 
 def _check_sizes(path: Path, features: int, classes: int) -> None:
-    """Refuse a file that cannot be a version of the course's: DataError."""
+    """Raise DataError for a file that cannot be a version of the course's."""
     if (features, classes) != SIZES[path.name]:
         wanted = "{} features and {} classes".format(*SIZES[path.name])
         raise DataError(

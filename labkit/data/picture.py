@@ -1,13 +1,13 @@
-"""One picture file as 8-bit grey or RGB, whatever it holds.
+"""One picture file, decoded as 8-bit grey or RGB.
 
-What each of Pillow's modes becomes:
+The result for each of Pillow's modes:
 
 | mode | holds | becomes |
 |---|---|---|
 | `1 L P RGB` | black and white, grey, a palette, colour | itself |
 | `RGBX CMYK YCbCr HSV LAB` | colour, written otherwise | RGB, by Pillow's conversion |
 | `LA La PA RGBA RGBa` | grey, a palette or colour with transparency | laid on the ground |
-| `1 L P RGB I;16` with a transparent colour | what PNG (tRNS) and GIF store | laid on the ground |
+| `1 L P RGB I;16` with a transparent colour | PNG's tRNS or GIF's transparent colour | laid on the ground |
 | `I;16 I;16L I;16B I;16N` | 16-bit grey | the upper 8 of its bits: 0..65535 to 0..255 in equal steps |
 | `I` of a PNG or PNM file | 16-bit grey | the upper 8 of its bits |
 | `I` of any other file, `F` | whole numbers of 32 bits, floats | refused: no value of them means white |
@@ -37,9 +37,10 @@ MODES = {
     **dict.fromkeys(("I", "F"), "no range"),
 }
 
-# What is read whatever a file's name says; formats that run other programs (EPS) or only name a container are not read.
+# Formats that are recognised by content, whatever the file's name. Formats that start other programs (EPS) or that only
+# wrap others are not read.
 COMMON = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-# Formats with so short a signature that only a file of that name is taken for one.
+# Formats with so short a signature that the file's ending has to confirm them.
 BY_NAME = ("AVIF", "JPEG2000", "TGA", "PCX", "SGI", "QOI", "ICO", "DIB")
 _BITS_PER_SAMPLE = 258  # TIFF's tag
 
@@ -49,9 +50,9 @@ class Picture:
     """A decoded file.
 
     Attributes:
-        pixels: `(channels, size, size)` uint8.
-        transparent: whether parts of it are the ground.
-        frames: pictures or pages in the file; the first is read.
+        pixels: Pixels, 0 to 255, shape (channels, size, size), uint8.
+        transparent: True if the ground shows through somewhere.
+        frames: Number of pictures or pages in the file; the first is read.
     """
 
     pixels: np.ndarray
@@ -61,7 +62,7 @@ class Picture:
 
 @cache
 def endings() -> dict[str, str]:
-    """The endings of file names that are read, with their format: `{".png": "PNG", ...}`."""
+    """Return the endings of file names that are read, with their format: `{".png": "PNG", ...}`."""
     from PIL import Image
 
     known = Image.registered_extensions()
@@ -69,17 +70,17 @@ def endings() -> dict[str, str]:
 
 
 def decode(content: bytes, path: Path, size: int, channels: int, ground: tuple[int, int, int]) -> Picture:
-    """One picture, turned as its camera says and resized (bilinear) to a square.
+    """Return one picture, turned upright as its camera recorded and resized (bilinear) to a square.
 
     Args:
-        content: the file's bytes.
-        path: for its ending and the error.
-        size: height and width in pixels.
-        channels: 1 for grey, 3 for red, green and blue.
-        ground: red, green and blue of what transparent parts are laid on.
+        content: Bytes of the file.
+        path: Path, whose ending may name the format; also named in the error.
+        size: Height and width in pixels.
+        channels: Number of channels: 1 for grey, 3 for red, green and blue.
+        ground: Red, green and blue, 0 to 255, behind transparent parts.
 
     Raises:
-        DataError: Pillow cannot decode it, or it holds numbers without a range.
+        DataError: The file cannot be decoded by Pillow, or holds numbers without a range.
     """
     from PIL import Image, ImageOps
 
@@ -100,12 +101,12 @@ def decode(content: bytes, path: Path, size: int, channels: int, ground: tuple[i
 
 
 def flattened(picture: Image, bits: int, ground: tuple[int, int, int]) -> tuple[Image, bool]:
-    """A picture of a mode with a range as grey (`L`) or `RGB`, and whether parts of it are the ground.
+    """Return a picture as grey (`L`) or `RGB`, and True if the ground shows through somewhere.
 
     Args:
-        picture: in any of `MODES` but those without a range.
-        bits: of one grey value where it has more than 8, else 0.
-        ground: red, green and blue.
+        picture: Picture in any of `MODES` but those without a range.
+        bits: Number of bits of a grey value that has more than 8, else 0.
+        ground: Red, green and blue, 0 to 255.
     """
     eight_bits = _upper_bits(picture, bits) if bits else picture
     if eight_bits.has_transparency_data:
@@ -114,6 +115,7 @@ def flattened(picture: Image, bits: int, ground: tuple[int, int, int]) -> tuple[
 
 
 def _refuse_no_range(picture: Image, path: Path) -> None:
+    """Raise DataError for a mode whose numbers have no value that means white."""
     holds = {"I": "whole numbers of 32 bits", "F": "floats"}.get(picture.mode)
     if holds is None or (picture.mode == "I" and picture.format in ("PNG", "PPM")):
         return
@@ -124,7 +126,7 @@ def _refuse_no_range(picture: Image, path: Path) -> None:
 
 
 def _bits(picture: Image) -> int:
-    """Bits of a grey value that has more than 8 of them, else 0."""
+    """Return the number of bits of a grey value that has more than 8 of them, else 0."""
     if picture.mode != "I" and MODES.get(picture.mode) != "16 bit":
         return 0
     tags = getattr(picture, "tag_v2", {})  # a TIFF file may say 12
@@ -132,7 +134,7 @@ def _bits(picture: Image) -> int:
 
 
 def _upper_bits(picture: Image, bits: int) -> Image:
-    """Grey of `bits` bits as grey of 8; where one value is transparent, with transparency."""
+    """Return grey of `bits` bits as grey of 8; if one value is transparent, with an alpha channel."""
     from PIL import Image
 
     values = np.asarray(picture)
@@ -144,7 +146,7 @@ def _upper_bits(picture: Image, bits: int) -> Image:
 
 
 def _laid_on(picture: Image, ground: tuple[int, int, int]) -> tuple[Image, bool]:
-    """The picture on its ground, and whether that shows anywhere: an alpha channel may be opaque all over."""
+    """Return the picture on its ground, and True if that shows: an alpha channel may be opaque all over."""
     from PIL import Image
 
     straight = picture.convert("LA") if picture.mode == "La" else picture  # Pillow goes no other way from La

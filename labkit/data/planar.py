@@ -18,14 +18,19 @@ def spirals(
     noise: NonNegative = IN_FILE,
     data_seed: Natural = IN_FILE,
 ) -> Dataset:
-    """Arms that leave the origin at equal angles: `r = t`, `angle = 2 pi (turns t + class / classes)`, t in (0, 1].
+    """Generate spiral arms that leave the origin at equal angles, one per class.
+
+    An arm is `r = t`, `angle = 2 pi (turns t + class / classes)`, t in (0, 1].
 
     Args:
-        turns: how often an arm winds round the origin.
-        noise: standard deviation of the Gaussian displacement of each coordinate (the arms end at radius 1).
+        samples: Number of points of all classes together.
+        classes: Number of classes.
+        turns: Number of times that an arm winds round the origin.
+        noise: Standard deviation of the Gaussian displacement of each coordinate; the arms end at radius 1.
+        data_seed: Seed of the set.
 
     Returns:
-        features `(samples, 2)` float32, shuffled, classes equally large within one.
+        Data set with features of shape (samples, 2), float32, shuffled; class sizes differ by one at most.
     """
     rng = np.random.default_rng(data_seed)
     labels = balanced_labels(rng, samples, classes, "spirals")
@@ -43,16 +48,19 @@ def swissroll_generated(
     mislabelled: Fraction = IN_FILE,
     data_seed: Natural = IN_FILE,
 ) -> Dataset:
-    """Two interleaved spirals of two turns, modelled on the course's SwissRollData.mat.
+    """Generate two interleaved spirals of two turns, modelled on the course's SwissRollData.mat.
 
     Class 0 runs along `r = t`, class 1 along `r = t + 0.2`, both at angle `4 pi t`, t in [0, 1]. A share
     `mislabelled` of the labels is flipped, as in the file, so that no honest classifier passes about 1 - mislabelled.
 
     Args:
-        noise: standard deviation of the Gaussian displacement of each coordinate.
+        samples: Number of points of both classes together.
+        noise: Standard deviation of the Gaussian displacement of each coordinate.
+        mislabelled: Share of the samples whose label is flipped.
+        data_seed: Seed of the set.
 
     Returns:
-        features `(samples, 2)` float32, shuffled (the course's own file is sorted by class).
+        Data set with features of shape (samples, 2), float32, shuffled; the course's own file is sorted by class.
     """
     rng = np.random.default_rng(data_seed)
     labels = balanced_labels(rng, samples, 2, "swissroll_generated")
@@ -67,7 +75,7 @@ PEAKS_LEVELS = (-3.3, -0.65, 2.0, 4.7)
 
 
 def peaks(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """MATLAB's test surface `peaks(x, y)`, between about -6.55 and 8.11 on [-3, 3]^2."""
+    """Return MATLAB's test surface `peaks(x, y)`, in the shape of x and y; -6.55 to 8.11 on [-3, 3]^2."""
     return np.asarray(
         3 * (1 - x) ** 2 * np.exp(-(x**2) - (y + 1) ** 2)
         - 10 * (x / 5 - x**3 - y**5) * np.exp(-(x**2) - y**2)
@@ -83,17 +91,19 @@ def peaks_generated(
     mislabelled: Fraction = IN_FILE,
     data_seed: Natural = IN_FILE,
 ) -> Dataset:
-    """Five level sets of MATLAB's peaks over [-3, 3]^2, modelled on the course's PeaksData.mat.
+    """Generate five level sets of MATLAB's peaks over [-3, 3]^2, modelled on the course's PeaksData.mat.
 
     Class k holds the points whose height lies between `PEAKS_LEVELS[k - 1]` and `PEAKS_LEVELS[k]`; every class is
     equally large, so the small summits are densely and the plain is thinly sampled, as in the file.
 
     Args:
-        noise: standard deviation of the Gaussian displacement of each coordinate, after the class was read.
-        mislabelled: share of the samples whose label is replaced by another.
+        samples: Number of points of all classes together.
+        noise: Standard deviation of the Gaussian displacement of each coordinate, added after the class was found.
+        mislabelled: Share of the samples whose label is replaced by another.
+        data_seed: Seed of the set.
 
     Returns:
-        features `(samples, 2)` float32, shuffled (the course's own file is sorted by class).
+        Data set with features of shape (samples, 2), float32, shuffled; the course's own file is sorted by class.
     """
     rng = np.random.default_rng(data_seed)
     labels = balanced_labels(rng, samples, 5, "peaks_generated")
@@ -105,7 +115,7 @@ def peaks_generated(
 
 
 def _points_on_level(rng: np.random.Generator, level: int, count: int) -> np.ndarray:
-    """`(count, 2)` points, uniform over the part of [-3, 3]^2 where peaks lies in this level (by rejection)."""
+    """Return points, shape (count, 2), uniform over the part of [-3, 3]^2 at this level of peaks, by rejection."""
     found = np.empty((0, 2))
     while len(found) < count:  # the smallest level covers 3% of the square
         candidates = rng.uniform(-3, 3, (16 * count, 2))
@@ -115,14 +125,17 @@ def _points_on_level(rng: np.random.Generator, level: int, count: int) -> np.nda
 
 
 def balanced_labels(rng: np.random.Generator, samples: int, classes: int, name: str) -> np.ndarray:
-    """`(samples,)` int64 shuffled labels, every class equally often within one; ConfigError if one stays empty."""
+    """Return shuffled labels, shape (samples,), int64, of classes whose sizes differ by one at most.
+
+    Raise ConfigError if there are fewer than two classes or one stays empty.
+    """
     if samples < classes or classes < 2:
         raise ConfigError(f"data={name}: samples={samples} and classes={classes}, expected 2 <= classes <= samples.")
     return rng.permutation(np.arange(samples, dtype=np.int64) % classes)
 
 
 def mislabel(rng: np.random.Generator, labels: np.ndarray, classes: int, share: float) -> np.ndarray:
-    """The labels with `round(share * n)` of them, drawn at random, moved to another class."""
+    """Return the labels, shape (n,), with `round(share * n)` of them, drawn at random, moved to another class."""
     moved = rng.permutation(len(labels))[: round(share * len(labels))]
     noisy = labels.copy()
     noisy[moved] = (labels[moved] + rng.integers(1, classes, len(moved))) % classes
@@ -130,7 +143,7 @@ def mislabel(rng: np.random.Generator, labels: np.ndarray, classes: int, share: 
 
 
 def vectors(name: str, points: np.ndarray, labels: np.ndarray, classes: int, data_seed: int) -> Dataset:
-    """A generated `Dataset` of vectors `(n, d)`, stored as float32."""
+    """Return a generated `Dataset` of points, shape (n, d), stored as float32, and labels, shape (n,), int64."""
     features = points.astype(np.float32)
     return Dataset(
         name=name,

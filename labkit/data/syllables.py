@@ -13,12 +13,16 @@ from labkit.shipped import IN_FILE, defaults
 
 @dataclass(frozen=True)
 class Language:
-    """How words are built: syllables of onset, nucleus and coda, each drawn evenly from a list (blank-separated).
+    """A language whose words are syllables of onset, nucleus and coda.
+
+    Each of the three is drawn evenly from a list of choices, separated by blanks, in which "-" stands for nothing.
 
     Attributes:
-        onsets, nuclei, codas: what a syllable may begin with, be carried by and end in; "-" stands for nothing.
-        harmony: all syllables of a word share their nucleus.
-        ending: closes every word after its last syllable, unless it already ends so.
+        onsets: Choices for the beginning of a syllable.
+        nuclei: Choices for its middle.
+        codas: Choices for its end.
+        harmony: True if all syllables of a word share their nucleus.
+        ending: Letters that close every word after its last syllable, unless it already ends so.
     """
 
     onsets: str
@@ -44,17 +48,22 @@ FEWEST, MOST = 2, 4  # syllables in a word
 
 @defaults("data/syllables")
 def syllables(*, samples: Count = IN_FILE, data_seed: Natural = IN_FILE) -> Dataset:
-    """Words of two to four syllables in six invented languages; the class is the language.
+    """Generate words of two to four syllables in six invented languages; the class is the language.
 
     Languages come in pairs that share most of their letters and differ in how they follow one another, so that a
     model which reads in order has something to learn that counting letters does not give.
 
+    Args:
+        samples: Number of words in all languages together.
+        data_seed: Seed of the set.
+
     Returns:
-        features `(samples, longest word)` uint8 token ids, 1 to 26 for a to z and 0 after a word's end; lengths
-        `(samples,)`; shuffled, classes equally large within one. A word may occur twice, and in two languages.
+        Data set with features of shape (samples, longest word), uint8 token ids, 1 to 26 for a to z and 0 after a
+        word's end, and lengths of shape (samples,). It is shuffled and class sizes differ by one at most. A word may
+        occur twice, and in two languages.
 
     Raises:
-        ConfigError: fewer samples than classes.
+        ConfigError: There are fewer samples than classes.
     """
     if samples < len(LANGUAGES):
         raise ConfigError(f"data=syllables: samples={samples}, expected at least {len(LANGUAGES)}, one per class.")
@@ -83,6 +92,8 @@ def syllables(*, samples: Count = IN_FILE, data_seed: Natural = IN_FILE) -> Data
 
 
 def _words(language: Language, count: int, rng: np.random.Generator) -> list[str]:
+    """Return `count` random words of a language."""
+    # MOST syllables are drawn for every word and the surplus is cut off, which keeps the draws in arrays.
     syllable_counts = rng.integers(FEWEST, MOST + 1, count)
     onset, nucleus, coda = (
         _drawn(choices, (count, MOST), rng) for choices in (language.onsets, language.nuclei, language.codas)
@@ -95,6 +106,6 @@ def _words(language: Language, count: int, rng: np.random.Generator) -> list[str
 
 
 def _drawn(choices: str, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Strings (object array) drawn evenly from a blank-separated list in which "-" is the empty one."""
+    """Return strings, an object array of `shape`, drawn evenly from choices in which "-" is the empty string."""
     parts = np.array(["" if choice == "-" else choice for choice in choices.split()], dtype=object)
     return np.asarray(parts[rng.integers(len(parts), size=shape)])

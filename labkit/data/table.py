@@ -1,4 +1,4 @@
-"""A user's own table: CSV or NPZ, with one target column."""
+"""The user's own table: CSV or NPZ, with one target column."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ TEXT_ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".data")
 
 
 class Content(NamedTuple):
-    """What a file holds.
+    """The content of a file.
 
     Attributes:
-        features: `(n, columns)` float32.
-        values: The target's `n` cells.
-        names: One per column.
-        form: How it is written, where that is not the usual way.
-        decimal: The decimal sign.
+        features: Features, shape (n, columns), float32.
+        values: Cells of the target, n of them.
+        names: Names of the feature columns.
+        form: Description of the file's form, where that is not the usual one.
+        decimal: Decimal sign.
     """
 
     features: np.ndarray
@@ -56,25 +56,27 @@ def table(
     decimal: str | None = None,
     header: Flag | None = None,
 ) -> Dataset:
-    """A user's own table: features `(n, columns)` float32, classes the sorted distinct values of the target column.
+    """Read the user's own table: features, shape (n, columns), float32, and classes from the target column.
 
-    CSV: UTF-8, names of the columns in the first line, numbers elsewhere except in the target; `csv_form` tells how
-    separator, decimal sign and header are found. NPZ: one array `(n,)` named like the target; every other array `(n,)`
-    or `(n, k)` gives one or k columns, in the file's order.
+    The classes are the sorted distinct values of the target. A CSV file is UTF-8 with the names of the columns in the
+    first line and numbers elsewhere, except in the target; `csv_form` describes how separator, decimal sign and header
+    are found. An NPZ file has an array (n,) named like the target; every other array (n,) or (n, k) gives one or k
+    columns, in the file's order.
 
     Args:
-        root: the data folder.
-        file: where the table is, from `root` (or absolute).
-        target: the column, or array, with the classes: its name or its position, from 0 (-1 is the last).
-        ignore: columns, or arrays, that are no features (an id, a comment), by name or position.
-        separator: comma, semicolon, tab, pipe, space or one character; None: as the first lines show.
-        decimal: point or comma; None: as the first lines show.
-        header: whether the first line holds names; None: unless it holds numbers.
+        root: Data folder.
+        file: Path of the table, from `root` (or absolute).
+        target: Name of the column or array with the classes, or its position from 0 (-1 is the last).
+        ignore: Names or positions of columns or arrays that are no features (an id, a comment).
+        separator: Name of the separator (comma, semicolon, tab, pipe, space) or one character; None to find it in the
+            first lines.
+        decimal: Name of the decimal sign, point or comma; None to find it in the first lines.
+        header: True or False for a first line of names or of data; None to decide by the numbers in it.
 
     Raises:
-        DataError: the file is missing or damaged, has no such column, ragged rows, a cell that is no finite number, or
+        DataError: The file is missing or damaged, has no such column, ragged rows, a cell that is no finite number, or
             a column without a name that numbers the rows; or it can be read in two ways.
-        ConfigError: `separator` or `decimal` is none.
+        ConfigError: `separator` or `decimal` has a value that is not allowed.
     """
     path = present(root / Path(file).expanduser(), "your CSV or NPZ file (key data.file)")
     ending = path.suffix.lower()
@@ -132,7 +134,7 @@ def _read_csv(
 def _cells(
     path: Path, rows: Iterable[tuple[int, list[str]]], names: list[str], own: int, columns: list[int], form: Form
 ) -> Content:
-    """The numbers of the feature columns and the text of the target, row by row."""
+    """Return the numbers of the feature columns and the text of the target; raise DataError for a faulty row."""
     cells, classes = array("f"), []
     number = float if form.decimal == "." else form.number  # the same, without a call of ours for every cell
     for line, row in rows:
@@ -153,7 +155,7 @@ def _cells(
 
 
 def _names(rows: Iterator[tuple[int, list[str]]], form: Form) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """The columns' names, which are positions where the file has none, and the rows of data."""
+    """Return the columns' names, or their positions if the file has no names, and the rows of data."""
     first = next(rows, None)
     if first is None:
         return [], rows
@@ -163,7 +165,7 @@ def _names(rows: Iterator[tuple[int, list[str]]], form: Form) -> tuple[list[str]
 
 
 def _rows(path: Path, lines: Iterable[str], form: Form) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of every line that is not blank."""
+    """Yield line number and cells of every line that is not blank; raise DataError where CSV or UTF-8 is broken."""
     line = 0
     try:
         for line, row in form.rows(lines):
@@ -184,7 +186,7 @@ def _no_utf8(path: Path, line: int, error: UnicodeDecodeError) -> DataError:
 
 
 def _bad_cell(path: Path, line: int, row: list[str], names: list[str], columns: list[int], form: Form) -> DataError:
-    """The error for the first cell that is no finite number in float32."""
+    """Return the error for the first cell that is no finite number in float32."""
     for i in columns:
         try:
             good = math.isfinite(array("f", [form.number(row[i])])[0])
@@ -206,6 +208,7 @@ def _refuse_keys(path: Path, **said: object) -> None:
 
 
 def _read_npz(path: Path, target: str | int, ignore: Sequence[str | int]) -> Content:
+    """Return the content of an NPZ file; raise DataError if it is damaged or an array has another shape or type."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
@@ -236,7 +239,7 @@ def _read_npz(path: Path, target: str | int, ignore: Sequence[str | int]) -> Con
 
 
 def _text(value: object) -> str:
-    """A class's name: 3.0 reads 3, bytes are decoded."""
+    """Return the name of a class: 3.0 becomes 3, bytes are decoded."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -1,4 +1,4 @@
-"""Surnames of several languages: one text file per language, one name per line."""
+"""Surnames of several languages, read from one text file per language with one name per line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from labkit.data.dataset import DataError, Dataset
 from labkit.data.files import combined_sha256, of_ending, present, readable
 from labkit.shipped import IN_FILE, defaults
 
-LONGEST = 255  # letters; a longer line is prose, not a name, and would widen every row
+LONGEST = 255  # letters; a longer line is prose and no name, and would widen every row
 
 # Letters that Unicode does not take apart into a Latin letter and a mark.
 LETTERS = str.maketrans(
@@ -27,18 +27,18 @@ LETTERS = str.maketrans(
 
 @defaults("data/names")
 def names(*, root: Path, distinct: Flag = IN_FILE) -> Dataset:
-    """Surnames of 18 languages, `(n, longest)` uint8 token ids padded with 0; `root/names/<Language>.txt`, UTF-8.
+    """Read surnames of 18 languages, `root/names/<Language>.txt`: shape (n, longest), uint8 token ids padded with 0.
 
-    Names become ASCII, capitals stay. Token id i is the letter `vocabulary[i]`; id 0, the padding, is the empty
-    string. Source: the PyTorch tutorial "Classifying names with a character-level RNN".
+    Files are UTF-8. Names become ASCII, capitals stay. Token id i is the letter `vocabulary[i]`; id 0, the padding, is
+    the empty string. Source: the PyTorch tutorial "Classifying names with a character-level RNN".
 
     Args:
-        root: the data folder.
-        distinct: keep a name once per language. The published lists repeat names (Arabic: 2,000 lines, 108 names):
-            with every line kept, 666 of 6,015 test names stand in the training part with the same class.
+        root: Data folder.
+        distinct: True to keep a name once per language. The published lists repeat names (Arabic: 2,000 lines, 108
+            names): with every line kept, 666 of 6,015 test names stand in the training part with the same class.
 
     Raises:
-        DataError: a file is missing, empty, not UTF-8, or holds a line without a Latin letter.
+        DataError: A file is missing, empty, not UTF-8, or holds a line without a Latin letter.
     """
     folder = present(root / "names", "one <Language>.txt per language")
     with readable(folder):
@@ -77,7 +77,7 @@ def names(*, root: Path, distinct: Flag = IN_FILE) -> Dataset:
 
 
 def _notes(repeated: dict[str, int], texts: list[str], labels: list[int]) -> tuple[str, ...]:
-    """What was left out, and how many names have no one right class."""
+    """Return sentences about repeated names that were left out, and about names of several languages."""
     notes = []
     left_out = sum(repeated.values())
     if left_out:
@@ -94,7 +94,7 @@ def _notes(repeated: dict[str, int], texts: list[str], labels: list[int]) -> tup
 
 
 def ascii_letters(text: str) -> str:
-    """`text` in ASCII: accents taken off (Unicode NFD), letters without a decomposition spelled out, others dropped.
+    """Return `text` in ASCII: accents removed (Unicode NFD), letters such as `ß` spelled out, others dropped.
 
     `Zuñiga` becomes `Zuniga`, `Żmudziński` becomes `Zmudzinski`.
     """
@@ -103,14 +103,14 @@ def ascii_letters(text: str) -> str:
 
 
 def read_names(content: bytes, path: Path) -> Iterator[str]:
-    """The names of one file in its order, as ASCII; blank lines are skipped.
+    """Yield the names of one file in its order, as ASCII; skip blank lines.
 
     Args:
-        content: the file's bytes.
-        path: for the error.
+        content: Bytes of the file.
+        path: Path named in the error.
 
     Raises:
-        DataError: not UTF-8, no name at all, a line without a Latin letter, or one longer than 255 letters.
+        DataError: The file is not UTF-8, has no name at all, a line without a Latin letter, or one longer than 255.
     """
     try:
         lines = content.decode("utf-8-sig").split("\n")
@@ -131,7 +131,7 @@ def read_names(content: bytes, path: Path) -> Iterator[str]:
 
 
 def encode(texts: list[str], vocabulary: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Token ids `(n, longest)` uint8 padded with 0, and lengths `(n,)` int64, of ASCII texts."""
+    """Return token ids, shape (n, longest), uint8, padded with 0, and lengths, shape (n,), int64, of ASCII texts."""
     table = np.zeros(128, dtype=np.uint8)
     for token, letter in enumerate(vocabulary[1:], start=1):
         table[ord(letter)] = token

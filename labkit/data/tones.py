@@ -1,4 +1,4 @@
-"""Synthetic sounds: ten ways in which a tone can move, a stand-in for spoken words."""
+"""Synthetic sounds: tones that move in ten ways, a stand-in for spoken words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from labkit.config import ConfigError, Count, Natural, NonNegative
 from labkit.data.dataset import Dataset, arrays_sha256
 from labkit.shipped import IN_FILE, defaults
 
-SAMPLE_RATE = 8000  # points a second
+SAMPLE_RATE = 8000  # points per second
 MOVEMENTS = (
     "steady",
     "rising",
@@ -21,7 +21,7 @@ MOVEMENTS = (
     "tremolo",
     "chord",
 )
-OCTAVE = 0.5  # how far a tone glides or steps, in octaves
+OCTAVE = 0.5  # distance that a tone glides or steps, in octaves
 CHUNK = 250  # sounds made at a time: their intermediate arrays fit the processor's cache
 
 
@@ -29,7 +29,7 @@ CHUNK = 250  # sounds made at a time: their intermediate arrays fit the processo
 def tones(
     *, samples: Count = IN_FILE, length: Count = IN_FILE, noise: NonNegative = IN_FILE, data_seed: Natural = IN_FILE
 ) -> Dataset:
-    """Short 8 kHz sounds in ten classes that differ in how pitch or loudness moves, never in pitch itself.
+    """Generate short 8 kHz sounds in ten classes that differ in the movement of pitch or loudness, not in pitch itself.
 
     Base frequency (250 to 700 Hz), phase, loudness, depth of the movement and the share of a second and a third
     harmonic are random, so that the mean waveform of every class is zero and a linear model has nothing to hold on to.
@@ -37,14 +37,16 @@ def tones(
     a wavering pitch (vibrato); a wavering loudness (tremolo); two steady tones at once (chord).
 
     Args:
-        length: points per sound; 2000 are a quarter of a second.
-        noise: root mean square of the white noise, as a share of the tone's.
+        samples: Number of sounds in all classes together.
+        length: Number of points per sound; 2000 are a quarter of a second.
+        noise: Root mean square of the white noise, as a share of the tone's.
+        data_seed: Seed of the set.
 
     Returns:
-        features `(samples, 1, length)` int16, shuffled, classes equally large within one.
+        Data set with features of shape (samples, 1, length), int16, shuffled; class sizes differ by one at most.
 
     Raises:
-        ConfigError: fewer samples than classes.
+        ConfigError: There are fewer samples than classes.
     """
     if samples < len(MOVEMENTS):
         raise ConfigError(f"data=tones: samples={samples}, expected at least {len(MOVEMENTS)}, one per class.")
@@ -65,7 +67,7 @@ def tones(
 
 
 def _sounds(labels: np.ndarray, length: int, noise: float, rng: np.random.Generator) -> np.ndarray:
-    """Sounds `(B, length)` int16 of the classes `labels (B,)`."""
+    """Return sounds, shape (B, length), int16, of the classes `labels`, shape (B,)."""
     batch = len(labels)
     frequency = 250 * (700 / 250) ** rng.uniform(size=(batch, 1))
     octaves, loudness = _movement(labels, length, rng)
@@ -80,7 +82,7 @@ def _sounds(labels: np.ndarray, length: int, noise: float, rng: np.random.Genera
 
 
 def _movement(labels: np.ndarray, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Pitch relative to the base in octaves, and loudness, both `(B, length)` float32."""
+    """Return pitch, in octaves above the base, and loudness, each of shape (B, length), float32."""
     t = np.linspace(-1, 1, length, dtype=np.float32)  # from the start to the end of the sound
     batch = len(labels)
     depth = (OCTAVE * rng.uniform(0.7, 1.3, (batch, 1))).astype(np.float32)
@@ -100,7 +102,12 @@ def _movement(labels: np.ndarray, length: int, rng: np.random.Generator) -> tupl
 
 
 def _harmonics(frequency: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Waves `(B, length)` float32 of root mean square about 0.7 that follow the frequency `(B, length)` in Hz."""
+    """Return waves, shape (B, length), float32, of root mean square about 0.7.
+
+    Args:
+        frequency: Frequency at each point in Hz, shape (B, length).
+        rng: Source of phases and of the share of harmonics.
+    """
     batch = len(frequency)
     phase = np.cumsum(frequency, axis=1, dtype=np.float64) / SAMPLE_RATE + rng.uniform(size=(batch, 1))
     angle = (2 * np.pi * (phase % 1)).astype(np.float32)  # reduced before it loses digits as float32

@@ -1,4 +1,4 @@
-"""The Free Spoken Digit Dataset: a folder of wav files."""
+"""The Free Spoken Digit Dataset, read from a folder of wav files."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ N_TEST = 5  # the publisher's split: recordings 0 to 4 of each speaker and digit
 
 @defaults("data/fsdd")
 def fsdd(*, root: Path, samples: Count = IN_FILE) -> Dataset:
-    """FSDD: 3,000 spoken digits of six speakers, `(n, 1, samples)` int16 at 8 kHz; `root/fsdd/recordings/*.wav`.
+    """Read FSDD: 3,000 spoken digits of six speakers, shape (n, 1, samples), int16; `root/fsdd/recordings/*.wav`.
 
     Source: Jackson et al., github.com/Jakobovski/free-spoken-digit-dataset; its split: index 0 to 4 is test.
 
     Args:
-        root: the data folder.
-        samples: the length every sound is cut or, at its end, padded with zeros to; 8000 is one second.
+        root: Data folder.
+        samples: Length to which every sound is cut or, at its end, padded with zeros; 8000 is one second.
 
     Raises:
-        DataError: a file is missing, damaged, misnamed or no 8 kHz mono 16-bit sound.
+        DataError: A file is missing, damaged, misnamed or no 8 kHz mono 16-bit sound.
     """
     folder = present(root / "fsdd" / "recordings", "the publisher's wav files")
     with readable(folder):
@@ -63,14 +63,14 @@ def fsdd(*, root: Path, samples: Count = IN_FILE) -> Dataset:
 
 
 def read_wav(content: bytes, path: Path) -> np.ndarray:
-    """The samples `(n,)` int16 of one 8 kHz mono 16-bit PCM sound.
+    """Return the samples, shape (n,), int16, of one 8 kHz mono 16-bit PCM sound.
 
     Args:
-        content: the file's bytes.
-        path: for the error.
+        content: Bytes of the file.
+        path: Path named in the error.
 
     Raises:
-        DataError: not such a sound, empty, or truncated.
+        DataError: The file is no such sound, empty, or truncated.
     """
     try:
         with wave.open(io.BytesIO(content)) as sound:
@@ -91,6 +91,7 @@ def read_wav(content: bytes, path: Path) -> np.ndarray:
 
 
 def _parse(path: Path) -> tuple[int, str, int, Path]:
+    """Return digit, speaker and index from a file's name, and its path; raise DataError for another name."""
     match = NAME.fullmatch(path.name)
     if match is None:
         raise DataError(f"{path}: found the name {path.name!r}, expected <digit>_<speaker>_<index>.wav.")

@@ -1,4 +1,4 @@
-"""Batches gathered by index from the training part, in an order that is drawn anew every epoch."""
+"""Batches: samples gathered by index from the training part, in an order that is drawn anew every epoch."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from torch import Tensor
 from labkit.engine.state import RunState
 from labkit.preprocess.prepare import Part
 
-# Small batches are gathered several at a time: one index_select for as many as fit here.
+# Small batches are gathered several at a time: one index_select for as many as fit into this many bytes.
 _BLOCK_BYTES = 1 << 20
-Batch = tuple[Tensor, Tensor, Tensor | None]  # features (G, B, *shape), labels (G, B), lengths (G, B)
+Batch = tuple[Tensor, Tensor, Tensor | None]  # features (G, B, *shape), labels (G, B), lengths (G, B) of texts
 
 
 class Batches:
     """The stream of batches of a population.
 
-    Members with one seed share their batches, and their tensors have a leading axis of 1; else it is M.
+    Where all members have one seed they share their batches, whose leading axis G is then 1; else G is M.
+
+    Args:
+        part: Training part.
+        batch_size: Number of samples in a batch.
+        stream: Position of each member's seed among the distinct seeds, shape (M,), int64.
     """
 
     def __init__(self, part: Part, batch_size: int, stream: Tensor) -> None:
@@ -29,13 +34,14 @@ class Batches:
         self._block_start = (-1, 0)  # (update at which the epoch began, position) of the block's first batch
 
     def next(self, state: RunState) -> Batch:
-        """The next batch; moves the position, and draws a new order at the start of an epoch."""
+        """Return the next batch and move `state.position`; draw a new order at the start of an epoch."""
         samples = self._part.labels.shape[0]
         if state.position >= samples:
             state.position = 0
         if state.position == 0:
             draw_order(state)
         number = state.position // self._batch_size
+        # The update at which the epoch began names the epoch, so that the blocks of an earlier one are never reused.
         epoch, first = self._block_start
         if epoch != state.step - number or not 0 <= number - first < len(self._block_batches):
             first = number
@@ -46,7 +52,7 @@ class Batches:
         return batch
 
     def _gather(self, index: Tensor) -> list[Batch]:
-        """The batches of the samples `index` `(U, n)`."""
+        """Return the batches of the samples `index`, shape (U, n), one row for each of the U distinct seeds."""
         part = self._part
         columns = [self._rows(values, index).split(self._batch_size, 1) for values in (part.features, part.labels)]
         if part.lengths is None:
@@ -54,12 +60,12 @@ class Batches:
         return list(zip(*columns, self._rows(part.lengths, index).split(self._batch_size, 1), strict=True))
 
     def _rows(self, values: Tensor, index: Tensor) -> Tensor:
-        """The rows `(G, n, ...)` of `values` for indices `(U, n)` of the U distinct seeds."""
+        """Return the rows, shape (G, n, ...), of `values` at indices of shape (U, n), one row per distinct seed."""
         rows = values.index_select(0, index.flatten()).view(*index.shape, *values.shape[1:])
         return rows if rows.shape[0] == 1 else rows.index_select(0, self._stream)
 
 
 def draw_order(state: RunState) -> None:
-    """A new order of the training samples for every distinct seed, in place."""
+    """Draw a new order of the training samples for every distinct seed, in place."""
     for row, generator in zip(state.order, state.generators["shuffle"], strict=True):
         row.copy_(torch.randperm(len(row), generator=generator))

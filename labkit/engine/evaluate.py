@@ -1,4 +1,4 @@
-"""Evaluation of all members on one part, in evaluation mode."""
+"""Evaluation of all members on one part of the data, in evaluation mode."""
 
 from __future__ import annotations
 
@@ -15,31 +15,39 @@ from labkit.nn.layer import Context
 from labkit.nn.loss import cross_entropy, log_mean_probability
 from labkit.preprocess.prepare import Part
 
-# Numbers in the widest activation of a chunk: smaller chunks cost calls, larger ones leave the cache.
+# Bound on the numbers in the widest activation of a chunk: smaller chunks cost calls, larger ones leave the cache.
 _CHUNK_NUMBERS = 1 << 22
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Results per member.
+    """Results of every member on one part.
 
     Attributes:
-        loss: `(M,)` mean cross-entropy, float64.
-        confusion: `(M, K, K)` counts.
+        loss: Mean cross-entropy in nats, shape (M,), float64.
+        confusion: Counts of samples by true class and predicted class, shape (M, K, K), int64.
     """
 
     loss: Tensor
     confusion: Tensor
 
     def metrics(self, prefix: str, penalty: Tensor) -> list[dict[str, float]]:
-        """`prefix/loss cost accuracy precision recall` of every member; cost = loss + penalty `(M,)`."""
+        """Return each member's metrics by name, `prefix/loss` and so on.
+
+        Args:
+            prefix: First part of the names, such as `val`.
+            penalty: Weight penalty, shape (M,); cost = loss + penalty.
+        """
         columns = {"loss": self.loss, "cost": self.loss + penalty.double(), **classification(self.confusion)}
         rows = zip(*(column.tolist() for column in columns.values()), strict=True)
         return [{f"{prefix}/{key}": value for key, value in zip(columns, row, strict=True)} for row in rows]
 
 
 def chunk_size(network: Network, members: int, samples: int) -> int:
-    """Samples that are evaluated at once. Before the first layer with weights the members share their activations."""
+    """Return the number of samples to evaluate at once.
+
+    Before the first layer with parameters the members share their activations, which therefore count once.
+    """
     shared = next(i for i, stage in enumerate(network.stages) if stage.last_parameter > stage.first_parameter)
     own = members * max(prod(stage.output_shape) for stage in network.stages[shared:])
     widest = max(own, *(prod(stage.shape) for stage in network.stages[: shared + 1]))
@@ -54,14 +62,15 @@ def evaluate(
     product: torch.dtype | None,
     clip: float | None = None,
 ) -> Evaluation:
-    """Loss and confusion matrix of every member on all of `part`.
+    """Return loss and confusion matrix of every member on all of `part`.
 
     Args:
-        network: its layers.
-        snapshots: parameters and running statistics; of several the class probabilities are averaged.
-        part: what it is evaluated on.
-        product: dtype of the products, None for the parameters' own.
-        clip: as in `labkit.nn.loss.CrossEntropy`.
+        network: Layers that all members share.
+        snapshots: Pairs of parameters and running statistics, each tensor of shape (M, *its own shape). The class
+            probabilities of several pairs are averaged.
+        part: Samples to evaluate on.
+        product: Dtype of the products, None for the parameters' own.
+        clip: Bound on probabilities in the loss, see `labkit.nn.loss.CrossEntropy`.
     """
     first = snapshots[0][0][0]
     members, classes = first.shape[0], prod(network.output_shape)
@@ -77,6 +86,7 @@ def evaluate(
         features = part.features[chunk].unsqueeze(0)
         scores = [network.forward(features, of_one, context)[0] for of_one in tensors]
         loss, _ = cross_entropy(joined := log_mean_probability(scores), labels, clip)
+        # Weighted by the chunk's samples: the last chunk may be shorter.
         total += loss.double() * labels.shape[1]
         confusion += confusion_matrices(joined.argmax(-1), labels, classes)
     return Evaluation(total / len(part.features), confusion)
@@ -86,7 +96,15 @@ def evaluate(
 def classify(
     network: Network, parameters: list[Tensor], buffers: list[Tensor], features: Tensor, product: torch.dtype | None
 ) -> Tensor:
-    """The class that every member gives each of `features` `(n, *shape)` in evaluation mode, `(M, n)` int64."""
+    """Return the class that every member gives each sample, shape (M, n), int64, in evaluation mode.
+
+    Args:
+        network: Layers that all members share.
+        parameters: Parameters, each of shape (M, *its own shape).
+        buffers: Running statistics, each of shape (M, *its own shape).
+        features: Samples, shape (n, *shape).
+        product: Dtype of the products, None for the parameters' own.
+    """
     tensors = network.by_stage(parameters, buffers)
     size = chunk_size(network, parameters[0].shape[0], len(features))
     context = Context(product=product)

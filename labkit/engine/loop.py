@@ -20,20 +20,30 @@ from labkit.metrics import gradient_l1
 from labkit.optim.range_test import suggest
 from labkit.preprocess.prepare import Part, Parts
 
-# A diverged member is noticed at the next evaluation, or after this many updates without one.
+# A diverged member is noticed at the next evaluation, or after this many updates without one. To read a loss
+# after every update would make the processor wait for the GPU each time.
 _CHECK_EVERY = 256
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What an observer of the loop sees after a step."""
+    """The view of the loop that an observer gets after a step or an evaluation.
+
+    Attributes:
+        step: Number of updates done.
+        total: Number of updates of the whole run.
+        rows: New row of each member after an evaluation, None for one that no longer trains; empty after a step.
+        loss: Function that returns the newest batch loss of member 0 in nats; a call waits for the GPU.
+        lr: Function that returns the rate of member 0's newest update; a call waits for the GPU.
+        classify: Function from features (n, *shape) to classes (M, n), by the parameters of this moment.
+    """
 
     step: int
     total: int
-    rows: Sequence[Row | None]  # of every member, None between evaluations
-    loss: Callable[[], float]  # the newest batch loss of member 0; reading it costs a synchronisation
+    rows: Sequence[Row | None]
+    loss: Callable[[], float]
     lr: Callable[[], float]
-    classify: Callable[[Tensor], Tensor]  # classes (M, n) of features (n, *shape), by the parameters of this moment
+    classify: Callable[[Tensor], Tensor]
 
 
 Observer = Callable[[Progress], Sequence[int] | None]
@@ -41,21 +51,21 @@ Observer = Callable[[Progress], Sequence[int] | None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one member's run ended.
+    """The end of one member's run.
 
     Attributes:
-        history: (updates done, metrics) of every evaluation.
-        metrics: of the last evaluation, with `test/*` if the test part was opened, `grad_l1/*` and `time/*`.
-        gradient_l1: by layer, with `total` and `mean`, over the updates of epoch 1.
-        confusion: `(K, K)` on the test part, or on the validation part where the test set stays shut.
-        confusion_part: which of the two.
-        parameters: by name, without the member axis, running statistics included.
-        stopped_at: the update at which it diverged or stopped early, None if it ran to its end.
-        diverged: whether a loss was not finite.
-        range_curve: rates and batch losses of a range test, else None.
-        suggested_range: its lowest and highest rate.
-        steps: updates it trained for.
-        threads: that its steps ran on.
+        history: Pairs (updates done, metrics), one per evaluation.
+        metrics: Metrics of the last evaluation, with `test/*` if the test part was opened, `grad_l1/*` and `time/*`.
+        gradient_l1: L1 norm of the gradient by layer, with `total` and `mean`, averaged over the updates of epoch 1.
+        confusion: Counts by true and predicted class, shape (K, K), on the part that `confusion_part` names.
+        confusion_part: Name of a part: `test`; `validation` where the test part stays shut; `train` without either.
+        parameters: Parameters and running statistics by name, without the member axis.
+        steps: Number of updates that the member trained for.
+        threads: Number of threads that its steps ran on.
+        stopped_at: Update at which the member diverged or stopped early; None if it ran to its end.
+        diverged: True if a loss was not finite.
+        range_curve: Rates and batch losses of a range test, each of shape (T,), else None.
+        suggested_range: Lowest and highest rate that a range test suggests, else None.
     """
 
     history: list[Row]
@@ -73,13 +83,16 @@ class Outcome:
 
 
 def train(recipes: Sequence[Recipe], parts: Parts, observe: Observer = lambda progress: None) -> list[Outcome]:
-    """Train a population of `recipes` on `parts`; one outcome per recipe, in order.
+    """Train a population and return one outcome per recipe, in order.
 
-    `observe` is called after every step and evaluation; after an evaluation it may answer with the positions of members
-    that are to stop there.
+    Args:
+        recipes: Recipes of the members, of one structure.
+        parts: Training, validation and test part.
+        observe: Function called after every step and evaluation. After an evaluation it may return the positions of
+            members that are to stop there.
 
     Raises:
-        ConfigError: the recipes do not share one structure, or trainer and schedule contradict each other.
+        ConfigError: The recipes do not share one structure, or trainer and schedule contradict each other.
     """
     keep_freed_memory()
     population = Population(recipes, parts)
@@ -87,7 +100,7 @@ def train(recipes: Sequence[Recipe], parts: Parts, observe: Observer = lambda pr
     previous = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        # On a GPU: products in full float32, and the same kernels every time.
+        # On a GPU: convolutions in full float32, and the same kernels every time, so that a run can be repeated.
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
             return _Run(population, observe, threads).outcomes()
     finally:
@@ -95,12 +108,19 @@ def train(recipes: Sequence[Recipe], parts: Parts, observe: Observer = lambda pr
 
 
 def work_per_step(population: Population) -> int:
-    """Multiply-adds of one step of all members, forward and backward."""
+    """Return the multiply-adds of one step of all members, forward and backward."""
+    # The backward pass costs two products of the size of the forward one: for dW and for dx.
     return 3 * population.network.multiply_adds * population.trainer.batch_size * len(population)
 
 
 class _Run:
-    """One population on its way through the loop."""
+    """One population on its way through the loop.
+
+    Args:
+        population: Population to train.
+        observe: Observer of the loop.
+        threads: Number of threads of a training step.
+    """
 
     def __init__(self, population: Population, observe: Observer, threads: int) -> None:
         self.population = population
@@ -113,7 +133,7 @@ class _Run:
         self.snapshots: list[tuple[list[Tensor], list[Tensor]]] = []  # for the ensemble
 
     def outcomes(self) -> list[Outcome]:
-        """Run to the end."""
+        """Run to the end and return one outcome per member."""
         population, state = self.population, self.state
         evaluations = population.trainer.evaluations(population.length, population.recipes[0].schedule)
         kept = population.trainer.snapshots(population.length, population.recipes[0].schedule)
@@ -121,11 +141,13 @@ class _Run:
         started = time.perf_counter()
         checked = 0
         self._evaluate()
+        # The inner loop reads nothing back from the device, so that the GPU need not wait; the outer one does.
         while state.step < population.length.total and not bool(state.frozen.all()):
             until = min(state.step + _CHECK_EVERY, next(mark for mark in marks if mark > state.step))
             while state.step < until:
                 state = self.stepper.step(state)
                 self._tell(None)
+            # Before the evaluation, so that no row is written for a member that has diverged.
             self._find_diverged(checked)
             checked = state.step
             if state.step in kept:
@@ -136,6 +158,7 @@ class _Run:
         return self._close()
 
     def _tell(self, rows: Sequence[Row | None] | None) -> Sequence[int] | None:
+        """Call the observer; return the positions of members that it stops."""
         state, population = self.state, self.population
         step = state.step
         return self.observe(
@@ -150,6 +173,7 @@ class _Run:
         )
 
     def _classify(self, features: Tensor) -> Tensor:
+        """Return the classes, shape (M, n), of features (n, *shape)."""
         population, stepper = self.population, self.stepper
         features = features.to(population.device)
         product = population.trainer.product
@@ -162,8 +186,10 @@ class _Run:
         self.snapshots.append((parameters, buffers))
 
     def _measure(self, part: Part, ensemble: bool = False) -> Evaluation:
+        """Evaluate all members on `part`, or the ensembles of their kept networks."""
         stepper, trainer, network = self.stepper, self.population.trainer, self.population.network
         networks = self.snapshots if ensemble else [(stepper.parameters, stepper.buffers)]
+        # A chunk can be far more work than a training step, so it gets threads of its own count.
         chunk = chunk_size(network, len(self.population), len(part.features))
         torch.set_num_threads(trainer.chosen_threads(network.multiply_adds * chunk * len(self.population)))
         try:
@@ -182,6 +208,7 @@ class _Run:
         if len(population.parts.validation.features):
             validation = self._measure(population.parts.validation)
             _merge(rows, validation.metrics("val", penalty))
+        # The row carries the rate of the update just done; before the first one, that of the first.
         rates = population.learning_rates[max(state.step, 1) - 1, :, 0].tolist()
         frozen = state.frozen.tolist()
         appended: list[Row | None] = []
@@ -198,6 +225,7 @@ class _Run:
             self._freeze(which & ~state.frozen, torch.full_like(state.stopped_at, state.step))
 
     def _stop_early(self, loss: Tensor, patience: int) -> None:
+        """Freeze members whose validation loss, shape (M,), has not improved for `patience` evaluations."""
         state = self.state
         better = loss < state.best
         state.best.copy_(torch.where(better, loss, state.best))
@@ -211,16 +239,18 @@ class _Run:
         new = bad.any(0) & ~state.frozen
         if bool(new.any()):
             state.diverged |= new
+            # argmax of 0s and 1s is the first 1: the update, counted from 1, whose loss was the first bad one.
             self._freeze(new, since + 1 + bad.int().argmax(0))
 
     def _freeze(self, which: Tensor, at: Tensor) -> None:
+        """Freeze the members of the mask `which` at the updates `at`, both of shape (M,)."""
         state = self.state
         state.stopped_at.copy_(torch.where(which, at, state.stopped_at))
         state.frozen |= which
         self.stepper.freeze(state)
 
     def _close(self) -> list[Outcome]:
-        """Last evaluations and the outcomes."""
+        """Evaluate for the last time and return the outcomes."""
         population = self.population
         open_test = population.recipes[0].open_test and len(population.parts.test.features) > 0
         part = "test" if open_test else "validation" if len(population.parts.validation.features) else "train"
@@ -234,7 +264,7 @@ class _Run:
         return [self._outcome(m, final, part, rows[m], norms[m], curves) for m in range(len(population))]
 
     def _ensemble(self, open_test: bool) -> list[dict[str, float]]:
-        """`val/ensemble/*` and `test/ensemble/*` of every member; empty where no networks were kept."""
+        """Return `val/ensemble/*` and `test/ensemble/*` of every member; empty where no networks were kept."""
         rows: list[dict[str, float]] = [{} for _ in self.population.recipes]
         parts = self.population.parts
         wanted = {"val": parts.validation, **({"test": parts.test} if open_test else {})}
@@ -257,6 +287,7 @@ class _Run:
         norms: dict[str, float],
         curves: list[tuple[np.ndarray, np.ndarray]] | None,
     ) -> Outcome:
+        """Return the outcome of member m; a diverged member's metrics become NaN."""
         population, state = self.population, self.state
         history = state.histories[m]
         stopped = int(state.stopped_at[m])
@@ -264,7 +295,7 @@ class _Run:
         measured = {**history[-1][1], **last_row}
         losses = [value for key, value in measured.items() if key.endswith("/loss")]  # the last update may ruin it
         diverged = not self.range_test and (bool(state.diverged[m]) or not np.isfinite(losses).all())
-        if diverged:  # what was measured before says nothing about the network that is left
+        if diverged:  # earlier metrics say nothing about the network that is left
             measured = {key: value if key == "lr" else math.nan for key, value in measured.items()}
             history.append((steps, measured))
         elif last_row:
@@ -288,7 +319,7 @@ class _Run:
         )
 
     def _range_curves(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Rates and losses of every member; the weights and statistics are as before the test again."""
+        """Return rates and losses, each of shape (T,), of every member; put weights and statistics back."""
         state, population = self.state, self.population
         rates = population.learning_rates[: state.step, :, 0].cpu().double().numpy()
         losses = state.losses[: state.step].cpu().double().numpy()

@@ -1,4 +1,4 @@
-"""What the process does with memory that a training step gives back."""
+"""Memory that a training step gives back, kept for the next step."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _OWN_MAPPING = 32 * 2**20  # blocks above this are mapped and returned one by on
 def keep_freed_memory() -> None:
     """Ask glibc to keep freed blocks for the next step; elsewhere this does nothing.
 
-    A step asks for the same blocks as the step before. Where they went back to the system in between, every page of
-    them costs a fault: a tenth of a step of the Boulder lab's networks (docs/decisions.md).
+    A step asks for the same blocks as the step before. If they go back to the system in between, every page of them
+    costs a page fault: a tenth of the time of a step of the Boulder lab's networks (docs/decisions.md).
     """
     if not sys.platform.startswith("linux"):
         return

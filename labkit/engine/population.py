@@ -25,9 +25,16 @@ from labkit.preprocess.prepare import Parts
 
 
 class Population:
-    """Members stacked along a leading axis, with their numbers as `(M,)` tensors; `Stepper` trains them.
+    """Members stacked along a leading axis, with their numbers as tensors; `Stepper` trains them.
 
     Members never influence each other: losses are averaged over the batch and nothing is added up across members.
+
+    Args:
+        recipes: Recipes of the M members.
+        parts: Training, validation and test part.
+
+    Raises:
+        ConfigError: The recipes differ in more than numbers, or trainer, schedule and strategy do not fit.
     """
 
     def __init__(self, recipes: Sequence[Recipe], parts: Parts) -> None:
@@ -53,10 +60,12 @@ class Population:
         return len(self.recipes)
 
     def _stack_numbers(self) -> None:
-        """The members' numbers as tensors."""
+        """Set the tensors of the members' numbers."""
+        # Schedules are computed in float64 and rounded once, whatever the precision of the parameters.
         dtype = self.trainer.dtype
 
         def column(values: Sequence[float]) -> Tensor:
+            """Return one number per member, shape (M,), float64."""
             return torch.tensor(values, dtype=torch.float64, device=self.device)
 
         recipes = self.recipes
@@ -78,12 +87,15 @@ class Population:
         self._noise = torch.tensor([a.noise for a in augmentations], device=self.device)
 
     def _decay_blocks(self) -> list[Tensor] | None:
-        """What enters the gradient of every parameter, shaped like the blocks: `2 lambda`, and `weight_decay` where it
-        is coupled; None where all are 0."""
+        """Return the factor with which each parameter enters its gradient, in blocks (M, n); None where all are 0.
+
+        It is `2 lambda` for a weight w, whose penalty `lambda w^2` has the derivative `2 lambda w`; and `weight_decay`
+        for every parameter where that is coupled.
+        """
         flat = torch.zeros(self.layout.size, dtype=self.trainer.dtype, device=self.device)
         weight = 0
         for view, (_, parameter) in zip(self.layout.views(flat), self.network.parameters, strict=True):
-            rows = view.flatten(1)
+            rows = view.flatten(1)  # a view, too: adding to it writes into `flat`
             if self.rule.decay == "coupled":
                 rows += self._numbers.get("weight_decay", 0.0)
             if parameter.role == "weight":
@@ -92,14 +104,15 @@ class Population:
         return self.blocks(flat) if flat.any() else None
 
     def blocks(self, flat: Tensor) -> list[Tensor]:
-        """The pieces `(M, n)` of a vector like the parameters that the update rule takes one by one."""
+        """Return the pieces, each of shape (M, n), of a vector like the parameters; the rule takes them one by one."""
         return self.layout.blocks(flat, by_tensor=self.layers_moved is not None)
 
     def initial_state(self) -> RunState:
-        """The state before the first update: weights drawn member by member from their own seeds."""
+        """Return the state before the first update, with weights drawn member by member from their own seeds."""
         dtype, device, members = self.trainer.dtype, self.device, len(self)
         flat = torch.zeros(self.layout.size, dtype=dtype, device=device)
         views = self.layout.views(flat)
+        # Member by member, so that a member starts exactly as it would in a run of its own.
         for m, recipe in enumerate(self.recipes):
             source = generator(recipe.seed, "init")
             for stage, centred in zip(self.network.stages, behind_sigmoids(self.network), strict=True):
@@ -118,6 +131,7 @@ class Population:
             parameters=flat,
             slots=initial_slots(self.rule, flat),
             buffers=buffers,
+            # The order of samples is drawn on the CPU: it is the same whatever the device.
             generators={
                 purpose: [generator(seed, purpose, "cpu" if purpose == "shuffle" else device) for seed in self._seeds]
                 for purpose in ("shuffle", "augmentation", "dropout")
@@ -134,16 +148,21 @@ class Population:
         )
 
     def penalty(self, parameters: list[Tensor]) -> Tensor:
-        """`sum lambda ||W||^2` of every member, `(M,)`: cost minus loss."""
+        """Return `sum lambda ||W||^2` of every member, shape (M,): the cost minus the loss.
+
+        Args:
+            parameters: Parameters, each of shape (M, *its own shape).
+        """
         roles = [parameter.role for _, parameter in self.network.parameters]
         weights = [view for view, role in zip(parameters, roles, strict=True) if role == "weight"]
         return squared_weights(weights, self.l2)
 
 
 class Stepper:
-    """The training step, with every view it needs made once.
+    """The training step, with every view that it needs made once.
 
-    `step(state)` takes the state and returns it, one update further; the tensors are updated in place.
+    `step(state)` takes the state and returns it, one update further. Its tensors are updated in place, because
+    the views made here look into them; a state with other tensors needs another stepper.
     """
 
     def __init__(self, population: Population, state: RunState) -> None:
@@ -174,12 +193,13 @@ class Stepper:
         self.freeze(state)
 
     def freeze(self, state: RunState) -> None:
-        """Take note of `state.frozen`: from now on those members stay as they are."""
+        """Take note of `state.frozen`; from now on those members stay as they are."""
+        # Remembered as a Python bool: to ask the tensor in every step would wait for the GPU.
         self._anything_frozen = bool(state.frozen.any())
 
     @torch.no_grad()
     def step(self, state: RunState) -> RunState:
-        """One update of every member that is not frozen."""
+        """Update every member that is not frozen, and return the state."""
         population = self._population
         x, labels, self._context.lengths = self._batches.next(state)
         if population._augments:
@@ -191,8 +211,10 @@ class Stepper:
                 state.generators["augmentation"],
                 population._stream,
             )
+        # The program moves all members alike, frozen ones too; those are put back from a copy.
         before = [t.clone() for t in (state.parameters, state.buffers)] if self._anything_frozen else []
         state.losses.select(0, state.step).copy_(self._differentiate(x, labels))
+        # Before the update, which adds decay to the gradient and may overwrite it.
         if state.step < population.length.per_epoch:
             state.gradient_sizes += torch.abs(self._gradient, out=self._scratch)
             state.gradient_steps += 1
@@ -202,13 +224,19 @@ class Stepper:
         return state
 
     def _differentiate(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Fill the gradient of each member's mean data loss over the batch; returns the losses `(M,)`."""
+        """Write the gradient of each member's mean data loss over the batch, and return the losses, shape (M,).
+
+        Args:
+            x: Batch of inputs, shape (G, B, *shape).
+            labels: Labels, shape (G, B), int64.
+        """
         network = self._population.network
         if self._autograd:
             with torch.enable_grad():
                 leaves = [p.detach().requires_grad_() for p in self.parameters]
                 scores, _ = network.forward(x, network.by_stage(leaves, self.buffers), self._context)
                 loss, _ = cross_entropy(scores, labels)
+                # Members are independent, so the gradient of the sum holds each member's own.
                 gradients = torch.autograd.grad(loss.sum(), leaves)
             for target, gradient in zip(self._gradients, gradients, strict=True):
                 target.copy_(gradient)
@@ -219,6 +247,7 @@ class Stepper:
         return loss
 
     def _update(self, state: RunState) -> None:
+        """Move the parameters by the gradient: coupled decay, decoupled decay, then the rule."""
         population = self._population
         rate = population.learning_rates[state.step]
         numbers = {**population._numbers, "lr": rate}
@@ -228,6 +257,7 @@ class Stepper:
             if shares is not None:
                 if shares[i] == 0:
                     continue
+                # A layer counts its own updates: Adam's bias correction must not run ahead of its memory.
                 numbers["lr"], updates = rate * shares[i], self._moves[i]
             gradient = self._gradient_blocks[i]
             if population._decay is not None:
@@ -237,7 +267,10 @@ class Stepper:
             population.rule.update(block, gradient, self._slots[i], numbers, updates)
 
     def _shares(self, t: int) -> list[float] | None:
-        """The factors of update t on the rates of the blocks; counts how often each has moved, this one included."""
+        """Return the factors of update t on the rates of the blocks; None where all are 1.
+
+        Counts how often each block has moved, this update included.
+        """
         moved = self._population.layers_moved
         if moved is None:
             return None
@@ -250,7 +283,8 @@ class Stepper:
         return shares
 
     def _put_back(self, state: RunState, before: list[Tensor]) -> None:
-        """Frozen members as they were. With `where`: 0 * NaN would be NaN."""
+        """Put frozen members back as they were `before` the update."""
+        # With `where`, not by multiplying with 0 or 1: 0 * NaN would be NaN.
         population = self._population
         for layout, now, then in (
             (population.layout, state.parameters, before[0]),
@@ -262,7 +296,7 @@ class Stepper:
 
 
 def behind_sigmoids(network: Network) -> list[bool]:
-    """Of every stage, whether it is a layer with one weight whose inputs are a sigmoid's outputs as they are."""
+    """Return for every stage True if it is a layer with one weight whose inputs are a sigmoid's outputs as they are."""
     found, behind = [], False
     for stage in network.stages:
         own = network.parameters[stage.first_parameter : stage.last_parameter]
@@ -274,9 +308,9 @@ def behind_sigmoids(network: Network) -> list[bool]:
 
 
 def _as_read(parts: Parts, recipes: Sequence[Recipe]) -> Parts:
-    """The parts in the precision in which the first layer multiplies, where nothing else sees them before it.
+    """Return the parts in the precision of the first layer's products, where nothing else sees them before it.
 
-    Rounding once is what rounding every batch gives, and each batch is half as many bytes.
+    Rounding them once gives the same numbers as rounding every batch, and each batch is half as many bytes.
     """
     first = recipes[0]
     reader = next((stage.layer for stage in first.network.stages if not isinstance(stage.layer, Flatten)), None)
@@ -287,7 +321,7 @@ def _as_read(parts: Parts, recipes: Sequence[Recipe]) -> Parts:
 
 
 def _layers(parameters: Sequence[tuple[str, object]]) -> dict[str, list[int]]:
-    """The positions of each layer's parameters, by the layer's name."""
+    """Return the positions of each layer's parameters, by the layer's name."""
     places: dict[str, list[int]] = {}
     for i, (name, _) in enumerate(parameters):
         places.setdefault(name.split(".")[0], []).append(i)

@@ -1,4 +1,4 @@
-"""What one member trains: its network, rule, schedule and numbers; and what a population must share."""
+"""The recipe of one member: its network, rule, schedule and numbers; and the structure that a population shares."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from labkit.optim.strategies import Strategy, together
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Strengths of the augmentation, each a member's own; all 0 is none."""
+    """Strengths of the augmentation, which members may choose freely; all 0 is none.
+
+    Attributes:
+        mirror: Probability that a picture is mirrored left to right.
+        shift: Largest shift along each axis, in pixels.
+        noise: Standard deviation of the noise added to prepared features.
+    """
 
     mirror: float = 0.0
     shift: int = 0
@@ -25,25 +31,26 @@ class Augmentation:
 
     @property
     def active(self) -> bool:
+        """True if any strength is above 0."""
         return bool(self.mirror or self.shift or self.noise)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One member.
+    """The recipe of one member.
 
     Attributes:
-        network: its layers; `network.rates` are its dropout probabilities.
-        initialiser: with its gain.
-        rule: update rule with its numbers.
-        schedule: with its bounds.
-        trainer: length and arithmetic.
-        seed: of its random streams.
-        l2: lambda per weight tensor, in the order of the network's weights.
-        augmentation: strengths.
-        strategy: which layers an update moves.
-        open_test: whether the test part is evaluated at the end.
-        loss_clip: of the probabilities where a loss is reported, as in `labkit.nn.loss.CrossEntropy`.
+        network: Layers, and in `network.rates` the member's dropout probabilities.
+        initialiser: Rule of the initial weights, with its gain.
+        rule: Update rule with its numbers.
+        schedule: Learning-rate schedule with its bounds.
+        trainer: Length and arithmetic of the run.
+        seed: Seed of the member's random streams.
+        l2: Factor lambda of each weight tensor, in the order of the network's weights.
+        augmentation: Strengths of the augmentation.
+        strategy: Share of the rate that each layer gets in each update.
+        open_test: True if the test part is evaluated at the end.
+        loss_clip: Bound on probabilities in reported losses, see `labkit.nn.loss.CrossEntropy`.
     """
 
     network: Network
@@ -60,7 +67,7 @@ class Recipe:
 
     @property
     def structure(self) -> tuple[Any, ...]:
-        """Equal for members that one program can train; the numbers that may differ are left out."""
+        """A value that is equal for members that one program can train; numbers that may differ are left out."""
         return (
             self.network.structure,
             self.initialiser.rule,
@@ -74,7 +81,7 @@ class Recipe:
 
 
 def l2_per_weight(l2: float | Mapping[str, float], network: Network) -> tuple[float, ...]:
-    """`loss.l2` as one number per weight tensor; raises ConfigError for a layer the network does not have."""
+    """Return `loss.l2` as one number per weight tensor; raise ConfigError for a layer that the network lacks."""
     names = [name.split(".")[0] for name, parameter in network.parameters if parameter.role == "weight"]
     if not isinstance(l2, Mapping):
         return (float(l2),) * len(names)
@@ -85,9 +92,9 @@ def l2_per_weight(l2: float | Mapping[str, float], network: Network) -> tuple[fl
 
 
 def layers_moved(recipe: Recipe, length: Length) -> Callable[[int], list[float]] | None:
-    """For update t = 1, 2, ... the factor on the learning rate of every parameter tensor; None where it is always 1.
+    """Return a function from t = 1, 2, ... to the factor of update t on the rate of every parameter tensor.
 
-    Raises ConfigError where the strategy does not fit the network.
+    None where the factor is always 1. Raise ConfigError where the strategy does not fit the network.
     """
     shares = recipe.strategy.shares
     if shares is None:
@@ -95,15 +102,17 @@ def layers_moved(recipe: Recipe, length: Length) -> Callable[[int], list[float]]
     places = _layers(recipe.network)
 
     def factors(t: int) -> list[float]:
+        """Return the factor of update t for every parameter tensor, that of its layer."""
         of_layers = shares(t, places[-1] + 1, length)
         return [of_layers[place] for place in places]
 
+    # Asked once here, so that a strategy that does not fit is refused before the run starts.
     factors(1)
     return factors
 
 
 def _layers(network: Network) -> list[int]:
-    """The number of the layer that each parameter tensor belongs to; a norm belongs to the layer that it follows."""
+    """Return the number of the layer that each parameter tensor belongs to; a norm belongs to the layer before it."""
     weights = {name.split(".")[0] for name, parameter in network.parameters if parameter.role == "weight"}
     places: list[int] = []
     current, layer = "", -1

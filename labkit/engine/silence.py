@@ -1,4 +1,4 @@
-"""Why a network says the same of every sample: what its activations let through, and how far gradients reach."""
+"""Reasons why a network says the same of every sample: shut activations, and gradients that do not reach far."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ from labkit.models.network import Network
 from labkit.nn.activation import ACTIVATIONS, Activation
 from labkit.nn.layer import Context
 
-_FLAT = 0.01  # of a sigmoid's slope: where its output lies within 1% of 0 or 1
-_MOSTLY = 0.9
-_FADED = 0.01
+_FLAT = 0.01  # slope below which a unit counts as shut; a sigmoid's is, where its output lies within 1% of 0 or 1
+_MOSTLY = 0.9  # share of shut activations above which a layer is to blame
+_FADED = 0.01  # ratio of first to last layer's gradient, or spread of the scores, below which a signal has faded
 
 
 @dataclass(frozen=True)
 class Silence:
-    """What a network that stays at ln K shows.
+    """The symptoms of a network whose loss stays at ln K, that of guessing among K classes.
 
     Attributes:
-        saturated: by layer, the share of its units' activations, over samples, with a slope below 0.01.
-        gradient: by layer with weights, first to last, the mean absolute gradient of one parameter over epoch 1.
-        spread: the standard deviation of a score over samples, averaged over classes.
-        why: what these say, in one sentence; empty where they are as they should be.
+        saturated: Share of the activations, over units and samples, with a slope below 0.01, by layer.
+        gradient: Mean absolute gradient of one parameter over epoch 1, by layer with weights, first to last.
+        spread: Standard deviation of a score over samples, averaged over classes.
     """
 
     saturated: Mapping[str, float]
@@ -35,6 +34,7 @@ class Silence:
 
     @property
     def why(self) -> str:
+        """The likeliest reason in one sentence; empty where all three are as they should be."""
         reach = list(self.gradient.values())
         if not any(reach[:-1]):
             return "no gradient reaches any layer but the last: weights that start at 0, or units that are all shut"
@@ -53,13 +53,13 @@ class Silence:
 
 @torch.no_grad()
 def silence(network: Network, parameters: Mapping[str, Tensor], features: Tensor, sums: Mapping[str, float]) -> Silence:
-    """What the activations of some samples and the gradients of epoch 1 show.
+    """Return the symptoms that the activations of some samples and the gradients of epoch 1 show.
 
     Args:
-        network: its layers.
-        parameters: by name, without the member axis, running statistics included.
-        features: `(n, *shape)`, of the training part.
-        sums: the gradient's L1 norm by layer, averaged over epoch 1's updates.
+        network: Layers.
+        parameters: Parameters and running statistics of one member by name, without the member axis.
+        features: Samples of the training part, shape (n, *shape).
+        sums: L1 norm of the gradient by layer, averaged over the updates of epoch 1.
     """
     tensors = [parameters[name].unsqueeze(0).to(features.device) for name, _ in network.parameters]
     buffers = [parameters[name].unsqueeze(0).to(features.device) for name, *_ in network.buffers]
@@ -68,6 +68,7 @@ def silence(network: Network, parameters: Mapping[str, Tensor], features: Tensor
     for stage, saved in zip(network.stages, tape, strict=True):
         if isinstance(stage.layer, Activation) and saved is not None:
             like = saved[0] if isinstance(saved, tuple) else saved
+            # The derivative at every activation is the backward pass of a gradient of ones.
             slope = ACTIVATIONS[stage.layer.function].backward(torch.ones_like(like), saved)
             saturated[stage.name] = float((slope.abs() < _FLAT).double().mean())
     sizes: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""The whole state of a run as one plain value: what a step takes and returns."""
+"""The whole state of a run as one plain value, which a step takes and returns."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ class RunState:
     """Everything that decides how a run goes on.
 
     Attributes:
-        parameters: all parameters of all members, one vector (`Layout`).
-        slots: what the update rule remembers, vectors like `parameters`.
-        buffers: running statistics, one vector.
-        generators: `shuffle`, `augmentation`, `dropout`: one generator per distinct seed.
-        order: `(U, n)` int64: this epoch's order of the training samples for each of the U distinct seeds.
-        step: updates done.
-        position: samples of this epoch already used.
-        losses: `(total, M)` loss of every batch, NaN where not yet trained.
-        frozen: `(M,)` bool: members that are diverged or stopped and no longer move.
-        stopped_at: `(M,)` int64: the update at which a member diverged or stopped, -1 before.
-        diverged: `(M,)` bool.
-        best: `(M,)` lowest `val/loss` so far; `waited`: `(M,)` evaluations since.
-        gradient_sizes: the sum of `|gradient|` over the updates of epoch 1, a vector like `parameters`;
-            `gradient_steps` how many.
-        histories: one list of (updates done, metrics) per member.
-        seconds: time spent so far.
+        parameters: Parameters of all members in one vector, laid out by `Layout`.
+        slots: Memory of the update rule by name, vectors like `parameters`.
+        buffers: Running statistics of all members in one vector.
+        generators: Generators by purpose (`shuffle`, `augmentation`, `dropout`), one per distinct seed.
+        order: Order of the training samples in this epoch, shape (U, n), int64, for each of the U distinct seeds.
+        losses: Loss of every batch in nats, shape (total, M), NaN where not yet trained.
+        frozen: Mask of the members that diverged or stopped and no longer move, shape (M,), bool.
+        stopped_at: Update at which a member diverged or stopped, -1 before, shape (M,), int64.
+        diverged: Mask of the members with a loss that was not finite, shape (M,), bool.
+        best: Lowest `val/loss` so far, shape (M,), float64.
+        waited: Number of evaluations since `best`, shape (M,), int64.
+        gradient_sizes: Sum of `|gradient|` over the updates of epoch 1, a vector like `parameters`.
+        step: Number of updates done.
+        position: Number of samples of this epoch already used.
+        gradient_steps: Number of updates that `gradient_sizes` sums.
+        seconds: Time spent so far, in seconds.
+        histories: Lists of (updates done, metrics), one per member.
     """
 
     parameters: Tensor
@@ -53,13 +54,16 @@ class RunState:
     histories: list[list[Row]] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
-        """A copy made of tensors, numbers, lists and dicts only; `torch.save` and `weights_only` loading take it."""
+        """Return a copy made of tensors, numbers, lists and dicts only, which torch loads with `weights_only=True`."""
         value: dict[str, Any] = {f.name: _copied(getattr(self, f.name)) for f in fields(self)}
         value["generators"] = {k: [g.get_state() for g in gs] for k, gs in self.generators.items()}
         return value
 
     def restore(self, value: dict[str, Any]) -> None:
-        """Take over a plain value of the same run, in place: a step from here is the step that would have followed."""
+        """Take over a result of `plain`, in place; the next step is then the one that would have followed.
+
+        In place, because a `Stepper` holds views of these tensors.
+        """
         for f in fields(self):
             current, saved = getattr(self, f.name), value[f.name]
             if f.name == "generators":
@@ -76,6 +80,7 @@ class RunState:
 
 
 def _copied(value: Any) -> Any:
+    """Return a deep copy of tensors and of containers of tensors."""
     if isinstance(value, Tensor):
         return value.clone()
     if isinstance(value, dict):

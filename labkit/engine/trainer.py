@@ -1,4 +1,4 @@
-"""The `trainer` group: how long, in what portions and with what arithmetic a run trains."""
+"""The `trainer` group: the length, the batches and the arithmetic of a run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _WORK_PER_THREAD = 20_000_000
 
 
 def cores() -> int:
-    """Cores this process may use; a parent that starts several says how many each by LABKIT_CORES, Slurm in its way."""
+    """Return the number of cores that this process may use.
+
+    LABKIT_CORES, set by a parent that starts several processes, comes first, then Slurm's own variable.
+    """
     told = _number("LABKIT_CORES") or _number("SLURM_CPUS_PER_TASK")
     if told:
         return told
@@ -31,6 +34,7 @@ def cores() -> int:
 
 
 def _number(variable: str) -> int:
+    """Return an environment variable as a number; 0 where it is not set or is no number."""
     told = os.environ.get(variable, "")
     return int(told) if told.isdecimal() else 0
 
@@ -38,21 +42,26 @@ def _number(variable: str) -> int:
 @dataclass(frozen=True)
 @defaults("trainer/default")
 class Trainer:
-    """Keys of `trainer`.
+    """Keys of the group `trainer`.
 
     Attributes:
-        epochs: passes over the training part; None: 10, unless `steps` or the schedule says.
-        steps: updates, instead of epochs.
-        batch_size: samples per update; the last batch of an epoch may be shorter.
-        device: `auto` is the GPU where there is one.
-        precision: of the parameters; `bfloat16` keeps them in float32 and multiplies in bfloat16.
-        threads: `auto` follows the work in a step.
-        eval_every: `n/epoch`, `n/cycle`, `n/run`, or a number of updates; None: 10/cycle with cycles, else 1/epoch.
-        eval_train: whether `train/*` is evaluated.
-        gradient: `analytic` is each layer's hand-written backward pass, `autograd` torch's; `auto` is analytic.
-        patience: stop after this many evaluations without a lower `val/loss`; None: never.
-        ensemble: average the class probabilities of the networks at so many last cycle ends (snapshot ensembles, Huang
-            et al. 2017) into `val/ensemble/*` and `test/ensemble/*`; None: no ensemble.
+        epochs: Number of passes over the training part; None is 10, unless `steps` or the schedule decides.
+        steps: Number of updates, instead of epochs.
+        batch_size: Number of samples per update; the last batch of an epoch may be shorter.
+        device: Device to train on; `auto` is the GPU where there is one.
+        precision: Precision of the parameters; `bfloat16` keeps them in float32 and multiplies in bfloat16.
+        threads: Number of CPU threads; `auto` follows the work in a step.
+        eval_every: Frequency of evaluations: `n/epoch`, `n/cycle`, `n/run`, or a number of updates between two; None is
+            10/cycle with cycles, else 1/epoch.
+        eval_train: True to evaluate the training part, too, as `train/*`.
+        gradient: Source of gradients: `analytic` is each layer's hand-written backward pass, `autograd` torch's;
+            `auto` is analytic.
+        patience: Number of evaluations without a lower `val/loss` after which to stop; None is never.
+        ensemble: Number of last cycle ends whose networks form an ensemble (snapshot ensembles, Huang et al. 2017):
+            the mean of their class probabilities gives `val/ensemble/*` and `test/ensemble/*`. None is no ensemble.
+
+    Raises:
+        ConfigError: Two keys contradict each other, `eval_every` cannot be read, or there is no GPU to use.
     """
 
     epochs: Positive | None = None
@@ -80,29 +89,29 @@ class Trainer:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of parameters, features and metrics."""
+        """Dtype of the parameters and features."""
         return _DTYPES[self.precision]
 
     @property
     def product(self) -> torch.dtype | None:
-        """Of the matrix products, None where it is the parameters' own."""
+        """Dtype of the matrix products, None where it is the parameters' own."""
         return torch.bfloat16 if self.precision == "bfloat16" else None
 
     def chosen_device(self) -> torch.device:
-        """The device the run is on."""
+        """Return the device that the run is on."""
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         return torch.device(self.device)
 
     def chosen_threads(self, multiply_adds: int) -> int:
-        """Threads for a step of that many multiply-adds, all members and both passes together."""
+        """Return the number of threads for work of `multiply_adds`, all members and passes together."""
         if self.threads != "auto":
             return self.threads
         most = _number("LABKIT_CORES") or _number("OMP_NUM_THREADS") or cores()  # joblib and ray say the second
         return max(1, min(most, multiply_adds // _WORK_PER_THREAD))
 
     def length(self, samples: int, schedule: Schedule) -> Length:
-        """The run in updates; raises ConfigError where trainer and schedule both claim to say."""
+        """Return the run's length in updates; raise ConfigError where trainer and schedule both decide it."""
         per_epoch = -(-samples // self.batch_size)
         fixed = Length(per_epoch, samples, self.batch_size, 0)
         if schedule.updates is not None:
@@ -119,7 +128,11 @@ class Trainer:
         return Length(per_epoch, samples, self.batch_size, total)
 
     def snapshots(self, length: Length, schedule: Schedule) -> list[int]:
-        """Numbers of updates after which the network is kept for the ensemble: the last `ensemble` ends of cycles."""
+        """Return the updates after which the networks are kept for the ensemble: the last `ensemble` ends of cycles.
+
+        Raises:
+            ConfigError: The run could end early, has no cycles, or has fewer than `ensemble`.
+        """
         if self.ensemble is None:
             return []
         if self.patience is not None:
@@ -133,7 +146,11 @@ class Trainer:
         return sorted(ends[: self.ensemble])
 
     def evaluations(self, length: Length, schedule: Schedule) -> list[int]:
-        """Numbers of updates after which the run is evaluated: 0, then as `eval_every` says, and the last."""
+        """Return the updates after which the run is evaluated: 0, then as `eval_every` says, and the last.
+
+        Raises:
+            ConfigError: `eval_every` counts cycles that the schedule does not have, or asks for none at all.
+        """
         cycle = schedule.cycle(length) if schedule.cycle else None
         if isinstance(self.eval_every, int):
             every: float = self.eval_every
@@ -148,5 +165,6 @@ class Trainer:
             if int(count) == 0:
                 raise ConfigError(f"trainer.eval_every: {text!r} asks for no evaluation at all, expected at least 1.")
             every = max(1.0, span / int(count))
+        # Rounded from the exact spacing: steps of a rounded spacing would drift away from the ends of epochs.
         points = {round(i * every) for i in range(int(length.total / every) + 1)}
         return sorted({p for p in points if p <= length.total} | {0, length.total})

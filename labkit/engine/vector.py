@@ -1,4 +1,7 @@
-"""All numbers of a population in one vector, and the tensors that are views of it."""
+"""All parameters of a population in one vector, and the tensors that are views of it.
+
+An update rule then needs a few operations on one vector, instead of some for each of many small tensors.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,11 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each `(M, *shape)` tensor lies: one after another, members within, so that each is contiguous.
+    """The place of each tensor (M, *shape) in the vector: one after another, each contiguous.
 
     Attributes:
-        shapes: of one member's tensors.
-        members: M.
+        shapes: Shapes of one member's tensors.
+        members: Number of members, M.
     """
 
     shapes: tuple[Shape, ...]
@@ -24,11 +27,11 @@ class Layout:
 
     @property
     def size(self) -> int:
-        """Length of the vector."""
+        """The length of the vector."""
         return self.members * sum(prod(shape) for shape in self.shapes)
 
     def views(self, flat: Tensor) -> list[Tensor]:
-        """The tensors `(M, *shape)`."""
+        """Return the tensors, each of shape (M, *shape), as views of the vector `flat`, shape (size,)."""
         views, start = [], 0
         for shape in self.shapes:
             stop = start + self.members * prod(shape)
@@ -37,9 +40,9 @@ class Layout:
         return views
 
     def blocks(self, flat: Tensor, by_tensor: bool = False) -> list[Tensor]:
-        """The vector as matrices `(M, n)`, one row per member: a single one for a single member.
+        """Return the vector `flat`, shape (size,), as matrices of shape (M, n), one row per member.
 
-        With `by_tensor` always one per tensor.
+        A single member's vector is one matrix; otherwise, and always with `by_tensor`, there is one per tensor.
         """
         if self.members == 1 and not by_tensor:
             return [flat.view(1, -1)]

@@ -1,4 +1,4 @@
-"""The layer list of a model file: which entries there are, their keys, and the layers each one stands for."""
+"""The layer list of a model file: its entries, their keys, and the layers that each entry stands for."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ Sizes = Count | list[Count]
 
 @dataclass(frozen=True)
 class Sizing:
-    """What a layer list takes from the data: number of classes, number of distinct tokens (0 where not text)."""
+    """The numbers that a layer list takes from the data.
+
+    Attributes:
+        classes: Number of classes.
+        tokens: Number of distinct tokens of a text, padding included; 0 for other data.
+    """
 
     classes: int
     tokens: int = 0
@@ -36,10 +41,10 @@ class _Weights:
     """Keys of every layer with weights.
 
     Attributes:
-        activation: instead of the model's own.
-        batch_norm: batch normalisation between the layer and its activation.
-        dropout: probability of the dropout after the activation.
-        repeat: this many such layers in a row.
+        activation: Name of an activation to use instead of the model's own.
+        batch_norm: True for batch normalisation between the layer and its activation.
+        dropout: Probability of dropout after the activation; None for no dropout.
+        repeat: Number of such layers in a row.
     """
 
     activation: str | None = None
@@ -48,7 +53,7 @@ class _Weights:
     repeat: Natural = 1
 
     def surround(self, layer: Layer, activation: str) -> Iterator[Unit]:
-        """The layer with its norm and activation as one unit, then its dropout."""
+        """Yield the layer with its norm and activation as one unit, then its dropout."""
         norm = (BatchNorm(),) if self.batch_norm else ()
         name = self.activation or activation
         nonlinearity = () if name == "identity" else (Activation(_activation(name)),)
@@ -62,10 +67,10 @@ class Unit:
     """Layers that belong together: one layer with weights, its norm and activation; or one layer without weights.
 
     Attributes:
-        layers: in order; empty for dropout, whose layer gets its index when the network is built.
-        weights: whether this unit is a point of the network.
-        dropout: a dropout probability, else None.
-        skip: points back to where an addition onto this unit's output starts; 0 for none.
+        layers: Layers in order; empty for dropout, whose layer gets its index when the network is built.
+        weights: True if the unit has weights and is thus a point of the network.
+        dropout: Probability of dropout, else None.
+        skip: Number of points back to the one that is added to this unit's output; 0 for no addition.
     """
 
     layers: tuple[Layer, ...]
@@ -76,6 +81,13 @@ class Unit:
 
 @checked(frozen=True, kw_only=True, config={"extra": "forbid"})
 class _Linear(_Weights):
+    """Keys of fully connected layers.
+
+    Attributes:
+        units: Number of outputs; a list gives several layers; `classes` is the output layer, without activation.
+        bias: True for a bias per output.
+    """
+
     units: Literal["classes"] | Sizes
     bias: Flag = True
 
@@ -89,6 +101,17 @@ class _Linear(_Weights):
 
 @checked(frozen=True, kw_only=True, config={"extra": "forbid"})
 class _Convolution(_Weights):
+    """Keys of convolutions.
+
+    Attributes:
+        channels: Number of output channels; a list gives several layers.
+        kernel: Side of the kernel, in places.
+        stride: Distance between two neighbouring windows, in places.
+        padding: Number of zeros at each end; `same` is (kernel - 1) // 2.
+        bias: True for a bias per channel.
+        downsample: Way to halve the sides: `stride` doubles the stride, `maxpool` adds max pooling behind the layer.
+    """
+
     channels: Sizes
     kernel: Count = 3
     stride: Count = 1
@@ -98,6 +121,7 @@ class _Convolution(_Weights):
 
     def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
         dimensions = int(kind[4])
+        # "same" keeps the sides of a sample with stride 1 and an odd kernel.
         padding = (self.kernel - 1) // 2 if self.padding == "same" else self.padding
         stride = self.stride * (2 if self.downsample == "stride" else 1)
         for channels in _listed(self.channels) * self.repeat:
@@ -109,7 +133,14 @@ class _Convolution(_Weights):
 
 @checked(frozen=True, kw_only=True, config={"extra": "forbid"})
 class _Residual:
-    """`blocks` times `x + W2 act(W1 x + b)`: no bias in W2, no activation after the addition (Ben-Gurion lab)."""
+    """Keys of residual blocks `x + W2 act(W1 x + b)` (Ben-Gurion lab).
+
+    There is no bias beside W2 and no activation after the sum.
+
+    Attributes:
+        width: Number of units of both layers, that of x.
+        blocks: Number of such blocks in a row.
+    """
 
     width: Count
     blocks: Natural = 1
@@ -122,6 +153,13 @@ class _Residual:
 
 @checked(frozen=True, kw_only=True, config={"extra": "forbid"})
 class _Pool:
+    """Keys of max and average pooling.
+
+    Attributes:
+        kernel: Side of a window, in places.
+        stride: Distance between two neighbouring windows, in places; None is `kernel`.
+    """
+
     kernel: Count = 2
     stride: Count | None = None
 
@@ -132,6 +170,12 @@ class _Pool:
 
 @checked(frozen=True, kw_only=True, config={"extra": "forbid"})
 class _Recurrent:
+    """Keys of a recurrent layer.
+
+    Attributes:
+        units: Length of the state.
+    """
+
     units: Count
 
     def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
@@ -140,9 +184,16 @@ class _Recurrent:
 
 @checked(frozen=True, kw_only=True, config={"extra": "forbid"})
 class _Embedding:
+    """Keys of an embedding.
+
+    Attributes:
+        size: Length of a vector.
+    """
+
     size: Count
 
     def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
+        """Yield the embedding as one unit; raise ConfigError for data without tokens."""
         if not sizing.tokens:
             raise ConfigError("model: an embedding needs texts, and this data set has none; valid: data=names.")
         yield Unit((Embedding(sizing.tokens, self.size),), weights=True)
@@ -150,6 +201,12 @@ class _Embedding:
 
 @checked(frozen=True, kw_only=True, config={"extra": "forbid"})
 class _Dropout:
+    """Keys of dropout.
+
+    Attributes:
+        p: Probability that a value becomes 0.
+    """
+
     p: Fraction
 
     def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
@@ -158,6 +215,12 @@ class _Dropout:
 
 @checked(frozen=True, kw_only=True, config={"extra": "forbid"})
 class _Activation:
+    """Keys of an activation on its own.
+
+    Attributes:
+        function: Name of the activation.
+    """
+
     function: str
 
     def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
@@ -166,6 +229,8 @@ class _Activation:
 
 @checked(frozen=True, kw_only=True, config={"extra": "forbid"})
 class _Plain:
+    """Entries without keys."""
+
     def expand(self, kind: str, activation: str, sizing: Sizing) -> Iterator[Unit]:
         layers: dict[str, type[Flatten | BatchNorm | GlobalAveragePool]] = {
             "flatten": Flatten,
@@ -195,7 +260,17 @@ ENTRIES: dict[str, Any] = {
 
 
 def expand(entries: Sequence[Any], activation: str, sizing: Sizing, where: str = "model.layers") -> list[Unit]:
-    """The units that a model file's list `where` stands for; raises ConfigError on an unknown entry, key or value."""
+    """Return the units that a model file's list of layers stands for.
+
+    Args:
+        entries: Entries of the list: names, or mappings from a name to its keys.
+        activation: Activation after every layer with weights but the last.
+        sizing: Numbers that the list takes from the data.
+        where: Place of the list in the config, for messages.
+
+    Raises:
+        ConfigError: An entry, one of its keys or a value is unknown.
+    """
     _activation(activation)
     units: list[Unit] = []
     for position, entry in enumerate(entries):
@@ -209,6 +284,7 @@ def expand(entries: Sequence[Any], activation: str, sizing: Sizing, where: str =
 
 
 def _kind_and_keys(entry: Any, where: str) -> tuple[str, Mapping[str, Any]]:
+    """Return name and keys of an entry, `flatten` or `linear: {units: 50}`; raise ConfigError for anything else."""
     kind: Any = entry if isinstance(entry, str) else None
     keys: Any = {}
     if isinstance(entry, Mapping) and len(entry) == 1:
@@ -221,6 +297,7 @@ def _kind_and_keys(entry: Any, where: str) -> tuple[str, Mapping[str, Any]]:
 
 
 def _activation(name: str) -> str:
+    """Return the name of an activation; raise ConfigError if there is none of that name."""
     if name not in ACTIVATIONS:
         raise ConfigError(f"model.activation: unknown activation {name!r}, {nearest(name, ACTIVATIONS)}")
     return name

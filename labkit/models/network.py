@@ -1,4 +1,4 @@
-"""A network: a list of layers with skips between points, and its two passes."""
+"""A network: a list of layers with skips between points, and its forward and backward pass."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from labkit.nn.recurrent import Recurrent
 from labkit.preprocess.prepare import Kind
 from labkit.shipped import IN_FILE, defaults
 
-# What a sample with so many axes is; a text has one axis, too, and is told by its tokens.
+# The kind of a sample by its number of axes. A text has one axis, too, and is recognised by its tokens.
 _KINDS: dict[int, Kind] = {1: "vector", 2: "sound", 3: "image"}
 
 
 def kind_of(shape: Shape, sizing: Sizing) -> Kind:
-    """The kind of data that samples of `shape` are."""
+    """Return the kind of data that samples of `shape` are."""
     return "text" if sizing.tokens else _KINDS[len(shape)]
 
 
@@ -35,12 +35,12 @@ class Model:
     """A network as data, before it meets a data set.
 
     Attributes:
-        activation: after every layer with weights but the last.
-        layers: entries of `labkit.models.entries.ENTRIES`; or such a list for each kind of data it is meant for.
-        skips: pairs `[a, b]`: the output of point a is added to the output of point b. Point 0 is the input, point i
-            the i-th layer with weights after its activation and after the skips that arrive there.
-        max_parameters: budget; None for none.
-        max_hidden_units: budget; None for none.
+        activation: Name of the activation after every layer with weights but the last.
+        layers: List of entries of `labkit.models.entries.ENTRIES`, or such a list for each kind of data.
+        skips: Pairs `[a, b]`: the output of point a is added to the output of point b. Point 0 is the input, point i
+            the i-th layer with weights, after its activation and after the skips that arrive there.
+        max_parameters: Largest number of parameters allowed; None for no limit.
+        max_hidden_units: Largest number of hidden units allowed; None for no limit.
     """
 
     activation: str
@@ -51,13 +51,13 @@ class Model:
 
     @property
     def variants(self) -> dict[str, Model]:
-        """The model for each kind of data; itself under "" where one list is for all."""
+        """The model for each kind of data; the model itself under "" if one list is for all kinds."""
         if isinstance(self.layers, Mapping):
             return {kind: replace(self, layers=entries) for kind, entries in self.layers.items()}
         return {"": self}
 
     def entries(self, shape: Shape, sizing: Sizing) -> tuple[list[Any], str]:
-        """The layer list for samples of `shape`, and its name in messages; raises ConfigError where there is none."""
+        """Return the layer list for samples of `shape`, and its place for messages; raise ConfigError without one."""
         if not isinstance(self.layers, Mapping):
             return self.layers, "model.layers"
         kind = kind_of(shape, sizing)
@@ -68,7 +68,7 @@ class Model:
         return self.layers[kind], f"model.layers.{kind}"
 
     def build(self, shape: Shape, sizing: Sizing) -> Network:
-        """The network for samples of `shape`; raises ConfigError where a layer, a skip or a budget does not fit."""
+        """Return the network for samples of `shape`; raise ConfigError if a layer, a skip or a budget does not fit."""
         entries, where = self.entries(shape, sizing)
         network = Network(expand(entries, self.activation, sizing, where), self.skips, shape)
         embeddings = [i for i, stage in enumerate(network.stages) if isinstance(stage.layer, Embedding)]
@@ -101,12 +101,19 @@ def layers(
     dropout: Memberwise[Fraction | None] = None,
     **names: Any,
 ) -> Model:
-    """A model from a list of layers, or from one for each kind of data (`image: [...]`, `sound: [...]`).
+    """Return a model from a list of layers, or from one list for each kind of data (`image: [...]`, `sound: [...]`).
 
-    `dropout` and further keys are only names that the lists interpolate (`${model.hidden}`).
+    Args:
+        layers: Lists of layers, see `Model`.
+        activation: Name of the activation, see `Model`.
+        skips: Pairs of points, see `Model`.
+        max_parameters: Largest number of parameters allowed.
+        max_hidden_units: Largest number of hidden units allowed.
+        dropout: Probability that the lists may interpolate as `${model.dropout}`; it acts nowhere else.
+        **names: Further values for the lists to interpolate, such as `${model.hidden}`.
 
     Raises:
-        ConfigError: there is no such kind of data.
+        ConfigError: A list is meant for an unknown kind of data.
     """
     kinds: tuple[str, ...] = get_args(Kind)
     for kind in layers if isinstance(layers, Mapping) else ():
@@ -120,14 +127,16 @@ class Stage:
     """One layer in its place.
 
     Attributes:
-        layer: what it computes.
-        name: as in messages and metric names: kind and number of the point, `conv2d_3`.
-        shape: of one input sample.
-        output_shape: of one output sample.
-        first_parameter: its parameters are `parameters[first_parameter:last_parameter]` of the network.
-        first_buffer: likewise its running statistics.
-        point: the number of the point that its output is, else None.
-        arrivals: points that are added to its output.
+        layer: Layer that does the computing.
+        name: Name in messages and metrics: kind of the layer and number of the point, `conv2d_3`.
+        shape: Shape of one input sample.
+        output_shape: Shape of one output sample.
+        first_parameter: Position of its first parameter in `Network.parameters`.
+        last_parameter: Position behind its last parameter there.
+        first_buffer: Position of its first running statistic in `Network.buffers`.
+        last_buffer: Position behind its last running statistic there.
+        point: Number of the point that its output is, else None.
+        arrivals: Numbers of the points that are added to its output.
     """
 
     layer: Layer
@@ -143,14 +152,19 @@ class Stage:
 
 
 class Network:
-    """Layers in their places, with the parameters and running statistics they need; it holds no tensors.
+    """Layers in their places, with descriptions of the parameters and running statistics that they need.
+
+    A network holds no tensors: they belong to the state of a population, and `forward` and `backward` take them.
 
     Attributes:
-        stages: the layers in order.
-        parameters: name (`conv2d_1.weight`) and description of every parameter tensor.
-        buffers: name, shape and initial value of every running statistic.
-        rates: the dropout probability of each dropout layer: member-wise numbers, not structure.
-        output_shape: of one sample.
+        stages: Layers in order.
+        parameters: Name (`conv2d_1.weight`) and description of every parameter tensor.
+        buffers: Name, shape and initial value of every running statistic.
+        rates: Probability of each dropout layer. Members may differ in it, so it is no part of `structure`.
+        output_shape: Shape of one output sample.
+
+    Raises:
+        ConfigError: A layer does not fit its input, a skip joins unequal shapes, or nothing can be trained.
     """
 
     def __init__(self, units: Sequence[Unit], skips: Sequence[tuple[int, int]], shape: Shape) -> None:
@@ -168,9 +182,11 @@ class Network:
         with_parameters = [i for i, stage in enumerate(self.stages) if stage.last_parameter > stage.first_parameter]
         if not with_parameters:
             raise ConfigError("model.layers: no layer has parameters; there is nothing to train.")
-        self._first = with_parameters[0]
+        self._first = with_parameters[0]  # the backward pass ends here: nothing before it learns
 
     def _add(self, unit: Unit, skips: Sequence[tuple[int, int]]) -> None:
+        """Append the layers of a unit; dropout gets its index here, and a linear layer vectors as input."""
+        # A layer without weights bears the number of the point before it.
         number = len(self._shapes) if unit.weights else len(self._shapes) - 1
         layers: Sequence[Layer] = unit.layers
         if unit.dropout is not None:
@@ -179,11 +195,13 @@ class Network:
         if layers and isinstance(layers[0], Linear) and len(self.output_shape) > 1:
             layers = [Flatten(), *layers]
         for layer in layers:
+            # A point is the output of the unit's last layer, after its norm and activation; skips arrive there.
             last = unit.weights and layer is layers[-1]
             arrivals = tuple(a for a, b in skips if b == number) if last else ()
             self._append(layer, number, number if last else None, arrivals)
 
     def _append(self, layer: Layer, number: int, point: int | None, arrivals: tuple[int, ...]) -> None:
+        """Append one layer as a stage; raise ConfigError if a skip joins unequal shapes."""
         shape = self.output_shape
         self.output_shape = layer.output_shape(shape)
         name = self._free_name(f"{layer.kind}_{number}")
@@ -202,7 +220,7 @@ class Network:
             self._shapes.append(self.output_shape)
 
     def _free_name(self, name: str) -> str:
-        """`name`, or with `_2`, `_3` ... where a layer of that kind already belongs to the point."""
+        """Return `name`, with `_2`, `_3` ... behind it where a layer of that kind already belongs to the point."""
         taken = {stage.name for stage in self.stages}
         return next(free for free in (name, *(f"{name}_{i}" for i in range(2, len(taken) + 3))) if free not in taken)
 
@@ -214,22 +232,22 @@ class Network:
 
     @property
     def parameter_count(self) -> int:
-        """Numbers that one member learns, norms included."""
+        """The count of numbers that one member learns, those of batch normalisation included."""
         return sum(prod(p.shape) for _, p in self.parameters)
 
     @property
     def hidden_units(self) -> int:
-        """The widths of all linear layers but the output layer, added up (Caltech lab)."""
+        """The sum of the widths of all linear layers but the output layer (Caltech lab)."""
         hidden = [stage.layer for stage in self.stages if isinstance(stage.layer, WeightLayer)][:-1]
         return sum(layer.units for layer in hidden if isinstance(layer, Linear))
 
     @property
     def multiply_adds(self) -> int:
-        """Of one sample's forward pass: each weight once for every place it is applied at."""
+        """The multiply-adds of one sample's forward pass: each weight counts once for every place it is applied at."""
         return sum(self.multiply_adds_of(stage) for stage in self.stages)
 
     def multiply_adds_of(self, stage: Stage) -> int:
-        """The share of one stage."""
+        """Return the multiply-adds of one stage for one sample."""
         own = self.parameters[stage.first_parameter : stage.last_parameter]
         weights = sum(prod(p.shape) for _, p in own if p.role == "weight")
         places = prod(stage.output_shape[1:]) if isinstance(stage.layer, Convolution) else 1
@@ -238,11 +256,16 @@ class Network:
 
     @property
     def structure(self) -> tuple[Any, ...]:
-        """Equal for two networks that can train as members of one population."""
+        """A value that is equal for networks that can train as members of one population."""
         return tuple((stage.layer, stage.shape, stage.point, stage.arrivals) for stage in self.stages)
 
     def by_stage(self, parameters: Sequence[Tensor], buffers: Sequence[Tensor]) -> list[tuple[Tensors, Tensors]]:
-        """Parameters and running statistics of each stage: what `forward` and `backward` take."""
+        """Return the parameters and running statistics of each stage, as `forward` and `backward` take them.
+
+        Args:
+            parameters: Tensors of all parameters in order, each of shape (M, *its own shape).
+            buffers: Tensors of all running statistics in order, each of shape (M, *its own shape).
+        """
         return [
             (parameters[s.first_parameter : s.last_parameter], buffers[s.first_buffer : s.last_buffer])
             for s in self.stages
@@ -251,7 +274,13 @@ class Network:
     def forward(
         self, x: Tensor, tensors: Sequence[tuple[Tensors, Tensors]], context: Context
     ) -> tuple[Tensor, list[Any]]:
-        """Scores `(M, B, classes)` for a batch `(G, B, *shape)`, and what `backward` needs."""
+        """Return the scores, shape (M, B, classes), and what `backward` needs of each stage.
+
+        Args:
+            x: Batch of inputs, shape (G, B, *shape).
+            tensors: Result of `by_stage`.
+            context: Inputs beside the data.
+        """
         tape = []
         points = {0: x}
         for stage, (parameters, buffers) in zip(self.stages, tensors, strict=True):
@@ -270,7 +299,15 @@ class Network:
         tensors: Sequence[tuple[Tensors, Tensors]],
         gradients: Sequence[tuple[Tensors, Tensors]],
     ) -> None:
-        """Write the gradient of every parameter into `gradients`, given the one of the scores."""
+        """Write the gradient of every parameter into `gradients`.
+
+        Args:
+            dy: Gradient with respect to the scores, shape (M, B, classes).
+            tape: Second result of `forward`.
+            tensors: Result of `by_stage` for the parameters.
+            gradients: Result of `by_stage` for tensors to overwrite, shaped like the parameters.
+        """
+        # Gradients that travel back along skips wait here until the pass reaches the point where the skip began.
         pending: dict[int, Tensor] = {}
         for i in range(len(self.stages) - 1, self._first - 1, -1):
             stage = self.stages[i]
@@ -285,5 +322,6 @@ class Network:
 
 
 def _skips_of_blocks(units: Sequence[Unit]) -> list[tuple[int, int]]:
+    """Return the skips of residual blocks as pairs of points."""
     points = [unit for unit in units if unit.weights]
     return [(i - unit.skip, i) for i, unit in enumerate(points, start=1) if unit.skip]

@@ -1,4 +1,7 @@
-"""Activation functions, each with its derivative, from exp and arithmetic alone."""
+"""Activation functions, each with its derivative, built from exp and arithmetic alone.
+
+Each function of `x` returns its value, shape (G, B, *features) like `x`, and the tensors that its derivative needs.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +18,20 @@ from labkit.nn.layer import Context, Layer, Shape, Tensors
 LEAKY_SLOPE = 0.1  # Boulder lab, eq. 2
 _LIMIT = 40.0  # exp(40)^2 still fits a float32, so autograd's derivative through it is finite
 
+# Under autograd every intermediate value is kept for its backward pass. Without it, each formula runs in place on one
+# temporary and computes exp(x) as exp2(x log2 e), two to three times faster in torch on a CPU (docs/decisions.md).
 _LOG2_E = 1.4426950408889634
-# Where autograd records, values are kept; elsewhere each formula runs in place on one temporary, and with
-# exp(x) = exp2(x log2 e), which torch computes two to three times faster on a CPU (docs/decisions.md).
 
 
 def _sigmoid_value(x: Tensor) -> Tensor:
     if x.requires_grad:
         return 1 / (1 + (-x).clamp(max=_LIMIT).exp())
+    # No clamp here: where exp2 overflows to infinity, its reciprocal is the right value, 0.
     return x.mul(constant(-_LOG2_E, x)).exp2_().add_(constant(1.0, x)).reciprocal_()
 
 
 def _identity(x: Tensor) -> tuple[Tensor, Any]:
-    """`f(x) = x`."""
+    """Return `f(x) = x`."""
     return x, None
 
 
@@ -36,7 +40,7 @@ def _identity_backward(dy: Tensor, saved: Any) -> Tensor:
 
 
 def _sigmoid(x: Tensor) -> tuple[Tensor, Any]:
-    """`s(x) = 1 / (1 + exp(-x))`, `s' = s (1 - s)`."""
+    """Return `s(x) = 1 / (1 + exp(-x))`; its derivative is `s' = s (1 - s)`."""
     y = _sigmoid_value(x)
     return y, y
 
@@ -46,7 +50,7 @@ def _sigmoid_backward(dy: Tensor, y: Tensor) -> Tensor:
 
 
 def _tanh(x: Tensor) -> tuple[Tensor, Any]:
-    """`tanh(x) = 1 - 2 / (1 + exp(2 x))` (Boulder lab, eq. 3), `tanh' = 1 - tanh^2`."""
+    """Return `tanh(x) = 1 - 2 / (1 + exp(2 x))` (Boulder lab, eq. 3); its derivative is `tanh' = 1 - tanh^2`."""
     if x.requires_grad:
         y = 1 - 2 / (1 + (2 * x).clamp(max=_LIMIT).exp())
     else:
@@ -61,7 +65,7 @@ def _tanh_backward(dy: Tensor, y: Tensor) -> Tensor:
 
 
 def _relu(x: Tensor) -> tuple[Tensor, Any]:
-    """`max(x, 0)`, derivative 0 at 0; a NaN stays one."""
+    """Return `max(x, 0)`; its derivative at 0 is 0. A NaN stays a NaN, so that a diverged member shows it."""
     y = torch.where(x <= 0, 0, x) if x.requires_grad else torch.maximum(x, constant(0.0, x))
     return y, y
 
@@ -71,28 +75,30 @@ def _relu_backward(dy: Tensor, y: Tensor) -> Tensor:
 
 
 def _leaky_relu(x: Tensor) -> tuple[Tensor, Any]:
-    """`max(x, 0.1 x)` (Boulder lab, eq. 2), derivative 0.1 at 0."""
+    """Return `max(x, 0.1 x)` (Boulder lab, eq. 2); its derivative at 0 is 0.1."""
     y = torch.where(x <= 0, LEAKY_SLOPE * x, x) if x.requires_grad else torch.maximum(x, x * constant(LEAKY_SLOPE, x))
     return y, y
 
 
 def _leaky_relu_backward(dy: Tensor, y: Tensor) -> Tensor:
+    # y has the sign of x, so x itself need not be kept.
     return torch.where(y <= 0, LEAKY_SLOPE * dy, dy)
 
 
 def _silu(x: Tensor) -> tuple[Tensor, Any]:
-    """`x s(x)` (Boulder lab, eq. 4), derivative `s (1 + x (1 - s))`."""
+    """Return `x s(x)` with the sigmoid s (Boulder lab, eq. 4); its derivative is `s (1 + x (1 - s))`."""
     s = _sigmoid_value(x)
     return x * s, (x, s)
 
 
 def _silu_backward(dy: Tensor, saved: tuple[Tensor, Tensor]) -> Tensor:
     x, s = saved
+    # s + x (s - s^2): the derivative multiplied out, so that two fused calls suffice.
     return torch.addcmul(s, x, torch.addcmul(s, s, s, value=-1)).mul_(dy)
 
 
 def _gaussian(x: Tensor) -> tuple[Tensor, Any]:
-    """`exp(-x^2)` (Boulder lab, eq. 5), derivative `-2 x exp(-x^2)`."""
+    """Return `exp(-x^2)` (Boulder lab, eq. 5); its derivative is `-2 x exp(-x^2)`."""
     y = (x * x).mul_(constant(-_LOG2_E, x)).exp2_()
     return y, (x, y)
 
@@ -103,6 +109,8 @@ def _gaussian_backward(dy: Tensor, saved: tuple[Tensor, Tensor]) -> Tensor:
 
 
 class _Function(NamedTuple):
+    """A function and its derivative: `backward` takes the output's gradient and the second result of `forward`."""
+
     forward: Callable[[Tensor], tuple[Tensor, Any]]
     backward: Callable[[Tensor, Any], Tensor]
 
@@ -120,7 +128,11 @@ ACTIVATIONS: dict[str, _Function] = {
 
 @dataclass(frozen=True)
 class Activation(Layer):
-    """One of `ACTIVATIONS`, elementwise."""
+    """One of `ACTIVATIONS`, applied to every number on its own.
+
+    Attributes:
+        function: Name in `ACTIVATIONS`.
+    """
 
     function: str
 
@@ -132,7 +144,9 @@ class Activation(Layer):
         return shape
 
     def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+        """Return the function's values, shape (G, B, *features) like `x`, and the tensors that its derivative needs."""
         return ACTIVATIONS[self.function].forward(x)
 
     def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+        """Return `dy f'(x)`, shape (G, B, *features)."""
         return ACTIVATIONS[self.function].backward(dy, saved) if need_dx else None

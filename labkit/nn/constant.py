@@ -1,4 +1,4 @@
-"""Numbers as tensors: torch takes a tensor of one number in half the time it takes a Python number."""
+"""Numbers as tensors: torch takes half as long with a tensor of one number as with a Python number."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from torch import Tensor
 
 
 def constant(value: float, like: Tensor) -> Tensor:
-    """`value` as a tensor `()` of the dtype and on the device of `like`; made once, never changed."""
+    """Return `value` as a tensor of shape () with the dtype and device of `like`.
+
+    All callers share the tensor, so none may write into it.
+    """
     return _constant(value, like.dtype, like.device)
 
 

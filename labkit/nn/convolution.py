@@ -1,4 +1,7 @@
-"""Convolutions over one or two spatial axes."""
+"""Convolutions over one or two spatial axes.
+
+The members of a population become groups of one torch convolution: `fold` puts them beside the channels.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from torch.nn import functional
 from labkit.config import ConfigError
 from labkit.nn.layer import Context, Parameter, Shape, Tensors, WeightLayer
 
-# The kernel that autograd itself calls for a convolution's backward pass.
+# The operator that autograd itself calls for a convolution's backward pass.
 BACKWARD = torch.ops.aten.convolution_backward.default
 _CONVOLVE = {1: functional.conv1d, 2: functional.conv2d}
 
@@ -22,12 +25,12 @@ class Convolution(WeightLayer):
     """Cross-correlation of `channels` kernels with zero-padded input, plus a bias per channel.
 
     Attributes:
-        dimensions: spatial axes, 1 or 2.
-        channels: output channels.
-        kernel: side of the kernel.
-        stride: step between two outputs.
-        padding: zeros on each side.
-        bias: whether there is a bias.
+        dimensions: Number of spatial axes, 1 or 2.
+        channels: Number of output channels.
+        kernel: Side of the kernel, in places.
+        stride: Distance between two neighbouring windows, in places.
+        padding: Number of zeros added at each end of each spatial axis.
+        bias: True for a bias per output channel.
     """
 
     dimensions: int
@@ -42,6 +45,7 @@ class Convolution(WeightLayer):
         return f"conv{self.dimensions}d"
 
     def output_shape(self, shape: Shape) -> Shape:
+        """Return (channels, *sides) for samples (channels in, *sides); raise ConfigError where no window fits."""
         if len(shape) != self.dimensions + 1:
             want = "(channels, length)" if self.dimensions == 1 else "(channels, height, width)"
             raise ConfigError(f"model: {self.kind} needs samples of shape {want}, got {shape}.")
@@ -53,15 +57,18 @@ class Convolution(WeightLayer):
         return (self.channels, *sides)
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        """Return a weight (channels, channels in, *kernel) and a bias (channels,)."""
         area = self.kernel**self.dimensions
         kernel = (self.channels, shape[0], *[self.kernel] * self.dimensions)
         weight = Parameter(kernel, "weight", fan_in=shape[0] * area, fan_out=self.channels * area)
         return {"weight": weight, "bias": Parameter((self.channels,), "bias")} if self.bias else {"weight": weight}
 
     def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+        """Return the outputs, shape (M, B, channels, *sides), for inputs of shape (G, B, channels in, *sides)."""
         weight = parameters[0].flatten(0, 1)  # (M * channels, channels in, *kernel)
         bias = parameters[1].flatten() if self.bias else None
-        folded, groups = fold(x), x.shape[0]  # (B, G * channels in, *sides): the members are groups of one convolution
+        # (B, G * channels in, *sides). A batch that all members share is one group, read by every member's kernels.
+        folded, groups = fold(x), x.shape[0]
         if context.product is not None:
             folded, weight = folded.to(context.product), weight.to(context.product)
             bias = bias if bias is None else bias.to(context.product)
@@ -71,8 +78,10 @@ class Convolution(WeightLayer):
         return unfold(y, parameters[0].shape[0]), (folded, weight, groups)
 
     def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
-        """The transposed convolutions, by the kernel that autograd itself calls."""
+        """Return the transposed convolution of `dy`, shape (M, B, channels in, *sides), by autograd's own operator."""
         folded, weight, groups = saved
+        # In the operator's order: dilation 1, not transposed, no output padding. dx is only asked of a layer behind
+        # other parameters, and there G = M, so no sum over members is missing from it.
         each = [1] * self.dimensions
         dx, dw, db = BACKWARD(
             fold(dy) if dy.dtype == folded.dtype else fold(dy).to(folded.dtype),
@@ -96,10 +105,10 @@ class Convolution(WeightLayer):
 
 
 def fold(x: Tensor) -> Tensor:
-    """`(G, B, C, *sides)` to `(B, G * C, *sides)`; free for one member, and where `unfold` was the last word."""
+    """Return (G, B, C, *sides) as (B, G * C, *sides); a view for G = 1 and for a result of `unfold`, else a copy."""
     return x[0] if x.shape[0] == 1 else x.transpose(0, 1).flatten(1, 2)
 
 
 def unfold(y: Tensor, members: int) -> Tensor:
-    """`(B, M * C, *sides)` to `(M, B, C, *sides)`, a view."""
+    """Return (B, M * C, *sides) as (M, B, C, *sides), a view."""
     return y.unsqueeze(0) if members == 1 else y.unflatten(1, (members, -1)).transpose(0, 1)

@@ -1,4 +1,4 @@
-"""Initialisers: how the weights of a member are drawn before the first step."""
+"""Initialisers: rules that draw the weights of a member before the first step."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from labkit.shipped import IN_FILE, defaults
 
 @dataclass(frozen=True)
 class Initialiser:
-    """A rule for weights (biases start at 0, scales at 1) times a gain, which is a member's own.
+    """A rule for weights, times a gain that each member may choose. Biases start at 0, scales at 1.
 
     Attributes:
-        rule: the weight tensor for a parameter and a generator.
-        gain: factor on every weight.
-        input_mean: what the outputs of the network's sigmoids average to before training; the bias of a layer behind
-            them starts where it takes that mean away.
+        rule: Function of a parameter, a generator and a dtype that draws the weights, in the parameter's shape.
+        gain: Factor on every weight.
+        input_mean: Mean output of the network's sigmoids before training. The bias of a layer behind them starts
+            where it takes that mean away.
     """
 
     rule: Callable[[Parameter, torch.Generator, torch.dtype], Tensor]
@@ -32,13 +32,13 @@ class Initialiser:
     def draw(
         self, parameter: Parameter, generator: torch.Generator, dtype: torch.dtype, weight: Tensor | None = None
     ) -> Tensor:
-        """One member's tensor of `parameter.shape`, drawn on the CPU.
+        """Return one member's tensor, of `parameter.shape`, drawn on the CPU so that every device starts alike.
 
         Args:
-            parameter: what to draw.
-            generator: of the member's draws.
-            dtype: of the tensor.
-            weight: for a bias, the weight `(units, ...)` of its layer where that layer stands behind sigmoids.
+            parameter: Parameter to draw.
+            generator: Source of the member's initial weights.
+            dtype: Dtype of the tensor.
+            weight: Weight of the layer, shape (units, ...), when a bias is drawn behind sigmoids; else None.
         """
         if parameter.role == "weight":
             return self.gain * self.rule(parameter, generator, dtype)
@@ -74,31 +74,31 @@ def _he(parameter: Parameter, generator: torch.Generator, dtype: torch.dtype) ->
 
 @defaults("init/zero")
 def zero(*, gain: Memberwise[NonNegative] = IN_FILE) -> Initialiser:
-    """All weights 0 (Montreal lab, Caltech lab)."""
+    """Return the rule by which all weights are 0 (Montreal lab, Caltech lab)."""
     return Initialiser(_zero, gain)
 
 
 @defaults("init/normal")
 def normal(*, gain: Memberwise[NonNegative] = IN_FILE) -> Initialiser:
-    """N(0, 1) (Montreal lab)."""
+    """Return the rule N(0, 1) (Montreal lab)."""
     return Initialiser(_normal, gain)
 
 
 @defaults("init/scaled_normal")
 def scaled_normal(*, gain: Memberwise[NonNegative] = IN_FILE) -> Initialiser:
-    """N(0, 1 / fan-in) (KTH lab, exercise 1)."""
+    """Return the rule N(0, 1 / fan-in), the second number a variance (KTH lab, exercise 1)."""
     return Initialiser(_scaled_normal, gain)
 
 
 @defaults("init/glorot")
 def glorot(*, gain: Memberwise[NonNegative] = IN_FILE) -> Initialiser:
-    """Uniform within sqrt(6 / (fan-in + fan-out)) (Glorot and Bengio 2010, eq. 16)."""
+    """Return the uniform rule between -r and r, r = sqrt(6 / (fan-in + fan-out)) (Glorot and Bengio 2010, eq. 16)."""
     return Initialiser(_glorot, gain)
 
 
 @defaults("init/glorot_sigmoid")
 def glorot_sigmoid(*, gain: Memberwise[NonNegative] = IN_FILE) -> Initialiser:
-    """Glorot's rule for sigmoid units: weights times 4, for their slope of 1/4 at 0, and none of their mean of 1/2.
+    """Return Glorot's rule adapted to sigmoid units, whose slope at 0 is 1/4 and whose mean output is 1/2.
 
     A sigmoid is (1 + tanh(x / 2)) / 2, so these are tanh units in disguise: with a gain of 4 a small signal keeps its
     size from layer to layer, and the bias -1/2 sum(w) takes away what the mean of the layer before adds.
@@ -108,5 +108,5 @@ def glorot_sigmoid(*, gain: Memberwise[NonNegative] = IN_FILE) -> Initialiser:
 
 @defaults("init/he")
 def he(*, gain: Memberwise[NonNegative] = IN_FILE) -> Initialiser:
-    """N(0, 2 / fan-in) (He et al. 2015, eq. 10)."""
+    """Return the rule N(0, 2 / fan-in), the second number a variance (He et al. 2015, eq. 10)."""
     return Initialiser(_he, gain)

@@ -1,7 +1,7 @@
-"""What every layer is: shapes, parameters, a forward pass and its hand-written transpose.
+"""The contract of a layer: shapes, parameters, a forward pass and its hand-written transpose.
 
-A tensor between layers has shape `(G, B, *features)`: `B` samples and a leading member axis that is `M`, the number
-of members, or 1 as long as all members still see the same values (a batch they share, before the first parameter).
+A tensor between layers has shape (G, B, *features): B samples behind a leading member axis. G is 1 while all members
+still see the same values (a batch they share, before the first parameter), else M, the number of members.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Parameter:
     """One parameter tensor of a layer, without its member axis.
 
     Attributes:
-        shape: of one member's tensor.
-        role: `weight` is drawn by the initialiser and carries `loss.l2`; `bias` starts at 0, `scale` at 1.
-        fan_in: inputs that one output unit adds up.
-        fan_out: outputs that one input unit feeds.
+        shape: Shape of one member's tensor.
+        role: Role: `weight` is drawn by the initialiser and carries `loss.l2`; `bias` starts at 0, `scale` at 1.
+        fan_in: Number of inputs that one output unit adds up.
+        fan_out: Number of outputs that one input unit feeds.
     """
 
     shape: Shape
@@ -36,16 +36,20 @@ class Parameter:
 
 @dataclass
 class Draws:
-    """Random numbers of a population: one generator per distinct seed, and which of them each member reads.
+    """Random numbers of a population: one generator per distinct seed.
 
-    Members with equal seeds see equal draws, whoever trains beside them.
+    Members with equal seeds see equal draws, no matter which others train beside them.
+
+    Attributes:
+        generators: One generator per distinct seed.
+        stream: Position in `generators` of each member's own, shape (M,), int64.
     """
 
     generators: Sequence[torch.Generator]
-    stream: Tensor  # (M,) int64: index into generators
+    stream: Tensor
 
     def uniform(self, shape: Shape, like: Tensor) -> Tensor:
-        """Uniform draws in [0, 1) of shape `(G, *shape)`, `G = 1` where all members share one stream."""
+        """Return uniform draws in [0, 1), shape (G, *shape), dtype and device of `like`; G is 1 for one shared seed."""
         drawn = [torch.rand(shape, generator=g, dtype=like.dtype, device=like.device) for g in self.generators]
         if len(drawn) == 1:
             return drawn[0].unsqueeze(0)
@@ -54,14 +58,14 @@ class Draws:
 
 @dataclass
 class Context:
-    """What a forward pass needs beside the data and the parameters.
+    """The inputs of a forward pass beside the data and the parameters.
 
     Attributes:
-        training: whether dropout draws and batch norm uses the batch's statistics.
-        rates: `(M, number of dropout layers)`: each member's dropout probabilities.
-        draws: random numbers for dropout; None in evaluation.
-        lengths: `(G, B)` int64 true lengths of texts; None elsewhere.
-        product: dtype of the matrix products and convolutions, None for the parameters' own.
+        training: True where dropout draws and batch normalisation uses the batch's own statistics.
+        rates: Dropout probabilities, shape (M, number of dropout layers); None in evaluation.
+        draws: Random numbers for dropout; None in evaluation.
+        lengths: True lengths of texts in tokens, shape (G, B), int64; None for other data.
+        product: Dtype of the matrix products and convolutions; None for the parameters' own.
     """
 
     training: bool = False
@@ -79,38 +83,53 @@ class Layer(ABC):
     """A pure function of input and parameters, and the transpose of its Jacobian.
 
     `forward` is written so that autograd can differentiate it; `backward` is the same derivative by hand. `saved` is
-    whatever the forward pass hands to the backward pass.
+    the second result of the forward pass, handed to the backward pass as it is.
     """
 
     @property
     def kind(self) -> str:
-        """The name of the layer in a model file and in messages."""
+        """The name of the layer in a model file and in messages, such as `conv2d`."""
         return type(self).__name__.lower()
 
     @abstractmethod
     def output_shape(self, shape: Shape) -> Shape:
-        """The shape of one output sample for one input sample; raises ConfigError where the input does not fit."""
+        """Return the shape of an output sample for input samples of `shape`; raise ConfigError if they do not fit."""
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
-        """The parameters for input samples of `shape`, in the order `forward` gets them."""
+        """Return the parameters by name for input samples of `shape`, in the order in which `forward` gets them."""
         return {}
 
     def buffers(self, shape: Shape) -> dict[str, tuple[Shape, float]]:
-        """Running statistics: shape and initial value of each, in the order `forward` gets them."""
+        """Return the shape and initial value of each running statistic, in the order in which `forward` gets them."""
         return {}
 
     @abstractmethod
     def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
-        """Output `(G or M, B, *output_shape)` and what `backward` needs."""
+        """Return the output for a batch, and what `backward` needs.
+
+        Args:
+            x: Batch of inputs, shape (G, B, *shape).
+            parameters: This layer's parameters, each of shape (M, *its own shape).
+            buffers: This layer's running statistics, each of shape (M, *its own shape); moved in place in training.
+            context: Inputs beside the data.
+
+        Returns:
+            The output, shape (G, B, *output_shape), where G is M once the layer has parameters or draws dropout; and
+            anything that `backward` takes as `saved`.
+        """
 
     @abstractmethod
     def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
-        """The gradient with respect to `x` from the one with respect to the output.
+        """Return the gradient with respect to `x`, and write those of the parameters into `gradients`.
 
-        Writes the parameters' gradients into `gradients`, tensors of the parameters' shapes. Returns None, and does
-        less work, if not `need_dx`.
+        Args:
+            dy: Gradient with respect to the output, in the output's shape.
+            saved: Second result of `forward`.
+            parameters: This layer's parameters, as `forward` got them.
+            gradients: Tensors of the parameters' shapes to overwrite.
+            need_dx: False where no parameters lie before this layer; it then returns None and does less work.
         """
 
 
 class WeightLayer(Layer):
-    """A layer with weights: it counts as a point of the network and is followed by its activation."""
+    """A layer with weights: it counts as a point of the network, and an activation follows it."""

@@ -1,4 +1,4 @@
-"""Fully connected layer."""
+"""The fully connected layer."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from torch.nn import functional
 
 from labkit.nn.layer import Context, Parameter, Shape, Tensors, WeightLayer
 
-# A batch that several members share is one product against their stacked weights, from this many inputs on: with fewer
-# the transposed copies around it cost more than the product saves (docs/decisions.md).
+# From this many inputs on, a batch that several members share is multiplied once with their stacked weights. With fewer
+# inputs the transposed copies around that product cost more than it saves (docs/decisions.md).
 _SHARED_PAYS = 100
 
 
 @dataclass(frozen=True)
 class Linear(WeightLayer):
-    """`y = W x + b`.
+    """The affine map `y = W x + b`.
 
     Attributes:
-        units: number of outputs.
-        bias: whether there is a b.
+        units: Number of outputs.
+        bias: True for a bias b per output.
     """
 
     units: int
@@ -33,21 +33,24 @@ class Linear(WeightLayer):
         return (self.units,)
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        """Return a weight (units, inputs) and a bias (units,)."""
         inputs = prod(shape)
         weight = Parameter((self.units, inputs), "weight", fan_in=inputs, fan_out=self.units)
         return {"weight": weight, "bias": Parameter((self.units,), "bias")} if self.bias else {"weight": weight}
 
     def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+        """Return `W x + b`, shape (M, B, units), for inputs of shape (G, B, inputs)."""
         weight = parameters[0]  # (M, units, inputs)
         bias = parameters[1] if self.bias else None
         if context.product is None:
             return _affine(x, weight, bias), x
         x = x.to(context.product)
+        # The bias is added in the parameters' own precision, after the low-precision product.
         y = _affine(x, weight.to(context.product), None).to(weight.dtype)
         return y if bias is None else y + bias.unsqueeze(1), x
 
     def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
-        """`dW = dy x'`, `db = sum dy`, `dx = W' dy`; the first two summed over the batch."""
+        """Return `dx = W' dy`, shape (M, B, inputs); write `dW = dy x'` and `db = dy`, both summed over the batch."""
         x: Tensor = saved
         weight = parameters[0]
         if self.bias:
@@ -55,6 +58,7 @@ class Linear(WeightLayer):
         if x.dtype == dy.dtype:
             _outer(dy, x, gradients[0])
             return torch.bmm(dy, weight) if need_dx else None
+        # x was kept in the dtype of the product. bmm writes only into its own dtype, so the results are copied over.
         low = dy.to(x.dtype)
         if _one_product(x, len(weight)):
             gradients[0].flatten(0, 1).copy_(torch.mm(low.transpose(1, 2).flatten(0, 1), x[0]))
@@ -64,7 +68,13 @@ class Linear(WeightLayer):
 
 
 def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """`(M, B, units)` from `(G, B, inputs)`, `(M, units, inputs)` and `(M, units)`."""
+    """Return the outputs, shape (M, B, units).
+
+    Args:
+        x: Inputs, shape (G, B, inputs).
+        weight: Weights, shape (M, units, inputs).
+        bias: Biases, shape (M, units), or None.
+    """
     members = weight.shape[0]
     if _one_product(x, members):
         flat: Tensor = functional.linear(x[0], weight.flatten(0, 1), None if bias is None else bias.flatten())
@@ -77,7 +87,7 @@ def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _outer(dy: Tensor, x: Tensor, gradient: Tensor) -> None:
-    """Write the sum over the batch of `dy x'` into `gradient` `(M, units, inputs)`."""
+    """Write the sum over the batch of `dy x'` into `gradient`, shape (M, units, inputs)."""
     if _one_product(x, dy.shape[0]):
         stacked = dy.transpose(1, 2).flatten(0, 1)  # (M * units, B)
         torch.mm(stacked, x[0], out=gradient.flatten(0, 1))
@@ -86,6 +96,7 @@ def _outer(dy: Tensor, x: Tensor, gradient: Tensor) -> None:
 
 
 def _one_product(x: Tensor, members: int) -> bool:
+    """Return True where one product with the stacked weights of all members pays, for inputs (G, B, inputs)."""
     return x.shape[0] == 1 and members > 1 and x.shape[-1] >= _SHARED_PAYS
 
 

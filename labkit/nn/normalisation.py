@@ -10,17 +10,18 @@ from torch import Tensor
 
 from labkit.nn.layer import Context, Layer, Parameter, Shape, Tensors
 
+# Both as the defaults of torch.nn.BatchNorm2d.
 EPSILON = 1e-5
 MOMENTUM = 0.1  # weight of the newest batch in the running statistics
 
 
 @dataclass(frozen=True)
 class BatchNorm(Layer):
-    """`y = gamma (x - mean) / sqrt(variance + 1e-5) + beta` per channel (Ioffe and Szegedy 2015).
+    """The map `y = gamma (x - mean) / sqrt(variance + 1e-5) + beta` per channel (Ioffe and Szegedy 2015).
 
-    Training uses the mean and biased variance over the batch and all places, and moves the running ones a tenth of
-    the way (the running variance is the unbiased one). Evaluation uses the running ones, and so does a training batch
-    with a single value per channel, whose variance is not defined.
+    Training uses the mean and the biased variance over the batch and all places. It moves the running statistics a
+    tenth of the way towards that mean and the unbiased variance. Evaluation uses the running statistics, and so does
+    a training batch with a single value per channel, whose unbiased variance is not defined.
     """
 
     @property
@@ -31,12 +32,15 @@ class BatchNorm(Layer):
         return shape
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        """Return a scale gamma (C,) and a bias beta (C,) per channel."""
         return {"gamma": Parameter(shape[:1], "scale"), "beta": Parameter(shape[:1], "bias")}
 
     def buffers(self, shape: Shape) -> dict[str, tuple[Shape, float]]:
+        """Return the running mean (C,), which starts at 0, and the running variance (C,), which starts at 1."""
         return {"mean": (shape[:1], 0.0), "variance": (shape[:1], 1.0)}
 
     def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+        """Return the normalised values, shape (M, B, C, *sides), for inputs of shape (G, B, C, *sides)."""
         gamma, beta = (_per_channel(p, x) for p in parameters)
         axes = [1, *range(3, x.dim())]
         count = x.shape[1] * x.shape[3:].numel()
@@ -55,8 +59,11 @@ class BatchNorm(Layer):
         return standard * gamma + beta, (standard, inverse_deviation, axes if by_batch else None)
 
     def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
-        """With z the standardised input: `dgamma = sum dy z`, `dbeta = sum dy`,
-        `dx = gamma / deviation (dy - mean dy - z mean(dy z))`; the means vanish where running statistics were used."""
+        """Return `dx = gamma / deviation (dy - mean dy - z mean(dy z))`, shape (M, B, C, *sides).
+
+        Here z is the standardised input; `dgamma = sum dy z` and `dbeta = sum dy` go to `gradients` (Ioffe and Szegedy
+        2015, section 3). Running statistics do not depend on x: where they were used, both means drop out of dx.
+        """
         standard, inverse_deviation, axes = saved
         places = [1, *range(3, dy.dim())]
         torch.sum(dy * standard, places, out=gradients[0])
@@ -71,11 +78,11 @@ class BatchNorm(Layer):
 
 
 def _per_channel(value: Tensor, like: Tensor) -> Tensor:
-    """`(M, C)` as `(M, 1, C, 1, ...)`."""
+    """Return (M, C) as (M, 1, C, 1, ...), with as many axes as `like`."""
     return value.view(value.shape[0], 1, value.shape[1], *[1] * (like.dim() - 3))
 
 
 def _move(running: Tensor, batch: Tensor) -> None:
-    """Step the running statistic `(M, C)` towards the batch's, in place."""
+    """Step the running statistic, shape (M, C), towards the batch's, shape (G, 1, C, 1, ...), in place."""
     value = batch.detach().flatten(2).flatten(1)
     running.mul_(1 - MOMENTUM).add_(value, alpha=MOMENTUM)

@@ -1,4 +1,4 @@
-"""What a learning-rate range test suggests."""
+"""The learning rates that a range test suggests."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import numpy as np
 
 
 def suggest(lr: np.ndarray, loss: np.ndarray) -> tuple[float, float]:
-    """The range for `schedule.lr_min` and `lr_max` (Smith 2015, 3.3): from where the loss starts to fall to its low.
+    """Return a range for `schedule.lr_min` and `schedule.lr_max` (Smith 2015, section 3.3).
 
     Args:
-        lr: `(T,)` rates, rising.
-        loss: `(T,)` batch losses, smoothed here over a twentieth of the run; a tail that is not finite is left out.
+        lr: Rates of the test's updates, rising, shape (T,).
+        loss: Batch losses in nats, shape (T,); everything from the first one that is not finite on is left out.
 
     Returns:
-        The rate at which a tenth of the whole fall is behind, and the rate of the lowest smoothed loss.
+        The rate at which a tenth of the loss's whole fall is done, and the rate of the lowest loss; the losses are
+        first averaged over a twentieth of the run.
     """
     finite = np.isfinite(loss)
     end = len(loss) if finite.all() else int(np.argmin(finite))
@@ -21,6 +22,7 @@ def suggest(lr: np.ndarray, loss: np.ndarray) -> tuple[float, float]:
         return float(lr[0]), float(lr[0])
     width = max(1, end // 20)
     kernel = np.ones(width)
+    # Divided by the number of losses under the kernel, which is smaller at both ends of the curve.
     smooth = np.convolve(loss[:end], kernel, "same") / np.convolve(np.ones(end), kernel, "same")
     low = int(np.argmin(smooth))
     start = smooth[: max(1, width)].mean()

@@ -1,4 +1,7 @@
-"""Update rules: pure pairs of state and update on tensors `(M, n)`, one row per member."""
+"""Update rules: pure pairs of state and update on tensors of shape (M, n), one row per member.
+
+Every number of a rule is a tensor of shape (M, 1), so that each member trains with its own.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +22,15 @@ Update = Callable[[Tensor, Tensor, Slots, Numbers, int], None]
 
 @dataclass(frozen=True)
 class Rule:
-    """An update rule.
+    """An update rule as data; the engine calls `update` and handles weight decay.
 
     Attributes:
-        update: `update(theta, gradient, slots, numbers, t)` moves `theta` in place. `theta`, `gradient` and each
-            slot are `(M, n)`, each number `(M, 1)`, among them `lr`, the rate of this very update; t = 1, 2, ...
-            The gradient is scratch space of the update.
-        slots: names of the tensors the rule remembers; they start at 0.
-        numbers: hyper-parameters, each a member's own; `lr` must be there, `weight_decay` may be.
-        decay: what the engine does with `weight_decay`: `coupled` adds it to the gradient that the rule sees,
+        update: Function `update(theta, gradient, slots, numbers, t)` that moves `theta` in place. `theta`, `gradient`
+            and each slot have shape (M, n), each number shape (M, 1), among them `lr`, the rate of this very update;
+            t = 1, 2, ... The update may overwrite the gradient.
+        slots: Names of the tensors that the rule remembers; they start at 0.
+        numbers: Hyper-parameters, which members may choose freely; `lr` must be there, `weight_decay` may be.
+        decay: Treatment of `weight_decay` by the engine: `coupled` adds it to the gradient that the rule sees,
             `decoupled` shrinks the parameters beside the rule (Loshchilov and Hutter 2019). The `l2` of the loss is
             part of the cost, so its gradient reaches every rule.
     """
@@ -38,6 +41,7 @@ class Rule:
     decay: Literal["coupled", "decoupled"] = "coupled"
 
 
+# Every update below writes into theta and the slots in place, because the engine holds views of both.
 def _sgd(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t: int) -> None:
     theta.addcmul_(gradient, numbers["lr"], value=-1)
 
@@ -49,11 +53,13 @@ def _momentum(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t
 
 def _nesterov(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t: int) -> None:
     velocity = slots["velocity"].mul_(numbers["momentum"]).add_(gradient)
+    # The gradient becomes `g + momentum m` in place; the caller does not need it any more.
     theta.addcmul_(gradient.addcmul_(velocity, numbers["momentum"]), numbers["lr"], value=-1)
 
 
 def _adam(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t: int) -> None:
     beta1, beta2 = numbers["beta1"], numbers["beta2"]
+    # Both bias corrections 1 - beta^t are tensors (M, 1); the first one is folded into the rate.
     mean = slots["mean"].mul_(beta1).addcmul_(gradient, 1 - beta1)
     square = slots["square"].mul_(beta2).addcmul_(gradient * gradient, 1 - beta2)
     root = (square / (1 - beta2**t)).sqrt_().add_(numbers["epsilon"])
@@ -63,6 +69,7 @@ def _adam(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t: in
 def _rmsprop(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t: int) -> None:
     decay = numbers["decay"]
     square = slots["square"].mul_(decay).addcmul_(gradient * gradient, 1 - decay)
+    # As in torch.optim.RMSprop: epsilon stands outside the root, and momentum gathers steps that are already scaled.
     step = gradient.div_(square.sqrt().add_(numbers["epsilon"]))
     velocity = slots["velocity"].mul_(numbers["momentum"]).add_(step)
     theta.addcmul_(velocity, numbers["lr"], value=-1)
@@ -79,7 +86,7 @@ def _lion(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t: in
 
 @defaults("optimizer/sgd")
 def sgd(*, lr: Memberwise[NonNegative], weight_decay: Memberwise[NonNegative] = IN_FILE) -> Rule:
-    """`theta <- theta - lr (g + weight_decay theta)` (Boulder lab, eqs. 1 and 6)."""
+    """Return gradient descent, `theta <- theta - lr (g + weight_decay theta)` (Boulder lab, eqs. 1 and 6)."""
     return Rule(_sgd, (), {"lr": lr, "weight_decay": weight_decay})
 
 
@@ -90,7 +97,10 @@ def momentum(
     momentum: Memberwise[Fraction] = IN_FILE,
     weight_decay: Memberwise[NonNegative] = IN_FILE,
 ) -> Rule:
-    """`m <- momentum m + g + weight_decay theta`, `theta <- theta - lr m` (Boulder lab, eqs. 8 and 9)."""
+    """Return gradient descent with momentum: `m <- momentum m + g + weight_decay theta`, `theta <- theta - lr m`.
+
+    Boulder lab, eqs. 8 and 9.
+    """
     return Rule(_momentum, ("velocity",), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
 
@@ -101,7 +111,7 @@ def nesterov(
     momentum: Memberwise[Fraction] = IN_FILE,
     weight_decay: Memberwise[NonNegative] = IN_FILE,
 ) -> Rule:
-    """As `momentum`, but steps along `g + momentum m` (Sutskever et al. 2013, in torch's form)."""
+    """Return Nesterov's rule: as `momentum`, but along `g + momentum m` (Sutskever et al. 2013, in torch's form)."""
     return Rule(_nesterov, ("velocity",), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
 
@@ -114,7 +124,7 @@ def adam(
     epsilon: Memberwise[Positive] = IN_FILE,
     weight_decay: Memberwise[NonNegative] = IN_FILE,
 ) -> Rule:
-    """Adam with bias correction (Kingma and Ba 2015, algorithm 1); weight decay and l2 enter the gradient (coupled)."""
+    """Return Adam with bias correction (Kingma and Ba 2015, algorithm 1) and coupled weight decay."""
     numbers = {"lr": lr, "beta1": beta1, "beta2": beta2, "epsilon": epsilon, "weight_decay": weight_decay}
     return Rule(_adam, ("mean", "square"), numbers)
 
@@ -128,7 +138,7 @@ def adamw(
     epsilon: Memberwise[Positive] = IN_FILE,
     weight_decay: Memberwise[NonNegative] = IN_FILE,
 ) -> Rule:
-    """Adam with decoupled weight decay, `theta <- theta - lr weight_decay theta` (Loshchilov and Hutter 2019)."""
+    """Return Adam with decoupled decay, `theta <- theta - lr weight_decay theta` (Loshchilov and Hutter 2019)."""
     return replace(adam(lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=weight_decay), decay="decoupled")
 
 
@@ -140,8 +150,10 @@ def lion(
     beta2: Memberwise[Fraction] = IN_FILE,
     weight_decay: Memberwise[NonNegative] = IN_FILE,
 ) -> Rule:
-    """`theta <- theta - lr sign(beta1 m + (1 - beta1) g)`, `m <- beta2 m + (1 - beta2) g` (Chen et al. 2023,
-    algorithm 2), with decoupled weight decay."""
+    """Return Lion with decoupled weight decay (Chen et al. 2023, algorithm 2).
+
+    `theta <- theta - lr sign(beta1 m + (1 - beta1) g)`, then `m <- beta2 m + (1 - beta2) g`.
+    """
     numbers = {"lr": lr, "beta1": beta1, "beta2": beta2, "weight_decay": weight_decay}
     return Rule(_lion, ("mean",), numbers, "decoupled")
 
@@ -155,18 +167,24 @@ def rmsprop(
     momentum: Memberwise[Fraction] = IN_FILE,
     weight_decay: Memberwise[NonNegative] = IN_FILE,
 ) -> Rule:
-    """`theta <- theta - lr g / (sqrt(mean of g^2) + epsilon)` (Hinton 2012), with momentum on the step."""
+    """Return RMSprop, `theta <- theta - lr g / (sqrt(mean of g^2) + epsilon)` (Hinton 2012), with momentum."""
     numbers = {"lr": lr, "decay": decay, "epsilon": epsilon, "momentum": momentum, "weight_decay": weight_decay}
     return Rule(_rmsprop, ("square", "velocity"), numbers)
 
 
 def decay_gradient(theta: Tensor, gradient: Tensor, decay: Tensor) -> None:
-    """`g <- g + decay theta` in place, before the rule sees the gradient: `2 lambda` of `loss.l2`, coupled decay."""
+    """Add `decay theta` to the gradient in place, before the rule sees it.
+
+    Args:
+        theta: Parameters, shape (M, n).
+        gradient: Gradient of the mean data loss, shape (M, n).
+        decay: Factor of every parameter, shape (M, n): `2 lambda` of `loss.l2` plus the coupled `weight_decay`.
+    """
     gradient.addcmul_(theta, decay)
 
 
 def decay_parameters(theta: Tensor, lr: Tensor, decay: Tensor) -> None:
-    """`theta <- theta - lr decay theta` in place, before the rule moves them: decoupled decay, as `torch.optim.AdamW`.
+    """Shrink the parameters by `lr decay theta` in place, before the rule moves them: decoupled as torch.optim.AdamW.
 
     Args:
         theta: Parameters, shape (M, n).
@@ -177,5 +195,5 @@ def decay_parameters(theta: Tensor, lr: Tensor, decay: Tensor) -> None:
 
 
 def initial_slots(rule: Rule, flat: Tensor) -> dict[str, Tensor]:
-    """The state of a rule before the first update: zeros of the parameters' shape."""
+    """Return the state of a rule before the first update: for each slot, zeros of the shape of `flat`."""
     return {name: torch.zeros_like(flat) for name in rule.slots}

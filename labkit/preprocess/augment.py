@@ -1,4 +1,4 @@
-"""Augmentation of a training batch on the fly: mirror, shift, noise; per member, from its own stream of draws."""
+"""Augmentation of a training batch on the fly: mirror, shift and noise, each member from its own stream of draws."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ def augment(
     generators: Sequence[torch.Generator],
     stream: Tensor,
 ) -> Tensor:
-    """Mirrored, shifted and noisy copies of a batch, for every member of a population.
+    """Return mirrored, shifted and noisy copies of a batch, for every member of a population.
 
     An image is mirrored left to right with probability `mirror`, then moved by `(ty, tx)`, each drawn evenly from the
     whole numbers `-shift .. shift` (down and right are positive). Vacated pixels become 0: the mean of the training
     part after normalisation, black after scaling alone. Last, `noise` times a standard normal draw is added.
 
     Every generator gives the same number of draws whatever the strengths, so members with equal seeds see equal draws,
-    whoever trains beside them and however strong their augmentation is.
+    no matter which others train beside them and how strong their augmentation is.
 
     Args:
-        batch: `(G, B, channels, height, width)`, or `(G, B, ...)` when only noise is asked for; G is 1 when all
-            members share the batch, else the number of members M.
-        mirror: `(M,)` probabilities.
-        shift: `(M,)` int64, pixels, less than height and width.
-        noise: `(M,)` standard deviations.
-        generators: one per distinct seed.
-        stream: `(M,)` int64, which generator each member draws from.
+        batch: Batch of inputs, shape (G, B, channels, height, width), or (G, B, ...) when only noise is asked for; G is
+            1 when all members share the batch, else the number of members M.
+        mirror: Probability of a mirrored image, shape (M,).
+        shift: Largest shift in pixels, less than height and width, shape (M,), int64.
+        noise: Standard deviation of the noise in units of the features, shape (M,).
+        generators: One generator per distinct seed.
+        stream: Position in `generators` of each member's own, shape (M,), int64.
 
     Returns:
-        `(1, B, ...)` when all members share batch, stream and strengths, else `(M, B, ...)`; `batch` is not changed.
+        New inputs, shape (1, B, ...) when all members share batch, stream and strengths, else (M, B, ...); `batch` is
+        not changed.
     """
     uniforms, noise_seeds = _draw(generators, batch.shape[1], batch.device)
     # Lists, because a handful of numbers is compared faster in Python than in as many tensor operations.
@@ -52,9 +53,9 @@ def augment(
 
 
 def _draw(generators: Sequence[torch.Generator], size: int, device: torch.device) -> tuple[Tensor, list[int]]:
-    """Uniforms `(S, 3, size)` for mirror, ty and tx, and a seed for the noise of each of S generators.
+    """Return uniforms for mirror, ty and tx, shape (S, 3, size), and a seed for the noise of each of S generators.
 
-    The noise has a generator of its own, seeded here: normals are dear, and drawn only where some member wants them.
+    The noise has a generator of its own, seeded here: normals cost much time and are drawn only if a member wants them.
     """
     uniforms = [torch.rand((3, size), generator=g, device=g.device, dtype=torch.float32) for g in generators]
     seeds = [int(torch.randint(1 << 62, (1,), generator=g, device=g.device)) for g in generators]
@@ -62,7 +63,7 @@ def _draw(generators: Sequence[torch.Generator], size: int, device: torch.device
 
 
 def _normals(seeds: list[int], generators: Sequence[torch.Generator], batch: Tensor) -> Tensor:
-    """Standard normal draws `(S, B, ...)` of one batch."""
+    """Return standard normal draws for one batch (G, B, ...), shape (S, B, ...), one row per seed."""
     drawn = [
         torch.randn(
             batch.shape[1:],
@@ -76,14 +77,21 @@ def _normals(seeds: list[int], generators: Sequence[torch.Generator], batch: Ten
 
 
 def _move(batch: Tensor, uniforms: Tensor, mirror: Tensor, shift: Tensor, most: int) -> Tensor:
-    """Mirrored, then shifted images `(M, B, C, H, W)` from a batch `(G, B, C, H, W)` and uniforms `(M, 3, B)`.
+    """Return mirrored, then shifted images, shape (M, B, C, H, W).
+
+    Args:
+        batch: Images, shape (G, B, C, H, W).
+        uniforms: Draws in [0, 1) for mirror, ty and tx, shape (M, 3, B).
+        mirror: Probability of a mirrored image, shape (M,).
+        shift: Largest shift in pixels, shape (M,).
+        most: Largest of all shifts.
 
     Mirroring and moving right is moving left and mirroring, so images are moved first and those to be mirrored turned
     round in their new place: no second copy of the batch is needed.
     """
     mirrored = uniforms[:, 0] < mirror[:, None]  # (M, B)
     reach = (2 * shift + 1)[:, None]
-    # rounding may lift a product that lies just below 2 k + 1 to it, hence the minimum
+    # Rounding may lift a product just below 2 shift + 1 to that number itself, hence the minimum.
     down, right = (torch.minimum((u * reach).long(), reach - 1) - shift[:, None] for u in uniforms[:, 1:].unbind(1))
     out = _shift(batch, down, torch.where(mirrored, -right, right), most)
     images = out.flatten(0, 1)
@@ -93,8 +101,9 @@ def _move(batch: Tensor, uniforms: Tensor, mirror: Tensor, shift: Tensor, most: 
 
 
 def _shift(batch: Tensor, down: Tensor, right: Tensor, most: int) -> Tensor:
-    """Images `(M, B, C, H, W)` moved by `down` and `right (M, B)` pixels, between `-most` and `most`.
+    """Return images (G, B, C, H, W) moved by `down` and `right` pixels, each of shape (M, B): shape (M, B, C, H, W).
 
+    Both shifts lie between `-most` and `most`.
     The images are padded with zeros on all sides and laid out as one row of numbers. In it, moving an image is choosing
     where it begins: row h of an output image is the W numbers from `start + h (W + 2 most)` on, so one `index_select`
     over all such stretches copies whole rows.

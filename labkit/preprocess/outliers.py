@@ -11,13 +11,19 @@ from labkit.preprocess.normalise import blocks
 
 
 def without_outliers(features: np.ndarray, labels: np.ndarray, train: np.ndarray, share: float) -> np.ndarray:
-    """The training indices less the `floor(share * n)` samples with the largest distance to their class.
+    """Return the training samples without the `floor(share * n)` farthest from their class.
+
+    Args:
+        features: Stored features of the set, shape (N, *shape).
+        labels: Labels of the set, shape (N,), int64.
+        train: Positions of the training samples, shape (n,), int64.
+        share: Share of the training samples to leave out, 0 to 1.
 
     Returns:
-        the kept indices, in their order.
+        Positions of the kept samples, in their order.
 
     Raises:
-        ConfigError: nothing of some class would be left.
+        ConfigError: A class would lose all its samples.
     """
     removed = int(share * len(train))
     if removed == 0:
@@ -34,11 +40,16 @@ def without_outliers(features: np.ndarray, labels: np.ndarray, train: np.ndarray
 
 
 def class_distances(features: np.ndarray, labels: np.ndarray, train: np.ndarray) -> Tensor:
-    """Squared standardised distance `(len(train),)` of each training sample to the mean of its class, float64.
+    """Return the squared distance of each training sample to the mean of its class, shape (n,), float64, no unit.
 
-    `sum over features j of (x_j - mean_cj)^2 / s_j^2`, where `s_j^2` is the variance of feature j within classes
+    It is `sum over features j of (x_j - mean_cj)^2 / s_j^2`, where `s_j^2` is the variance of feature j within classes
     (pooled over them): Mahalanobis's distance with a diagonal covariance, which needs neither more samples than
     features nor any scaling before. Features that do not vary within classes are left out.
+
+    Args:
+        features: Stored features of the set, shape (N, *shape).
+        labels: Labels of the set, shape (N,), int64.
+        train: Positions of the training samples, shape (n,), int64.
     """
     classes = torch.from_numpy(np.ascontiguousarray(labels[train]))
     count = torch.bincount(classes).double()

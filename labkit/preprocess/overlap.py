@@ -1,4 +1,4 @@
-"""Samples that stand on both sides of the split: what a network has seen in training it need not predict."""
+"""Samples that stand on both sides of the split: a network may know them by heart, so they say little about it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from labkit.data.dataset import Dataset
 
-WORTH_A_WARNING = 0.01  # share of a part
+WORTH_A_WARNING = 0.01  # share of a part's samples
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,10 @@ class Overlap:
     """The samples of one part whose features stand in the training part too, byte for byte.
 
     Attributes:
-        part: `validation` or `test`.
-        size: samples of the part.
-        same: of them in the training part with the same class.
-        other: in the training part, but with other classes only.
+        part: Name of the part, `validation` or `test`.
+        size: Number of samples of the part.
+        same: Number of them that stand in the training part with the same class.
+        other: Number of them that stand in the training part, but with other classes only.
     """
 
     part: str
@@ -31,7 +31,7 @@ class Overlap:
 
     @property
     def share(self) -> float:
-        """Share of the part that stands in the training part too, with whatever class."""
+        """The share of the part, 0 to 1, that stands in the training part, too, with any class."""
         return (self.same + self.other) / self.size
 
     def __str__(self) -> str:
@@ -42,14 +42,16 @@ class Overlap:
 
 
 def overlaps(dataset: Dataset, indices: Mapping[str, np.ndarray]) -> tuple[Overlap, ...]:
-    """Compare the validation and the test part with the training part, sample by sample.
+    """Return the overlap of the validation and of the test part with the training part.
 
     It takes 0.2 s for the 70,000 images of MNIST and 0.3 s for the 60,000 of CIFAR-10; neither has an exact copy.
 
     Args:
-        dataset: as stored: what is compared are the features before any preprocessing.
-        indices: of each part, as `split` returns them; an empty part is left out.
+        dataset: Stored set; its features are compared as they are, before any preprocessing.
+        indices: Positions of the samples of each part, shape (n_part,), as `split` returns them; an empty part is left
+            out.
     """
+    # Digests of 16 bytes stand for the samples: a set of them is small, and chance makes no two of them equal.
     trained = [_digest(dataset.features[row]) for row in indices["train"]]
     features = set(trained)
     samples = set(zip(trained, dataset.labels[indices["train"]].tolist(), strict=True))

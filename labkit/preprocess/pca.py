@@ -15,9 +15,9 @@ class Components:
     """A rotation to `k` principal components.
 
     Attributes:
-        mean: `(d,)` of the training part.
-        axes: `(k, d)`, orthonormal, by falling variance.
-        explained: `(k,)` share of the training part's variance along each axis.
+        mean: Mean of the training part, shape (d,).
+        axes: Orthonormal axes by falling variance, shape (k, d).
+        explained: Share of the training part's variance along each axis, 0 to 1, shape (k,).
     """
 
     mean: Tensor
@@ -25,15 +25,20 @@ class Components:
     explained: Tensor
 
     def apply(self, features: Tensor) -> Tensor:
-        """Coordinates `(n, k)` of features `(n, *shape)`, without a centred copy of them."""
+        """Return the coordinates, shape (n, k), of features of shape (n, *shape)."""
+        # The mean is taken away after the rotation, which spares a centred copy of the features.
         return features.flatten(1) @ self.axes.T - self.axes @ self.mean
 
 
 def fit_components(features: Tensor, k: int) -> Components:
-    """The `k` leading principal components of `features (n, *shape)`, by scikit-learn's PCA (seeded where it draws).
+    """Return the `k` leading principal components, by scikit-learn's PCA with a fixed seed where it draws.
+
+    Args:
+        features: Features of the training part, shape (n, *shape).
+        k: Number of components.
 
     Raises:
-        ConfigError: more components than samples or features.
+        ConfigError: `k` exceeds the number of samples or of features.
     """
     rows = features.flatten(1)
     most = min(rows.shape)

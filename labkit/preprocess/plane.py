@@ -1,4 +1,4 @@
-"""The plane of samples with two features: from what the network gets to the units of the stored set, and back."""
+"""The plane of samples with two features: conversion from the network's inputs to the stored units, and back."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from labkit.preprocess.normalise import Moments
 from labkit.preprocess.pca import Components
 from labkit.preprocess.prepare import Parts
 
-_MARGIN = 0.06  # of the range of the points, free on every side of them
+_MARGIN = 0.06  # free space on every side of the points, as a share of their range
 
 
 @dataclass(frozen=True)
 class Plane:
-    """How prepared features `(n, 2)` and points `(n, 2)` in the units of a figure's axes belong together.
+    """The map between prepared features, shape (n, 2), and points in the units of a figure's axes, shape (n, 2).
 
     Attributes:
-        names: of the two axes.
-        moments: what normalising subtracted and divided by; None without.
-        components: of a set whose own two features were rotated; None without.
+        names: Names of the two axes.
+        moments: Mean and deviation used in normalising; None if the set was not normalised.
+        components: Rotation of the set's own two features; None if they were not rotated.
     """
 
     names: tuple[str, str]
@@ -29,14 +29,14 @@ class Plane:
     components: Components | None = None
 
     def points(self, features: Tensor) -> Tensor:
-        """Prepared features in the units of the axes, float64: the inverse of scaling by the training part."""
+        """Return prepared features, shape (n, 2), as points in the units of the axes, shape (n, 2), float64."""
         x = features.double().cpu()
         if self.components is not None:
             x = x @ self.components.axes.double().cpu() + self.components.mean.double().cpu()
         return x if self.moments is None else x * self.moments.std + self.moments.mean
 
     def features(self, points: Tensor) -> Tensor:
-        """The inverse of `points`: what the network gets for places of the plane."""
+        """Return points, shape (n, 2), as the features that the network gets, shape (n, 2): the inverse of `points`."""
         x = points if self.moments is None else (points - self.moments.mean) / self.moments.std
         if self.components is not None:
             axes = self.components.axes.double().cpu()
@@ -44,7 +44,7 @@ class Plane:
         return x
 
     def extent(self, points: Tensor) -> tuple[float, float, float, float]:
-        """Left, right, bottom and top of a rectangle with a margin around `points`; never empty."""
+        """Return left, right, bottom and top of a rectangle with a margin around points, shape (n, 2); never empty."""
         low, high = points.amin(0), points.amax(0)
         room = _MARGIN * torch.where(high > low, high - low, torch.full_like(low, 1 / _MARGIN))
         (left, bottom), (right, top) = (low - room).tolist(), (high + room).tolist()
@@ -52,11 +52,12 @@ class Plane:
 
 
 def plane(parts: Parts, stored: tuple[int, ...]) -> Plane | None:
-    """The plane of a prepared set, None where its samples are anything but two numbers.
+    """Return the plane of a prepared set; None where a sample is not two numbers.
 
     Args:
-        stored: shape of one sample as stored. Two features of its own are shown in their own units, two principal
-            components of more as such.
+        parts: Parts of the prepared set.
+        stored: Shape of one sample as stored. A set of two features is shown in their own units; two principal
+            components of more features are shown as such.
     """
     if parts.kind != "vector" or parts.shape != (2,):
         return None
@@ -66,7 +67,7 @@ def plane(parts: Parts, stored: tuple[int, ...]) -> Plane | None:
 
 
 def grid(extent: tuple[float, float, float, float], side: int) -> Tensor:
-    """The centres of `side` x `side` cells of a rectangle, `(side * side, 2)` float64, row by row from its bottom."""
+    """Return the centres of `side` x `side` cells of a rectangle, shape (side * side, 2), float64, lowest row first."""
     left, right, bottom, top = extent
     steps = (torch.arange(side, dtype=torch.float64) + 0.5) / side
     x, y = left + (right - left) * steps, bottom + (top - bottom) * steps

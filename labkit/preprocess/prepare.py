@@ -1,4 +1,4 @@
-"""From a stored set and its parts to tensors a run can use; whatever is fitted is fitted on the training part."""
+"""Preparation of a stored set as tensors that a run can use; everything is fitted on the training part alone."""
 
 from __future__ import annotations
 
@@ -23,20 +23,23 @@ Kind = Literal["vector", "image", "sound", "text"]
 @dataclass(frozen=True)
 @defaults("preprocess/normalise")
 class Preprocess:
-    """What is done to features, in this order: outliers, scale, normalise, pca; the last three keys act in training.
+    """Keys of the group `preprocess`.
+
+    The order is outliers, scale, normalise, pca. The last three keys act on training batches, step by step.
 
     Attributes:
-        scale: uint8 is divided by 255 and int16 by 32768; floats and texts stay as they are.
-        normalise: mean 0 and standard deviation 1 over the training part, per feature (every pixel and channel has
-            its own, as KTH does) or per channel; a constant feature is only centred. Texts are never normalised.
-        pca: number of principal components kept of the flattened features.
-        outliers: share of the training samples left out, those farthest from their class (see `outliers.py`).
-        mirror: probability that an image of a training batch is mirrored left to right.
-        shift: most pixels by which an image of a training batch moves each way.
-        noise: standard deviation of the Gaussian noise added to a training batch.
+        scale: True to divide uint8 by 255 and int16 by 32768; floats and texts stay as they are.
+        normalise: Unit for which mean and standard deviation become 0 and 1 over the training part: each `feature`
+            (every pixel and channel has its own, as in the KTH lab) or each `channel`. A constant feature is only
+            centred. Texts are never normalised.
+        pca: Number of principal components kept of the flattened features; None for no rotation.
+        outliers: Share of the training samples left out, those farthest from their class (see `outliers.py`).
+        mirror: Probability that an image of a training batch is mirrored left to right.
+        shift: Largest shift of an image of a training batch along each axis, in pixels.
+        noise: Standard deviation of the Gaussian noise added to a training batch, in units of the prepared features.
 
     Raises:
-        ConfigError: `mirror` or `shift` together with `pca`, whose components have no left or right.
+        ConfigError: `mirror` or `shift` is used together with `pca`, whose components have no left or right.
     """
 
     scale: bool = IN_FILE
@@ -55,7 +58,7 @@ class Preprocess:
                 )
 
     def refuse_impossible(self, name: str, kind: str, shape: Sequence[int]) -> None:
-        """Raise ConfigError where a key means nothing for samples of this kind and shape, those of data set `name`."""
+        """Raise ConfigError if a key means nothing for the samples of data set `name`, of this kind and shape."""
         if kind != "image":
             for key in ("mirror", "shift"):
                 if getattr(self, key):
@@ -80,10 +83,10 @@ class Part:
     """The samples of one part.
 
     Attributes:
-        features: `(n, *shape)` floats; texts `(n, length)` uint8 token ids, made int64 batch by batch where they are
-            looked up (an eighth of the memory).
-        labels: `(n,)` int64.
-        lengths: `(n,)` int64, the true length of each text; None elsewhere.
+        features: Features, floats of shape (n, *shape). Of texts, uint8 token ids of shape (n, length), an eighth of
+            the memory of int64; they become int64 batch by batch where they are looked up.
+        labels: Labels, shape (n,), int64.
+        lengths: True length of each text in tokens, shape (n,), int64; None for other data.
     """
 
     features: Tensor
@@ -94,22 +97,26 @@ class Part:
         return len(self.labels)
 
     def to(self, device: torch.device) -> Part:
-        """The same samples on `device`."""
+        """Return the same samples on `device`."""
         lengths = None if self.lengths is None else self.lengths.to(device)
         return Part(self.features.to(device), self.labels.to(device), lengths)
 
 
 @dataclass(frozen=True)
 class Parts:
-    """All parts of a prepared set, and what was fitted on the training part.
+    """All parts of a prepared set, and the numbers that were fitted on the training part.
 
     Attributes:
-        shape: of one sample.
-        kind: of the prepared samples: "vector" after PCA.
-        vocabulary: the token of each id of a text; empty elsewhere.
-        moments: what normalising subtracted and divided by, after scaling; None without.
-        components: the principal components; None without.
-        kept: indices into the set of the training samples used, `(n_train,)`; fewer than given after outlier removal.
+        train: Training part, without outliers.
+        validation: Validation part, which may be empty.
+        test: Test part, which may be empty.
+        shape: Shape of one prepared sample.
+        kind: Kind of the prepared samples, "vector" after PCA.
+        class_names: Name of each class.
+        vocabulary: Token of each id of a text; empty for other data.
+        moments: Mean and deviation used in normalising, after scaling; None if nothing was normalised.
+        components: Principal components; None if there was no rotation.
+        kept: Positions in the set of the training samples used, shape (n_train,); fewer than given without outliers.
     """
 
     train: Part
@@ -128,12 +135,12 @@ class Parts:
         return len(self.class_names)
 
     def to(self, device: torch.device) -> Parts:
-        """The same parts on `device`; without a copy if they are there already."""
+        """Return the same parts on `device`; those that are there already are not copied."""
         moved = {name: getattr(self, name).to(device) for name in ("train", "validation", "test")}
         return replace(self, **moved)
 
     def rounded(self, dtype: torch.dtype) -> Parts:
-        """The same parts with features of another precision."""
+        """Return the same parts with features of another precision."""
         parts = {name: getattr(self, name) for name in ("train", "validation", "test")}
         return replace(self, **{name: replace(part, features=part.features.to(dtype)) for name, part in parts.items()})
 
@@ -143,15 +150,17 @@ def prepare(
 ) -> Parts:
     """Turn the parts `train`, `validation` and `test` of a set into tensors.
 
-    Peak memory beyond the stored set is that of the floats plus blocks of some MiB (PCA: and one centred copy of the
-    training part).
+    Peak memory beyond the stored set is that of the floats plus blocks of some MiB, and with PCA one centred copy of
+    the training part.
 
     Args:
-        indices: of each part, as `split` returns them.
-        dtype: of the features; texts keep their ids.
+        dataset: Stored set.
+        indices: Positions of the samples of each part, shape (n_part,), as `split` returns them.
+        preprocess: Keys of the group.
+        dtype: Dtype of the features; texts keep their ids.
 
     Raises:
-        ConfigError: a key of `preprocess` means nothing for this set, or asks for more than the training part has.
+        ConfigError: A key of `preprocess` means nothing for this set, or asks for more than the training part has.
     """
     preprocess.refuse_impossible(dataset.name, dataset.kind, dataset.features.shape[1:])
     train = indices["train"]
@@ -183,9 +192,10 @@ def prepare(
 
 
 def _fit_moments(dataset: Dataset, train: np.ndarray, preprocess: Preprocess) -> Moments | None:
-    """Moments of the scaled training part, broadcastable to a sample; None where nothing is normalised."""
+    """Return the moments of the scaled training part, which broadcast to a sample; None if nothing is normalised."""
     if preprocess.normalise == "none":
         return None
+    # Scaling is linear, so the moments of the stored values are scaled instead of the values.
     stored = moments(dataset.features, train)
     divisor = full_scale(dataset.features.dtype) if preprocess.scale else 1.0
     scaled = Moments(stored.mean / divisor, stored.std / divisor)

@@ -1,4 +1,4 @@
-"""Sentences about a data set and its split that belong to every run on them: what was left out, joined or repeated."""
+"""Sentences about a data set and its split for every run on them: samples left out, classes joined, copies found."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from labkit.preprocess.overlap import WORTH_A_WARNING, Overlap
 
 
 def remarks(dataset: Dataset, missing: Mapping[str, Sequence[str]], overlaps: Sequence[Overlap]) -> tuple[str, ...]:
-    """One sentence, without its full stop, for each thing that a reader of the results must know.
+    """Return one sentence, without its full stop, for each thing that a reader of the results must know.
 
     Args:
-        dataset: its own notes come first.
-        missing: by part, the classes without a sample there, as `split.missing_classes` returns them.
-        overlaps: those above 1% of their part are told.
+        dataset: Data set, whose own notes come first.
+        missing: Names of the classes without a sample, by part, as `split.missing_classes` returns them.
+        overlaps: Overlaps of the parts; only those above 1% of their part get a sentence.
     """
     repeated = [str(overlap) for overlap in overlaps if overlap.share > WORTH_A_WARNING]
     seen = [f"also in the training part: {'; '.join(repeated)}"] if repeated else []
@@ -22,7 +22,7 @@ def remarks(dataset: Dataset, missing: Mapping[str, Sequence[str]], overlaps: Se
 
 
 def _missing(missing: Mapping[str, Sequence[str]]) -> list[str]:
-    """Parts that miss the same classes share a sentence."""
+    """Return a sentence for each set of missing classes; parts that miss the same ones share it."""
     parts: dict[tuple[str, ...], list[str]] = {}
     for part, names in missing.items():
         parts.setdefault(tuple(names), []).append(part)

@@ -1,4 +1,4 @@
-"""Who is trained on, who is validated on, who is tested on: index sets that depend on the labels and one seed."""
+"""The split of a data set into training, validation and test part, which depends on its labels and one seed alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def split(
     test: Fraction = IN_FILE,
     train_size: Count | None = None,
 ) -> dict[str, np.ndarray]:
-    """Divide a set into training, validation and test part.
+    """Divide a set into training, validation and test part, in four steps.
 
     1. Parts that the publisher ships stay as they are. A sample in no published part is a training sample, unless the
        publisher ships a training part too: then it is left out.
@@ -32,11 +32,19 @@ def split(
     Steps 2 to 4 are stratified (see `allocate`) and draw from three streams of `split_seed`, so a larger validation
     part moves no test sample and a smaller `train_size` moves no validation sample.
 
+    Args:
+        dataset: Stored set.
+        split_seed: Seed of the split; the run's own seed never moves a sample.
+        validation: Number (int) or share (float) of the samples for the validation part.
+        test: Share of the samples for the test part.
+        train_size: Number of training samples to keep; None for all.
+
     Returns:
-        `train`, `validation` and `test`: disjoint int64 indices; those drawn here are sorted.
+        Positions of the samples of `train`, `validation` and `test`: disjoint, each of shape (n_part,), int64; those
+        drawn here are sorted.
 
     Raises:
-        ConfigError: a part asks for more than there is, or a class would vanish from the training part.
+        ConfigError: A part asks for more than there is, or a class would vanish from the training part.
     """
     labels, published = dataset.labels, dataset.splits
     train = published.get("train")
@@ -55,7 +63,12 @@ def split(
 
 
 def missing_classes(dataset: Dataset, indices: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
-    """The names of the classes without a sample in a part, for each part that has samples but not of every class."""
+    """Return the names of the classes without a sample, for each part that has samples but not of every class.
+
+    Args:
+        dataset: Stored set.
+        indices: Positions of the samples of each part, shape (n_part,).
+    """
     missing = {}
     for part, rows in indices.items():
         counts = np.bincount(dataset.labels[rows], minlength=len(dataset.class_names))
@@ -65,16 +78,19 @@ def missing_classes(dataset: Dataset, indices: Mapping[str, np.ndarray]) -> dict
 
 
 def allocate(sizes: np.ndarray, total: int, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Share `total` seats among classes in proportion to their sizes, by largest remainder, within bounds.
+    """Share `total` seats among K classes in proportion to their sizes, by largest remainder, within bounds.
 
     Args:
-        sizes: `(K,)` samples per class.
-        low, high: `(K,)` least and most seats of a class, `sum(low) <= total <= sum(high)`.
+        sizes: Number of samples of each class, shape (K,).
+        total: Number of seats.
+        low: Least number of seats of each class, shape (K,); together at most `total`.
+        high: Largest number of seats of each class, shape (K,); together at least `total`.
 
     Returns:
-        `(K,)` seats that sum to `total`, within 1 of the exact share wherever the bounds allow it.
+        Numbers of seats, shape (K,), that sum to `total`, each within 1 of the exact share if the bounds allow it.
     """
     share = sizes * (total / sizes.sum())
+    # A share that is whole but for rounding, such as 2.9999999996, must not lose a seat.
     seats = np.clip(np.floor(share + 1e-9).astype(np.int64), low, high)
     while (missing := total - seats.sum()) != 0:
         if missing > 0:
@@ -85,7 +101,7 @@ def allocate(sizes: np.ndarray, total: int, low: np.ndarray, high: np.ndarray) -
 
 
 def _count(size: int | float, available: int) -> int:
-    """A count as it is; a share of the available samples rounded half up, but no share above 0 to nothing."""
+    """Return a count as it is, or a share of the available samples, rounded half up; at least 1 for a share above 0."""
     if isinstance(size, int):
         return size
     return max(1, int(size * available + 0.5)) if size > 0 else 0
@@ -94,7 +110,10 @@ def _count(size: int | float, available: int) -> int:
 def _carve(
     labels: np.ndarray, pool: np.ndarray, count: int, rng: np.random.Generator, part: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`count` samples of the pool, and the rest, which keeps at least one sample of every class."""
+    """Return `count` samples of the pool, and the rest, which keeps at least one sample of every class.
+
+    Raise ConfigError if that is impossible.
+    """
     if count == 0:
         return np.empty(0, np.int64), pool
     sizes = np.bincount(labels[pool])
@@ -106,6 +125,7 @@ def _carve(
             f"data.{part}: with {count} of {len(pool)} samples taken out a class would vanish from the training part; "
             f"expected at most {high.sum()}."
         )
+    # The part, too, gets a sample of every class where it is large enough.
     present = np.minimum(high, 1)
     low = present if count >= present.sum() else np.zeros_like(present)
     chosen = _draw(labels, pool, allocate(sizes, count, low, high), rng)
@@ -113,7 +133,7 @@ def _carve(
 
 
 def _keep(labels: np.ndarray, pool: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """`count` samples of the pool, at least one of every class."""
+    """Return `count` samples of the pool, at least one of every class; raise ConfigError if that is impossible."""
     sizes = np.bincount(labels[pool])
     present = np.minimum(sizes, 1)
     if count > len(pool):
@@ -127,7 +147,7 @@ def _keep(labels: np.ndarray, pool: np.ndarray, count: int, rng: np.random.Gener
 
 
 def _draw(labels: np.ndarray, pool: np.ndarray, seats: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Mask `(len(pool),)` over the pool with `seats[k]` samples of class k, drawn at random."""
+    """Return a mask over the pool, shape (len(pool),), of `seats[k]` random samples of each class k."""
     chosen = np.zeros(len(pool), bool)
     for label, count in enumerate(seats):
         members = rng.permutation(np.flatnonzero(labels[pool] == label))
