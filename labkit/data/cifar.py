@@ -26,7 +26,7 @@ Cifar10Split = Literal["published", "kth", "batch_1", "batch_2", "batch_3", "bat
 
 
 @dataclass(frozen=True)
-class Layout:
+class ArchiveLayout:
     """The way in which one of the two sets is stored.
 
     Attributes:
@@ -42,13 +42,13 @@ class Layout:
     label_bytes: int
 
 
-LAYOUT10 = Layout(
+LAYOUT10 = ArchiveLayout(
     Published(BASE, "cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"),
     "cifar-10-batches-bin",
     {**{f"data_batch_{i}.bin": 10_000 for i in range(1, 6)}, "test_batch.bin": 10_000},
     label_bytes=1,
 )
-LAYOUT100 = Layout(
+LAYOUT100 = ArchiveLayout(
     Published(BASE, "cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8"),
     "cifar-100-binary",
     {"train.bin": 50_000, "test.bin": 10_000},
@@ -110,7 +110,7 @@ def cifar100(
 
 def _load(
     name: str,
-    layout: Layout,
+    layout: ArchiveLayout,
     parts: Mapping[str, list[str]],
     column: int,
     class_names: tuple[str, ...],
@@ -151,7 +151,7 @@ def _load(
     )
 
 
-def _rows(layout: Layout, parts: Mapping[str, list[str]]) -> dict[str, tuple[int, int]]:
+def _rows(layout: ArchiveLayout, parts: Mapping[str, list[str]]) -> dict[str, tuple[int, int]]:
     """Return the first row of each file, and the row behind its last, in the arrays of all parts."""
     rows, start = {}, 0
     for file in (file for files in parts.values() for file in files):
@@ -160,7 +160,7 @@ def _rows(layout: Layout, parts: Mapping[str, list[str]]) -> dict[str, tuple[int
     return rows
 
 
-def _locate(layout: Layout, root: Path, download: bool, mirror: str | None) -> Path | None:
+def _locate(layout: ArchiveLayout, root: Path, download: bool, mirror: str | None) -> Path | None:
     """Return the archive, which is preferred because it can be verified, or None to read the folder."""
     if not (root / layout.archive.name).exists() and (root / layout.folder).is_dir():
         return None
@@ -168,7 +168,11 @@ def _locate(layout: Layout, root: Path, download: bool, mirror: str | None) -> P
 
 
 def _read_files(
-    layout: Layout, root: Path, archive: Path | None, files: Collection[str], read: Callable[[str, str, Stream], None]
+    layout: ArchiveLayout,
+    root: Path,
+    archive: Path | None,
+    files: Collection[str],
+    read: Callable[[str, str, Stream], None],
 ) -> None:
     """Call `read(file, its place for an error, its open stream)` for each file."""
     if archive is not None:

@@ -53,7 +53,7 @@ class Population:
         self.layers = _layers(self.network.parameters)
         self.layers_moved = layers_moved(first, self.length)
         self._seeds, positions = distinct([recipe.seed for recipe in recipes])
-        self._stream = torch.tensor(positions, device=self.device)
+        self.stream = torch.tensor(positions, device=self.device)
         self._stack_numbers()
 
     def __len__(self) -> int:
@@ -74,17 +74,17 @@ class Population:
         t = torch.arange(1, self.length.total + 1, dtype=torch.float64, device=self.device).unsqueeze(1)
         rates = recipes[0].schedule.rates(t, {**rule, **bounds}, self.length)
         self.learning_rates = rates.expand(len(t), len(recipes)).unsqueeze(2).to(dtype)  # (total, M, 1)
-        self._numbers = {name: value.unsqueeze(1).to(dtype) for name, value in rule.items() if name != "lr"}
+        self.numbers = {name: value.unsqueeze(1).to(dtype) for name, value in rule.items() if name != "lr"}
         self.l2 = torch.tensor([r.l2 for r in recipes], dtype=dtype, device=self.device)  # (M, weights)
-        self._dropout = torch.tensor([r.network.rates for r in recipes], dtype=dtype, device=self.device)
-        self._decay = self._decay_blocks()
-        beside = self._numbers.get("weight_decay") if self.rule.decay == "decoupled" else None
-        self._decay_beside = beside if beside is not None and beside.any() else None  # (M, 1)
+        self.dropout = torch.tensor([r.network.rates for r in recipes], dtype=dtype, device=self.device)
+        self.decay = self._decay_blocks()
+        beside = self.numbers.get("weight_decay") if self.rule.decay == "decoupled" else None
+        self.decay_beside = beside if beside is not None and beside.any() else None  # (M, 1)
         augmentations = [r.augmentation for r in recipes]
-        self._augments = any(a.active for a in augmentations)
-        self._mirror = torch.tensor([a.mirror for a in augmentations], device=self.device)
-        self._shift = torch.tensor([a.shift for a in augmentations], device=self.device)
-        self._noise = torch.tensor([a.noise for a in augmentations], device=self.device)
+        self.augments = any(a.active for a in augmentations)
+        self.mirror = torch.tensor([a.mirror for a in augmentations], device=self.device)
+        self.shift = torch.tensor([a.shift for a in augmentations], device=self.device)
+        self.noise = torch.tensor([a.noise for a in augmentations], device=self.device)
 
     def _decay_blocks(self) -> list[Tensor] | None:
         """Return the factor with which each parameter enters its gradient, in blocks (M, n); None where all are 0.
@@ -97,7 +97,7 @@ class Population:
         for view, (_, parameter) in zip(self.layout.views(flat), self.network.parameters, strict=True):
             rows = view.flatten(1)  # a view, too: adding to it writes into `flat`
             if self.rule.decay == "coupled":
-                rows += self._numbers.get("weight_decay", 0.0)
+                rows += self.numbers.get("weight_decay", 0.0)
             if parameter.role == "weight":
                 rows += 2 * self.l2[:, weight : weight + 1]
                 weight += 1
@@ -180,14 +180,14 @@ class Stepper:
         slots = {name: population.blocks(flat) for name, flat in state.slots.items()}
         self._slots = [{name: blocks[i] for name, blocks in slots.items()} for i in range(len(self._blocks))]
         trainer = population.trainer
-        self._batches = Batches(population.parts.train, trainer.batch_size, population._stream)
+        self._batches = Batches(population.parts.train, trainer.batch_size, population.stream)
         self._moves: list[int] = []  # of each block, up to update `_counted`
         self._counted = -1
         self._autograd = trainer.gradient == "autograd"
         self._context = Context(
             training=True,
-            rates=population._dropout,
-            draws=Draws(state.generators["dropout"], population._stream),
+            rates=population.dropout,
+            draws=Draws(state.generators["dropout"], population.stream),
             product=trainer.product,
         )
         self.freeze(state)
@@ -202,14 +202,14 @@ class Stepper:
         """Update every member that is not frozen, and return the state."""
         population = self._population
         x, labels, self._context.lengths = self._batches.next(state)
-        if population._augments:
+        if population.augments:
             x = augment(
                 x,
-                population._mirror,
-                population._shift,
-                population._noise,
+                population.mirror,
+                population.shift,
+                population.noise,
                 state.generators["augmentation"],
-                population._stream,
+                population.stream,
             )
         # The program moves all members alike, frozen ones too; those are put back from a copy.
         before = [t.clone() for t in (state.parameters, state.buffers)] if self._anything_frozen else []
@@ -250,7 +250,7 @@ class Stepper:
         """Move the parameters by the gradient: coupled decay, decoupled decay, then the rule."""
         population = self._population
         rate = population.learning_rates[state.step]
-        numbers = {**population._numbers, "lr": rate}
+        numbers = {**population.numbers, "lr": rate}
         state.step += 1
         shares, updates = self._shares(state.step), state.step
         for i, block in enumerate(self._blocks):
@@ -260,10 +260,10 @@ class Stepper:
                 # A layer counts its own updates: Adam's bias correction must not run ahead of its memory.
                 numbers["lr"], updates = rate * shares[i], self._moves[i]
             gradient = self._gradient_blocks[i]
-            if population._decay is not None:
-                decay_gradient(block, gradient, population._decay[i])
-            if population._decay_beside is not None:
-                decay_parameters(block, numbers["lr"], population._decay_beside)
+            if population.decay is not None:
+                decay_gradient(block, gradient, population.decay[i])
+            if population.decay_beside is not None:
+                decay_parameters(block, numbers["lr"], population.decay_beside)
             population.rule.update(block, gradient, self._slots[i], numbers, updates)
 
     def _shares(self, t: int) -> list[float] | None:

@@ -15,7 +15,7 @@ from labkit.nn.convolution import Convolution
 from labkit.nn.dropout import Dropout
 from labkit.nn.embedding import Embedding
 from labkit.nn.flatten import Flatten
-from labkit.nn.layer import Context, Layer, Parameter, Shape, Tensors, WeightLayer
+from labkit.nn.layer import Context, Layer, Parameter, Saved, Shape, Tensors, WeightLayer
 from labkit.nn.linear import Linear
 from labkit.nn.recurrent import Recurrent
 from labkit.preprocess.prepare import Kind
@@ -273,7 +273,7 @@ class Network:
 
     def forward(
         self, x: Tensor, tensors: Sequence[tuple[Tensors, Tensors]], context: Context
-    ) -> tuple[Tensor, list[Any]]:
+    ) -> tuple[Tensor, list[Saved]]:
         """Return the scores, shape (M, B, classes), and what `backward` needs of each stage.
 
         Args:
@@ -295,7 +295,7 @@ class Network:
     def backward(
         self,
         dy: Tensor,
-        tape: list[Any],
+        tape: list[Saved],
         tensors: Sequence[tuple[Tensors, Tensors]],
         gradients: Sequence[tuple[Tensors, Tensors]],
     ) -> None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from labkit.nn.constant import constant
-from labkit.nn.layer import Context, Layer, Shape, Tensors
+from labkit.nn.layer import Context, Layer, Saved, Shape, Tensors
 
 LEAKY_SLOPE = 0.1  # Boulder lab, eq. 2
 _LIMIT = 40.0  # exp(40)^2 still fits a float32, so autograd's derivative through it is finite
@@ -30,16 +30,16 @@ def _sigmoid_value(x: Tensor) -> Tensor:
     return x.mul(constant(-_LOG2_E, x)).exp2_().add_(constant(1.0, x)).reciprocal_()
 
 
-def _identity(x: Tensor) -> tuple[Tensor, Any]:
+def _identity(x: Tensor) -> tuple[Tensor, Saved]:
     """Return `f(x) = x`."""
     return x, None
 
 
-def _identity_backward(dy: Tensor, saved: Any) -> Tensor:
+def _identity_backward(dy: Tensor, saved: Saved) -> Tensor:
     return dy
 
 
-def _sigmoid(x: Tensor) -> tuple[Tensor, Any]:
+def _sigmoid(x: Tensor) -> tuple[Tensor, Saved]:
     """Return `s(x) = 1 / (1 + exp(-x))`; its derivative is `s' = s (1 - s)`."""
     y = _sigmoid_value(x)
     return y, y
@@ -49,7 +49,7 @@ def _sigmoid_backward(dy: Tensor, y: Tensor) -> Tensor:
     return torch.addcmul(y, y, y, value=-1).mul_(dy)
 
 
-def _tanh(x: Tensor) -> tuple[Tensor, Any]:
+def _tanh(x: Tensor) -> tuple[Tensor, Saved]:
     """Return `tanh(x) = 1 - 2 / (1 + exp(2 x))` (Boulder lab, eq. 3); its derivative is `tanh' = 1 - tanh^2`."""
     if x.requires_grad:
         y = 1 - 2 / (1 + (2 * x).clamp(max=_LIMIT).exp())
@@ -64,7 +64,7 @@ def _tanh_backward(dy: Tensor, y: Tensor) -> Tensor:
     return torch.addcmul(constant(1.0, y), y, y, value=-1).mul_(dy)
 
 
-def _relu(x: Tensor) -> tuple[Tensor, Any]:
+def _relu(x: Tensor) -> tuple[Tensor, Saved]:
     """Return `max(x, 0)`; its derivative at 0 is 0. A NaN stays a NaN, so that a diverged member shows it."""
     y = torch.where(x <= 0, 0, x) if x.requires_grad else torch.maximum(x, constant(0.0, x))
     return y, y
@@ -74,7 +74,7 @@ def _relu_backward(dy: Tensor, y: Tensor) -> Tensor:
     return dy * (y > constant(0.0, y))
 
 
-def _leaky_relu(x: Tensor) -> tuple[Tensor, Any]:
+def _leaky_relu(x: Tensor) -> tuple[Tensor, Saved]:
     """Return `max(x, 0.1 x)` (Boulder lab, eq. 2); its derivative at 0 is 0.1."""
     y = torch.where(x <= 0, LEAKY_SLOPE * x, x) if x.requires_grad else torch.maximum(x, x * constant(LEAKY_SLOPE, x))
     return y, y
@@ -85,7 +85,7 @@ def _leaky_relu_backward(dy: Tensor, y: Tensor) -> Tensor:
     return torch.where(y <= 0, LEAKY_SLOPE * dy, dy)
 
 
-def _silu(x: Tensor) -> tuple[Tensor, Any]:
+def _silu(x: Tensor) -> tuple[Tensor, Saved]:
     """Return `x s(x)` with the sigmoid s (Boulder lab, eq. 4); its derivative is `s (1 + x (1 - s))`."""
     s = _sigmoid_value(x)
     return x * s, (x, s)
@@ -97,7 +97,7 @@ def _silu_backward(dy: Tensor, saved: tuple[Tensor, Tensor]) -> Tensor:
     return torch.addcmul(s, x, torch.addcmul(s, s, s, value=-1)).mul_(dy)
 
 
-def _gaussian(x: Tensor) -> tuple[Tensor, Any]:
+def _gaussian(x: Tensor) -> tuple[Tensor, Saved]:
     """Return `exp(-x^2)` (Boulder lab, eq. 5); its derivative is `-2 x exp(-x^2)`."""
     y = (x * x).mul_(constant(-_LOG2_E, x)).exp2_()
     return y, (x, y)
@@ -111,8 +111,8 @@ def _gaussian_backward(dy: Tensor, saved: tuple[Tensor, Tensor]) -> Tensor:
 class _Function(NamedTuple):
     """A function and its derivative: `backward` takes the output's gradient and the second result of `forward`."""
 
-    forward: Callable[[Tensor], tuple[Tensor, Any]]
-    backward: Callable[[Tensor, Any], Tensor]
+    forward: Callable[[Tensor], tuple[Tensor, Saved]]
+    backward: Callable[[Tensor, Saved], Tensor]
 
 
 ACTIVATIONS: dict[str, _Function] = {
@@ -143,10 +143,12 @@ class Activation(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         return shape
 
-    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Saved]:
         """Return the function's values, shape (G, B, *features) like `x`, and the tensors that its derivative needs."""
         return ACTIVATIONS[self.function].forward(x)
 
-    def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+    def backward(
+        self, dy: Tensor, saved: Saved, parameters: Tensors, gradients: Tensors, need_dx: bool
+    ) -> Tensor | None:
         """Return `dy f'(x)`, shape (G, B, *features)."""
         return ACTIVATIONS[self.function].backward(dy, saved) if need_dx else None

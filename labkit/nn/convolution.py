@@ -6,14 +6,13 @@ The members of a population become groups of one torch convolution: `fold` puts 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from labkit.config import ConfigError
-from labkit.nn.layer import Context, Parameter, Shape, Tensors, WeightLayer
+from labkit.nn.layer import Context, Parameter, Saved, Shape, Tensors, WeightLayer
 
 # The operator that autograd itself calls for a convolution's backward pass.
 BACKWARD = torch.ops.aten.convolution_backward.default
@@ -63,7 +62,7 @@ class Convolution(WeightLayer):
         weight = Parameter(kernel, "weight", fan_in=shape[0] * area, fan_out=self.channels * area)
         return {"weight": weight, "bias": Parameter((self.channels,), "bias")} if self.bias else {"weight": weight}
 
-    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Saved]:
         """Return the outputs, shape (M, B, channels, *sides), for inputs of shape (G, B, channels in, *sides)."""
         weight = parameters[0].flatten(0, 1)  # (M * channels, channels in, *kernel)
         bias = parameters[1].flatten() if self.bias else None
@@ -77,7 +76,9 @@ class Convolution(WeightLayer):
             y = y.to(x.dtype)
         return unfold(y, parameters[0].shape[0]), (folded, weight, groups)
 
-    def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+    def backward(
+        self, dy: Tensor, saved: Saved, parameters: Tensors, gradients: Tensors, need_dx: bool
+    ) -> Tensor | None:
         """Return the transposed convolution of `dy`, shape (M, B, channels in, *sides), by autograd's own operator."""
         folded, weight, groups = saved
         # In the operator's order: dilation 1, not transposed, no output padding. dx is only asked of a layer behind

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from labkit.nn.layer import Context, Layer, Shape, Tensors
+from labkit.nn.layer import Context, Layer, Saved, Shape, Tensors
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Dropout(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         return shape
 
-    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Saved]:
         """Return the thinned values, shape (M, B, *features), and the factor 0 or 1 / (1 - p) of each."""
         if not context.training:
             return x, None
@@ -38,7 +37,9 @@ class Dropout(Layer):
         factor = kept * torch.where(rate < 1, 1 / (1 - rate), 0)
         return x * factor, factor
 
-    def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+    def backward(
+        self, dy: Tensor, saved: Saved, parameters: Tensors, gradients: Tensors, need_dx: bool
+    ) -> Tensor | None:
         """Return `dy` times the factors of the forward pass, shape (M, B, *features)."""
         if not need_dx:
             return None

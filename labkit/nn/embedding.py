@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from labkit.config import ConfigError
-from labkit.nn.layer import Context, Parameter, Shape, Tensors, WeightLayer
+from labkit.nn.layer import Context, Parameter, Saved, Shape, Tensors, WeightLayer
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Embedding(WeightLayer):
         """Return a weight (tokens, size)."""
         return {"weight": Parameter((self.tokens, self.size), "weight", fan_in=self.tokens, fan_out=self.size)}
 
-    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Saved]:
         """Return the vectors, shape (M, B, length, size), of the ids, shape (G, B, length), and the rows read."""
         table = parameters[0]  # (M, tokens, size)
         rows = x.long()
@@ -46,7 +45,9 @@ class Embedding(WeightLayer):
             rows = rows + first.view(-1, 1, 1)
         return functional.embedding(rows, table.flatten(0, 1)), rows
 
-    def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+    def backward(
+        self, dy: Tensor, saved: Saved, parameters: Tensors, gradients: Tensors, need_dx: bool
+    ) -> Tensor | None:
         """Add the gradient of every use of a row, `dy` of shape (M, B, length, size), to that row; ids have none."""
         rows: Tensor = saved
         gradients[0].zero_().view(-1, self.size).index_add_(0, rows.flatten(), dy.reshape(-1, self.size))

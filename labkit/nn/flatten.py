@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 from torch import Tensor
 
-from labkit.nn.layer import Context, Layer, Shape, Tensors
+from labkit.nn.layer import Context, Layer, Saved, Shape, Tensors
 
 
 @dataclass(frozen=True)
@@ -18,10 +17,12 @@ class Flatten(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         return (prod(shape),)
 
-    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Saved]:
         """Return the batch (G, B, *shape) as (G, B, features), and its former shape."""
         return x.flatten(2), x.shape
 
-    def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+    def backward(
+        self, dy: Tensor, saved: Saved, parameters: Tensors, gradients: Tensors, need_dx: bool
+    ) -> Tensor | None:
         """Return `dy`, shape (M, B, features), in the shape of the input."""
         return dy.reshape(dy.shape[0], *saved[1:]) if need_dx else None

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 Shape = tuple[int, ...]
+Saved = Any  # what a forward pass keeps for its backward pass, of a type that each layer knows
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Layer(ABC):
         return {}
 
     @abstractmethod
-    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Saved]:
         """Return the output for a batch, and what `backward` needs.
 
         Args:
@@ -119,7 +120,9 @@ class Layer(ABC):
         """
 
     @abstractmethod
-    def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+    def backward(
+        self, dy: Tensor, saved: Saved, parameters: Tensors, gradients: Tensors, need_dx: bool
+    ) -> Tensor | None:
         """Return the gradient with respect to `x`, and write those of the parameters into `gradients`.
 
         Args:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from labkit.nn.layer import Context, Parameter, Shape, Tensors, WeightLayer
+from labkit.nn.layer import Context, Parameter, Saved, Shape, Tensors, WeightLayer
 
 # From this many inputs on, a batch that several members share is multiplied once with their stacked weights. With fewer
 # inputs the transposed copies around that product cost more than it saves (docs/decisions.md).
@@ -38,7 +37,7 @@ class Linear(WeightLayer):
         weight = Parameter((self.units, inputs), "weight", fan_in=inputs, fan_out=self.units)
         return {"weight": weight, "bias": Parameter((self.units,), "bias")} if self.bias else {"weight": weight}
 
-    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Saved]:
         """Return `W x + b`, shape (M, B, units), for inputs of shape (G, B, inputs)."""
         weight = parameters[0]  # (M, units, inputs)
         bias = parameters[1] if self.bias else None
@@ -49,7 +48,9 @@ class Linear(WeightLayer):
         y = _affine(x, weight.to(context.product), None).to(weight.dtype)
         return y if bias is None else y + bias.unsqueeze(1), x
 
-    def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+    def backward(
+        self, dy: Tensor, saved: Saved, parameters: Tensors, gradients: Tensors, need_dx: bool
+    ) -> Tensor | None:
         """Return `dx = W' dy`, shape (M, B, inputs); write `dW = dy x'` and `db = dy`, both summed over the batch."""
         x: Tensor = saved
         weight = parameters[0]

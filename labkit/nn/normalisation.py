@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from labkit.nn.layer import Context, Layer, Parameter, Shape, Tensors
+from labkit.nn.layer import Context, Layer, Parameter, Saved, Shape, Tensors
 
 # Both as the defaults of torch.nn.BatchNorm2d.
 EPSILON = 1e-5
@@ -39,7 +38,7 @@ class BatchNorm(Layer):
         """Return the running mean (C,), which starts at 0, and the running variance (C,), which starts at 1."""
         return {"mean": (shape[:1], 0.0), "variance": (shape[:1], 1.0)}
 
-    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Saved]:
         """Return the normalised values, shape (M, B, C, *sides), for inputs of shape (G, B, C, *sides)."""
         gamma, beta = (_per_channel(p, x) for p in parameters)
         axes = [1, *range(3, x.dim())]
@@ -58,7 +57,9 @@ class BatchNorm(Layer):
         standard = centred * inverse_deviation
         return standard * gamma + beta, (standard, inverse_deviation, axes if by_batch else None)
 
-    def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+    def backward(
+        self, dy: Tensor, saved: Saved, parameters: Tensors, gradients: Tensors, need_dx: bool
+    ) -> Tensor | None:
         """Return `dx = gamma / deviation (dy - mean dy - z mean(dy z))`, shape (M, B, C, *sides).
 
         Here z is the standardised input; `dgamma = sum dy z` and `dbeta = sum dy` go to `gradients` (Ioffe and Szegedy

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +13,7 @@ from torch.nn import functional
 
 from labkit.config import ConfigError
 from labkit.nn.convolution import BACKWARD
-from labkit.nn.layer import Context, Layer, Shape, Tensors
+from labkit.nn.layer import Context, Layer, Saved, Shape, Tensors
 
 _MAX = {1: functional.max_pool1d, 2: functional.max_pool2d}
 _CONVOLVE = {1: functional.conv1d, 2: functional.conv2d}
@@ -56,7 +55,7 @@ class MaxPool(_Pooling):
     def kind(self) -> str:
         return f"max_pool{self.dimensions}d"
 
-    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Saved]:
         """Return the largest values, shape (G, B, C, *sides), and the pair of input and output."""
         if x.requires_grad:  # autograd of `maximum` would split the gradient among equals
             y: Tensor = _MAX[self.dimensions](x.flatten(0, 1), self.kernel, self.stride).unflatten(0, x.shape[:2])
@@ -66,7 +65,9 @@ class MaxPool(_Pooling):
             y = reduce(torch.maximum, [self._places(y, axis, offset) for offset in range(self.kernel)])
         return y, (x, y)
 
-    def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+    def backward(
+        self, dy: Tensor, saved: Saved, parameters: Tensors, gradients: Tensors, need_dx: bool
+    ) -> Tensor | None:
         """Return the input's gradient, shape (G, B, C, *sides): `dy` at the first largest value of each window."""
         if not need_dx:
             return None
@@ -114,13 +115,15 @@ class AveragePool(_Pooling):
         window = [self.kernel] * self.dimensions
         return like.new_full((1, 1, *window), self.kernel**-self.dimensions)
 
-    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Saved]:
         """Return the means, shape (G, B, C, *sides), and the shape of the input."""
         planes = x.flatten(0, 2).unsqueeze(1)  # (G * B * C, 1, *sides)
         y = _CONVOLVE[self.dimensions](planes, self._kernel(x), stride=self.stride)
         return y.squeeze(1).unflatten(0, x.shape[:3]), x.shape
 
-    def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+    def backward(
+        self, dy: Tensor, saved: Saved, parameters: Tensors, gradients: Tensors, need_dx: bool
+    ) -> Tensor | None:
         """Return the input's gradient, (G, B, C, *sides): each place gets 1 / window size of its windows' gradients."""
         if not need_dx:
             return None
@@ -156,11 +159,13 @@ class GlobalAveragePool(Layer):
             raise ConfigError(f"model: global_average_pool needs samples (channels, *sides), got {shape}.")
         return shape[:1]
 
-    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Saved]:
         """Return the means, shape (G, B, C), and the shape of the input."""
         return x.flatten(3).mean(3), x.shape
 
-    def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+    def backward(
+        self, dy: Tensor, saved: Saved, parameters: Tensors, gradients: Tensors, need_dx: bool
+    ) -> Tensor | None:
         """Return the input's gradient, shape (G, B, C, *sides): an equal share of `dy` at every place."""
         if not need_dx:
             return None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from labkit.config import ConfigError
 from labkit.nn.activation import ACTIVATIONS
-from labkit.nn.layer import Context, Parameter, Shape, Tensors, WeightLayer
+from labkit.nn.layer import Context, Parameter, Saved, Shape, Tensors, WeightLayer
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Recurrent(WeightLayer):
             "bias_hidden": Parameter((self.units,), "bias"),
         }
 
-    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Saved]:
         """Return the last states, shape (M, B, units), for inputs of shape (G, B, length, features)."""
         w, v, b, c = parameters
         members, steps = w.shape[0], x.shape[2]
@@ -71,7 +70,9 @@ class Recurrent(WeightLayer):
             return list(x.new_ones(x.shape[2], 1, 1, 1, dtype=torch.bool))
         return list((context.lengths.unsqueeze(0) > steps.view(-1, 1, 1)).unsqueeze(3))
 
-    def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+    def backward(
+        self, dy: Tensor, saved: Saved, parameters: Tensors, gradients: Tensors, need_dx: bool
+    ) -> Tensor | None:
         """Return the input's gradient, shape (M, B, length, features), by backpropagation through time.
 
         At active steps `da = dh (1 - h^2)`, a the argument of tanh; at the others `dh` passes unchanged.
