@@ -53,8 +53,8 @@ class Dimension:
         if self.choices is None:
             low, high = self.ends
             steps = math.floor((high - low) / self.step + 1e-9) if self.step is not None else None
-            object.__setattr__(self, "low", self._typed(low))
-            object.__setattr__(self, "high", self._typed(high) if steps is None else self.nth(steps))
+            object.__setattr__(self, "low", self._number(low))
+            object.__setattr__(self, "high", self._number(high) if steps is None else self.nth(steps))
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -77,7 +77,7 @@ class Dimension:
             count = round((high - low) / gap) + 1
             return self.nth(min(int(u * count), count - 1))
         margin = 0.5 if gap is not None else 0.0
-        return self.rounded(scale.between(low - margin, high + margin, u, self.log))
+        return self.nearest_decimal(scale.between(low - margin, high + margin, u, self.log))
 
     def grid(self, n: int) -> list[Value]:
         """At most `n` values, evenly spread in its own scale, the ends among them; a choice gives all of its values.
@@ -88,7 +88,7 @@ class Dimension:
             return list(self.choices)
         low, high = self.ends
         shares = [0.5] if n == 1 else [k / (n - 1) for k in range(n)]
-        return list(dict.fromkeys(self.rounded(scale.between(low, high, u, self.log)) for u in shares))
+        return list(dict.fromkeys(self.nearest_decimal(scale.between(low, high, u, self.log)) for u in shares))
 
     def suggest(self, trial: BaseTrial) -> Value:
         """A value by the sampler of an Optuna trial."""
@@ -115,15 +115,15 @@ class Dimension:
         """Distance of neighbouring values; None where the range is continuous."""
         return self.step if self.step is not None else 1 if self.integer else None
 
-    def snapped(self, value: float) -> float:
+    def nearest(self, value: float) -> float:
         """The nearest value of the range."""
         low, high = self.ends
         value = min(max(value, low), high)
-        return self._typed(value) if self.gap is None else self.nth(round((value - low) / self.gap))
+        return self._number(value) if self.gap is None else self.nth(round((value - low) / self.gap))
 
-    def rounded(self, value: float) -> float:
+    def nearest_decimal(self, value: float) -> float:
         """The nearest value of the range, as a decimal where it is one but for errors of rounding; an end as it is."""
-        return self.snapped(value if value in self.ends else scale.rounded(value))
+        return self.nearest(value if value in self.ends else scale.decimal(value))
 
     def text(self) -> str:
         """The range in words: `1e-05..0.1 (log)`, `relu, tanh`."""
@@ -153,14 +153,14 @@ class Dimension:
 
     def between(self, low: float, high: float) -> Dimension:
         """The same dimension with other ends."""
-        return dataclasses.replace(self, low=self._typed(low), high=self._typed(high))
+        return dataclasses.replace(self, low=self._number(low), high=self._number(high))
 
     def nth(self, k: int) -> float:
         """The value `k` gaps above `low`, also outside the range."""
         gap = Decimal(str(self.gap))  # 3 steps of 0.1 from 0 are 0.3, not 0.30000000000000004
-        return self._typed(float(Decimal(str(self.low)) + k * gap))
+        return self._number(float(Decimal(str(self.low)) + k * gap))
 
-    def _typed(self, value: float) -> float:
+    def _number(self, value: float) -> float:
         return round(value) if self.integer else float(value)
 
 

@@ -38,7 +38,7 @@ def myself() -> dict[str, Any]:
     }
 
 
-def taken(study: str, who: Mapping[str, Any]) -> ConfigError:
+def refusal(study: str, who: Mapping[str, Any]) -> ConfigError:
     """The error that says who holds a study."""
     by = "another process"
     if who:
@@ -51,13 +51,13 @@ def taken(study: str, who: Mapping[str, Any]) -> ConfigError:
 
 def beside_file(file: Path, study: str) -> AbstractContextManager[None]:
     """Hold a study by a lock on `file`, which ends with this process; raises ConfigError where it is taken."""
-    lock = _locked(file, study)
+    lock = _lock(file, study)
     os.ftruncate(lock, 0)
     os.write(lock, json.dumps(myself()).encode())
-    return _released(file, lock)
+    return _keep_lock(file, lock)
 
 
-def _locked(file: Path, study: str) -> int:
+def _lock(file: Path, study: str) -> int:
     """The lock, open; made anew where its former holder removed the file between our opening and locking it."""
     while True:
         lock = os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
@@ -66,14 +66,14 @@ def _locked(file: Path, study: str) -> int:
         except BlockingIOError:
             record = os.read(lock, 65536)
             os.close(lock)
-            raise taken(study, _parsed(record)) from None
+            raise refusal(study, _holder_in(record)) from None
         if file.exists() and os.path.samestat(os.fstat(lock), os.stat(file)):
             return lock
         os.close(lock)
 
 
 @contextmanager
-def _released(file: Path, lock: int) -> Iterator[None]:
+def _keep_lock(file: Path, lock: int) -> Iterator[None]:
     try:
         yield
     finally:
@@ -81,7 +81,7 @@ def _released(file: Path, lock: int) -> Iterator[None]:
         os.close(lock)
 
 
-def _parsed(record: bytes) -> dict[str, Any]:
+def _holder_in(record: bytes) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(record)
     except ValueError:
@@ -100,7 +100,7 @@ def on_server(storage: Any, study: str) -> Iterator[None]:
         storage: Optuna's.
         study: the name of the search.
     """
-    record = _claimed(storage, study)
+    record = _claim(storage, study)
     done = threading.Event()
     thread = threading.Thread(target=_beat, args=(record, done), daemon=True)
     thread.start()
@@ -112,7 +112,7 @@ def on_server(storage: Any, study: str) -> Iterator[None]:
         record.set_user_attr(_RECORD, {})
 
 
-def _claimed(storage: Any, study: str) -> Any:
+def _claim(storage: Any, study: str) -> Any:
     import optuna
     from optuna.exceptions import DuplicatedStudyError
 
@@ -123,13 +123,13 @@ def _claimed(storage: Any, study: str) -> Any:
         if last:
             who = _holder(optuna.load_study(study_name=f"{prefix}{last}", storage=storage))
             if who and not dead(who):
-                raise taken(study, who)
+                raise refusal(study, who)
         try:
             record = optuna.create_study(study_name=f"{prefix}{last + 1}", storage=storage)
         except DuplicatedStudyError:
-            raise taken(study, {}) from None  # of two that came at once the other was first
+            raise refusal(study, {}) from None  # of two that came at once the other was first
         if max(_numbers(storage, prefix)) > last + 1:  # we were asleep while others came and went
-            raise taken(study, {})
+            raise refusal(study, {})
         record.set_user_attr(_RECORD, {**myself(), "beat": time.time()})
         for number in former:
             optuna.delete_study(study_name=f"{prefix}{number}", storage=storage)

@@ -23,7 +23,7 @@ Marks = dict[int, dict[str, Any]]  # trial id -> system attributes
 _FOLLOWS, _OVER = "labkit:follows", "labkit:over"  # of a trial whose run was trained before, and once it is given up
 
 
-def given_up(study: Any, trial_ids: Sequence[int]) -> list[bool]:
+def judge(study: Any, trial_ids: Sequence[int]) -> list[bool]:
     """Ask the study's pruner about trials that have all reported; one verdict per trial, whatever their order.
 
     Attempts that failed are left out of the comparison: their points are run again.
@@ -99,7 +99,7 @@ class _Picture:
         """From now on show every trial but the one that is asked with its marks."""
         self.written = {}
         self._shown = [
-            _marked(trial, reached[i]) if i in reached and i != to._trial_id else trial
+            _with_marks(trial, reached[i]) if i in reached and i != to._trial_id else trial
             for i, trial in self._trials.items()
         ]
 
@@ -112,7 +112,7 @@ class _Picture:
         self.written[key] = value
 
 
-def _marked(trial: Any, marks: Mapping[str, Any]) -> Any:
+def _with_marks(trial: Any, marks: Mapping[str, Any]) -> Any:
     marked = copy.copy(trial)
     marked.system_attrs = {**trial.system_attrs, **marks}
     return marked

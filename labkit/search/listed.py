@@ -36,11 +36,11 @@ def points(node: Mapping[str, Any], space: Space, where: str = "hydra.sweeper.sa
     """
     name = str(node.get("_target_")).rpartition(".")[2]
     if name == "PartialFixedSampler":
-        fixed = fitted(node, "fixed_params", space, where)
+        fixed = values_of_space(node, "fixed_params", space, where)
         found = [space.active({**point, **fixed}) for point in points(node["base_sampler"], space, where)]
         return list({tuple(point.items()): point for point in found}.values())
     if name == "GridSampler":
-        values = fitted(node, "search_space", space, where)
+        values = values_of_space(node, "search_space", space, where)
         for key in space.keys:
             if key not in values:
                 raise ConfigError(f"{where}.search_space: {key} is searched over, expected its values, got none.")
@@ -54,7 +54,7 @@ def points(node: Mapping[str, Any], space: Space, where: str = "hydra.sweeper.sa
     return _product(space, [_every(d) for d in space.dimensions], where)
 
 
-def drawn(node: Mapping[str, Any], space: Space, n_trials: int, seed: int, stage: str) -> list[Point]:
+def points_of_stage(node: Mapping[str, Any], space: Space, n_trials: int, seed: int, stage: str) -> list[Point]:
     """The points of a stage, in order: at most `n_trials`, fewer where there are no more."""
     import numpy as np
 
@@ -71,7 +71,7 @@ def size(space: Space) -> int | None:
     return len(space.product(rows)) if math.prod(map(len, rows)) <= MOST_POINTS else None
 
 
-def fitted(node: Mapping[str, Any], part: str, space: Space, where: str) -> dict[str, Any]:
+def values_of_space(node: Mapping[str, Any], part: str, space: Space, where: str) -> dict[str, Any]:
     """The values that a node writes for keys of the space, as the space writes them.
 
     Args:
@@ -80,7 +80,7 @@ def fitted(node: Mapping[str, Any], part: str, space: Space, where: str) -> dict
         space: Of the search.
         where: The node's own key, for messages.
     """
-    check_written(node, where)
+    check_values(node, where)
     given = node[part]
     for key in given:
         if key not in space.keys:
@@ -90,7 +90,7 @@ def fitted(node: Mapping[str, Any], part: str, space: Space, where: str) -> dict
     return {key: [_own(space[key], value, f"{where}.{part}") for value in values] for key, values in given.items()}
 
 
-def check_written(node: Mapping[str, Any], where: str) -> None:
+def check_values(node: Mapping[str, Any], where: str) -> None:
     """Raise ConfigError where the values that a node writes are no mapping, or those of a key no list."""
     for part in {"search_space", "fixed_params"} & set(node):
         given = node[part]
@@ -108,7 +108,7 @@ def _own(d: Dimension, value: Any, where: str) -> Value:
         if found:
             return found[0]
     elif isinstance(value, int | float) and not isinstance(value, bool) and d.ends[0] <= value <= d.ends[1]:
-        nearest_value = d.snapped(value)
+        nearest_value = d.nearest(value)
         if math.isclose(nearest_value, value, rel_tol=1e-9):
             return nearest_value
     raise ConfigError(f"{where}: {d.key}: expected a value of {d.text()}, got {shown(value)}.")

@@ -41,7 +41,7 @@ class Handle:
 
     def should_stop(self) -> bool:
         """Whether the pruner gives the trial up, or a search that began anew has ended it."""
-        return given_up([self])[0]
+        return verdicts([self])[0]
 
     def follow(self, values: Mapping[int, float]) -> None:
         """Take part with the evaluations of a run that was trained before: updates done -> the objective."""
@@ -61,13 +61,13 @@ def report(handles: Sequence[Handle], step: int, values: Sequence[float]) -> Non
             handles[i].over = first.over
 
 
-def given_up(handles: Sequence[Handle]) -> list[bool]:
+def verdicts(handles: Sequence[Handle]) -> list[bool]:
     """Which jobs are to stop, once all have reported: those of one stage are judged together, whatever their order."""
     verdicts: dict[tuple[int, int], bool] = {}
     studies = {id(one.study): one.study for one in handles if one.study is not None}
     for key, loaded in studies.items():
         own = dict.fromkeys(one.trial_id for one in handles if one.study is loaded and not one.over)
-        told = judging.given_up(loaded, list(own)) if own else []
+        told = judging.judge(loaded, list(own)) if own else []
         verdicts |= {(key, trial_id): verdict for trial_id, verdict in zip(own, told, strict=True)}
     return [one.over or verdicts.get(_trial(one), False) for one in handles]
 
@@ -87,23 +87,23 @@ def handle(location: str, study_name: str, number: int) -> Handle:
     Raises:
         ConfigError: there is no such study, or its storage cannot be reached.
     """
-    loaded = _loaded(location, study_name)
+    loaded = _study_that_prunes(location, study_name)
     if loaded is None:
         return Handle(None, 0)
     return Handle(loaded, loaded._storage.get_trial_id_from_study_id_trial_number(loaded._study_id, number))
 
 
-def _loaded(location: str, name: str) -> Any:
+def _study_that_prunes(location: str, name: str) -> Any:
     """The study with its pruner; None where it has none."""
     key = (os.getpid(), location, name)  # a forked worker needs its own
     if key not in _studies:
         if not storage.exists(location):
             raise ConfigError(f"{storage.KEY}: there is no journal {location}, which the trial was told to report to.")
         try:
-            loaded = study.load(storage.opened(location), name)
+            loaded = study.load(storage.open_storage(location), name)
         except KeyError:
             raise ConfigError(f"{storage.KEY}: {storage.hidden(location)} has no study {name!r}.") from None
-        defined = study.defined(loaded)
+        defined = study.definition_and_range(loaded)
         node = defined[0].get("pruner") if defined is not None else None
         if node is not None:
             loaded.pruner = samplers.pruner(node)

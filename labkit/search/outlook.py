@@ -9,9 +9,9 @@ from typing import Any
 from labkit.search import storage as stores
 from labkit.search import study
 from labkit.search.lost import Lost, nothing_lost, sentence
-from labkit.search.plans import check, repeating, trials_of
-from labkit.search.stages import CONFIRM, FINAL, Definition, Stage
-from labkit.search.trials import Trial, remembered
+from labkit.search.plans import check_definitions, repetition, trials_of
+from labkit.search.stages import CONFIRM, FINAL, Definition, SearchStage
+from labkit.search.trials import StoredTrial, last_attempts
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ def outlook(
         ConfigError: the storage cannot be reached, or the search exists with another definition.
     """
     place = stores.location(storage, definition.study, folder)
-    store = stores.opened(place) if stores.exists(place) else None
+    store = stores.open_storage(place) if stores.exists(place) else None
     existing = study.names(store, definition.study) if store is not None else set()
-    check(store, definition, existing)
+    check_definitions(store, definition, existing)
     rows = []
     for stage in definition.stages:
-        known = _known(store, definition, stage) if stage.name in existing else None
+        known = _trials_and_range(store, definition, stage) if stage.name in existing else None
         trials, space = known or ({}, definition.space)
         seeds = {one.key: one.seeds for one in trials_of(definition, stage, space)}
         own = {key: replace(trial, seeds=seeds[key]) for key, trial in trials.items() if key in seeds}
@@ -65,19 +65,19 @@ def outlook(
         (FINAL, final.seeds if final is not None else 0),
     ):
         if count:
-            stage = repeating(definition, name)
-            known = _known(store, definition, stage) if name in existing else None
+            stage = repetition(definition, name)
+            known = _trials_and_range(store, definition, stage) if name in existing else None
             rows.append(_outlook(stage, count, 1, known[0] if known else {}, lost))
     return tuple(rows)
 
 
-def _known(store: Any, definition: Definition, stage: Stage) -> Any:
+def _trials_and_range(store: Any, definition: Definition, stage: SearchStage) -> Any:
     loaded = study.load(store, f"{definition.study}/{stage.name}")
-    defined = study.defined(loaded)
-    return None if defined is None else (remembered(loaded.get_trials(deepcopy=False)), defined[1])
+    defined = study.definition_and_range(loaded)
+    return None if defined is None else (last_attempts(loaded.get_trials(deepcopy=False)), defined[1])
 
 
-def _outlook(stage: Stage, count: int, seeds: int | None, trials: dict[str, Trial], lost: Lost) -> Outlook:
+def _outlook(stage: SearchStage, count: int, seeds: int | None, trials: dict[str, StoredTrial], lost: Lost) -> Outlook:
     ended = [trial for trial in trials.values() if trial.ended]
     purpose = "comparison" if stage.name == FINAL else "search"
     why = lost(stage.name, stage.overrides, ended, purpose) if ended else {}

@@ -9,14 +9,14 @@ from typing import Any
 from labkit.search import draws, listed, samplers, stages, study
 from labkit.search.results import Candidate
 from labkit.search.space import Space
-from labkit.search.stages import CONFIRM, FINAL, Definition, Stage
-from labkit.search.trials import Wanted
+from labkit.search.stages import CONFIRM, FINAL, Definition, SearchStage
+from labkit.search.trials import WantedTrial
 
 FRESH = {CONFIRM: 1000, FINAL: 2000}  # seeds above the first: those of no stage, and of no choice
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrialPlan:
     """Trials to be run.
 
     Attributes:
@@ -29,26 +29,26 @@ class Plan:
 
     name: str
     overrides: tuple[str, ...]
-    wanted: tuple[Wanted, ...]
+    wanted: tuple[WantedTrial, ...]
     purpose: str
-    stage: Stage
+    stage: SearchStage
 
 
-def trials_of(definition: Definition, stage: Stage, space: Space) -> tuple[Wanted, ...]:
+def trials_of(definition: Definition, stage: SearchStage, space: Space) -> tuple[WantedTrial, ...]:
     """The trials of a stage over its range."""
     seeds = tuple(definition.base_seed + k for k in range(stage.seeds or 0))
     kind = samplers.kind(stage.sampler)
     if not kind:
-        return tuple(Wanted(str(i), i, seeds) for i in range(stage.n_trials))
+        return tuple(WantedTrial(str(i), i, seeds) for i in range(stage.n_trials))
     seed = samplers.seed_of(stage.sampler, definition.seed)
     if isinstance(stage.sampler, Mapping) and kind == "listed":
-        points = listed.drawn(stage.sampler, space, stage.n_trials, seed, stage.name)
+        points = listed.points_of_stage(stage.sampler, space, stage.n_trials, seed, stage.name)
     else:
         points = draws.points(kind, space, stage.n_trials, seed, stage.name)
-    return tuple(Wanted(str(i), i, seeds, point) for i, point in enumerate(points))
+    return tuple(WantedTrial(str(i), i, seeds, point) for i, point in enumerate(points))
 
 
-def shortfall(stage: Stage, space: Space, trials: int) -> str:
+def shortfall(stage: SearchStage, space: Space, trials: int) -> str:
     """Why a stage has fewer trials than its budget, a clause; empty where it has as many."""
     if trials >= stage.n_trials:
         return ""
@@ -58,32 +58,34 @@ def shortfall(stage: Stage, space: Space, trials: int) -> str:
     return f"{trials} of n_trials={stage.n_trials} trials: {reason}"
 
 
-def again(definition: Definition, name: str, candidates: Sequence[Candidate]) -> tuple[Plan, list[list[Wanted]]]:
+def repetitions(
+    definition: Definition, name: str, candidates: Sequence[Candidate]
+) -> tuple[TrialPlan, list[list[WantedTrial]]]:
     """Known points on fresh seeds: the plan, and each candidate's part of it."""
-    stage = repeating(definition, name)
+    stage = repetition(definition, name)
     first = definition.base_seed + FRESH[name]
-    rows = [[_repeated(candidate, first + k) for k in range(stage.seeds or 1)] for candidate in candidates]
+    rows = [[_repetition(candidate, first + k) for k in range(stage.seeds or 1)] for candidate in candidates]
     purpose = "comparison" if name == FINAL else "search"
     wanted = tuple(one for row in rows for one in row)
-    return Plan(name, stage.overrides, wanted, purpose, stage), rows
+    return TrialPlan(name, stage.overrides, wanted, purpose, stage), rows
 
 
-def repeating(definition: Definition, name: str) -> Stage:
+def repetition(definition: Definition, name: str) -> SearchStage:
     """The confirmation or the final training as a stage; its words follow those of what came before it."""
     confirm, final = definition.confirm, definition.final
     words = definition.stages[-1].overrides + (confirm.overrides if confirm is not None else ())
     if name == CONFIRM:
         assert confirm is not None
-        return Stage(name, "grid", overrides=words, seeds=confirm.seeds)
+        return SearchStage(name, "grid", overrides=words, seeds=confirm.seeds)
     assert final is not None
-    return Stage(name, "grid", overrides=words + final.overrides, seeds=final.seeds)
+    return SearchStage(name, "grid", overrides=words + final.overrides, seeds=final.seeds)
 
 
-def _repeated(candidate: Candidate, seed: int) -> Wanted:
-    return Wanted(f"{candidate.stage}:{candidate.index}:{seed}", candidate.index, (seed,), candidate.params)
+def _repetition(candidate: Candidate, seed: int) -> WantedTrial:
+    return WantedTrial(f"{candidate.stage}:{candidate.index}:{seed}", candidate.index, (seed,), candidate.params)
 
 
-def definition_of(definition: Definition, stage: Stage, space: Space) -> dict[str, Any]:
+def definition_of(definition: Definition, stage: SearchStage, space: Space) -> dict[str, Any]:
     """What makes a stage of a search what it is, as JSON.
 
     Args:
@@ -101,13 +103,13 @@ def definition_of(definition: Definition, stage: Stage, space: Space) -> dict[st
     return {**common, **own, **fixed}
 
 
-def check(store: Any, definition: Definition, existing: set[str]) -> None:
+def check_definitions(store: Any, definition: Definition, existing: set[str]) -> None:
     """Raise ConfigError, before anything is run, where a stage exists with another definition."""
     repeated = [(CONFIRM, definition.confirm), (FINAL, definition.final)]
-    rows = [*definition.stages, *(repeating(definition, name) for name, rule in repeated if rule is not None)]
+    rows = [*definition.stages, *(repetition(definition, name) for name, rule in repeated if rule is not None)]
     for stage in rows:
         if stage.name in existing:
-            before = study.defined(study.load(store, f"{definition.study}/{stage.name}"))
+            before = study.definition_and_range(study.load(store, f"{definition.study}/{stage.name}"))
             if before is not None:
                 was, space = before
                 now = definition_of(definition, stage, space)

@@ -16,7 +16,7 @@ _TRIALS = 12  # more than the ten that samplers draw at random before they learn
 _SLOW = "GPSampler"  # fits a Gaussian process for every trial after these
 
 
-def check(node: samplers.Node, space: Space, directions: Sequence[str], where: str) -> None:
+def rehearse_sampler(node: samplers.Node, space: Space, directions: Sequence[str], where: str) -> None:
     """Raise ConfigError where a sampler cannot propose points of this space.
 
     Args:
@@ -32,7 +32,7 @@ def check(node: samplers.Node, space: Space, directions: Sequence[str], where: s
         return
     name = samplers.class_of(node)
     trials = 1 if isinstance(node, str) or _SLOW in str(node) else _TRIALS
-    with _told(where, name):
+    with _one_sentence(where, name):
         import optuna
 
         ways: Any = list(directions)
@@ -44,9 +44,9 @@ def check(node: samplers.Node, space: Space, directions: Sequence[str], where: s
             study.tell(trial, [float(index)] * len(directions))
 
 
-def check_pruner(node: samplers.Node, where: str) -> None:
+def rehearse_pruner(node: samplers.Node, where: str) -> None:
     """Raise ConfigError where a pruner cannot judge a trial."""
-    with _told(where, samplers.class_of(node)):
+    with _one_sentence(where, samplers.class_of(node)):
         import optuna
 
         study = optuna.create_study(pruner=samplers.pruner(node, where))
@@ -59,7 +59,7 @@ def check_pruner(node: samplers.Node, where: str) -> None:
 
 
 @contextmanager
-def _told(where: str, name: str) -> Iterator[None]:
+def _one_sentence(where: str, name: str) -> Iterator[None]:
     """Inside, Optuna is silent, and whatever it raises becomes one sentence."""
     import optuna
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from labkit.search import ranking
 from labkit.search.space import Point, Space
-from labkit.search.trials import Trial
+from labkit.search.trials import StoredTrial
 
 
 class SearchFailed(RuntimeError):  # noqa: N818  (what happened to the search, not an error in it)
@@ -37,11 +37,11 @@ class StageResult:
     name: str
     space: Space | None
     overrides: tuple[str, ...]
-    trials: tuple[Trial, ...]
+    trials: tuple[StoredTrial, ...]
     former: int = 0
     note: str = ""
 
-    def best_first(self, directions: Sequence[str]) -> list[Trial]:
+    def best_first(self, directions: Sequence[str]) -> list[StoredTrial]:
         """Its trials with a value, best first; raises SearchFailed if there are none."""
         found = ranking.best_first(self.trials, directions)
         if not found:
@@ -71,7 +71,7 @@ class Candidate:
     values: tuple[float, ...] | None
     spread: float | None
     n: int
-    trials: tuple[Trial, ...]
+    trials: tuple[StoredTrial, ...]
 
 
 @dataclass(frozen=True)
@@ -99,13 +99,13 @@ class SearchResult:
     known: tuple[StageResult, ...] = ()
 
 
-def found(stage: str, trial: Trial) -> Candidate:
+def candidate(stage: str, trial: StoredTrial) -> Candidate:
     """A trial of a stage as a candidate that nothing more is known of yet."""
     n = max(len(trial.seeds), 1)
     return Candidate(stage, trial.index, trial.params, trial.values, trial.spread, n, (trial,))
 
 
-def confirmed(candidate: Candidate, trials: Sequence[Trial]) -> Candidate:
+def with_confirmation(candidate: Candidate, trials: Sequence[StoredTrial]) -> Candidate:
     """A candidate as its trials on fresh seeds show it."""
     rows = [trial.values for trial in trials if trial.values is not None]
     means = tuple(statistics.fmean(column) for column in zip(*rows, strict=True)) if rows else None

@@ -65,21 +65,21 @@ def batch(sampler: Node, pruner: Node | None, n_jobs: int | None, remaining: int
     All that remain, unless the sampler learns from earlier trials, or the pruner compares with finished ones; then
     `n_jobs`, or 4.
     """
-    waits = not kind(sampler) or (pruner is not None and _needs_finished(pruner))
+    waits = not kind(sampler) or (pruner is not None and _waits_for_a_result(pruner))
     return min(remaining, n_jobs or (TRIALS_AT_ONCE if waits else remaining))
 
 
-def _needs_finished(pruner: Node) -> bool:
+def _waits_for_a_result(pruner: Node) -> bool:
     """Whether a pruner gives up nothing before some trial has finished."""
     if isinstance(pruner, str):
         return pruner not in _ALONE
     target = str(pruner.get("_target_")).rpartition(".")[2]
     if target == "PatientPruner":
         inner = pruner.get("wrapped_pruner")
-        return inner is not None and _needs_finished(inner)
+        return inner is not None and _waits_for_a_result(inner)
     if target == "HyperbandPruner":
         return not isinstance(pruner.get("max_resource"), int)
-    return target not in {PRUNERS[name][0] for name in _ALONE} or _halves_by_finished(pruner)
+    return target not in {PRUNERS[name][0] for name in _ALONE} or _halves_by_a_result(pruner)
 
 
 def remark(pruner: Node | None) -> str:
@@ -91,19 +91,19 @@ def remark(pruner: Node | None) -> str:
             "; hyperband draws each trial's bracket from the study's name and the trial's number: under another name "
             "it gives up others"
         )
-    if pruner == "successive_halving" or _halves_by_finished(pruner):
+    if pruner == "successive_halving" or _halves_by_a_result(pruner):
         return "; successive halving with min_resource: auto gives up nothing before a trial has finished"
     return ""
 
 
-def _halves_by_finished(pruner: Node) -> bool:
+def _halves_by_a_result(pruner: Node) -> bool:
     """Whether it is a node of successive halving that takes its first rung from a finished trial."""
     if isinstance(pruner, str) or not str(pruner.get("_target_")).endswith(".SuccessiveHalvingPruner"):
         return False
     return bool(pruner.get("min_resource", "auto") == "auto")
 
 
-def check(node: Any, where: str) -> None:
+def check_sampler(node: Any, where: str) -> None:
     """Raise ConfigError for a sampler that there is not, or whose keys are wrong."""
     if isinstance(node, str):
         if node not in (*KINDS, *LEARNING):
@@ -111,7 +111,7 @@ def check(node: Any, where: str) -> None:
     elif not isinstance(node, Mapping):
         raise ConfigError(f"{where}: expected the name of a sampler or a node with _target_, got {shown(node)}.")
     else:
-        listed.check_written(node, where)
+        listed.check_values(node, where)
     own = node.get("seed") if isinstance(node, Mapping) else None
     if own is not None and (isinstance(own, bool) or not isinstance(own, int) or own < 0):
         raise ConfigError(f"{where}.seed: expected a whole number of at least 0, got {shown(own)}.")
@@ -130,7 +130,7 @@ def check_pruner(node: Any, where: str) -> None:
 
 def class_of(node: Node) -> str:
     """The name of Optuna's class."""
-    return str((_spelled(node) if isinstance(node, str) else node).get("_target_")).rpartition(".")[2]
+    return str((_node_of(node) if isinstance(node, str) else node).get("_target_")).rpartition(".")[2]
 
 
 def sampler(
@@ -151,20 +151,20 @@ def sampler(
         where: The node's key, for messages.
         space: Values that the node writes are taken as this space writes them; None: as they are.
     """
-    node = _spelled(node) if isinstance(node, str) else node
+    node = _node_of(node) if isinstance(node, str) else node
     place = "" if any(name in str(node) for name in _ONE_SEQUENCE) else f"/{index}"
     derived = zlib.crc32(f"{seed_of(node, seed)}/{stage}{place}".encode())
     if space is not None and "fixed_params" in node:
-        node = {**node, "fixed_params": listed.fitted(node, "fixed_params", space, where)}
-    return _built({**node, "seed": None}, "samplers", derived, where)
+        node = {**node, "fixed_params": listed.values_of_space(node, "fixed_params", space, where)}
+    return _build({**node, "seed": None}, "samplers", derived, where)
 
 
 def pruner(node: Node, where: str = "hydra.sweeper.pruner") -> Any:
     """Optuna's pruner."""
-    return _built(_spelled(node) if isinstance(node, str) else node, "pruners", None, where)
+    return _build(_node_of(node) if isinstance(node, str) else node, "pruners", None, where)
 
 
-def _built(node: Mapping[str, Any], family: str, seed: int | None, where: str) -> Any:
+def _build(node: Mapping[str, Any], family: str, seed: int | None, where: str) -> Any:
     """The object that a node names, its inner nodes built likewise."""
     constructor = _constructor(node.get("_target_"), family, where)
     valid = [name for name in inspect.signature(constructor).parameters if name != "self"]
@@ -176,9 +176,9 @@ def _built(node: Mapping[str, Any], family: str, seed: int | None, where: str) -
         if name not in valid:
             raise ConfigError(f"{where}: {constructor.__name__} has no key {name!r}, {nearest(name, valid)}")
         if name in _INNER and isinstance(value, str) and value in (LEARNING if family == "samplers" else PRUNERS):
-            value = _spelled(value)
+            value = _node_of(value)
         if isinstance(value, Mapping) and "_target_" in value:
-            keys[name] = _built(value, family, seed, f"{where}.{name}")
+            keys[name] = _build(value, family, seed, f"{where}.{name}")
         elif name in _INNER and value is not None:
             raise ConfigError(f"{where}.{name}: expected one of Optuna's {family}, got {shown(value)}.")
     needed = _NEEDS.get(constructor.__name__)
@@ -195,7 +195,7 @@ def _built(node: Mapping[str, Any], family: str, seed: int | None, where: str) -
         raise ConfigError(f"{where}: {constructor.__name__}: {' '.join(str(error).split())}") from None
 
 
-def _spelled(name: str) -> dict[str, Any]:
+def _node_of(name: str) -> dict[str, Any]:
     """The node that a name stands for."""
     if name in LEARNING:
         return {"_target_": f"optuna.samplers.{LEARNING[name]}"}

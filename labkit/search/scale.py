@@ -23,7 +23,7 @@ def between(low: float, high: float, u: float, log: bool) -> float:
     return min(max(value_at(start + u * (end - start), log), low), high)
 
 
-def rounded(value: float) -> float:
+def decimal(value: float) -> float:
     """The decimal that a computed value stands for: 0.001 for 0.0010000000000000002.
 
     It is the one with the fewest digits within a relative 1e-12, if eight are enough; a value that is no such decimal
@@ -33,7 +33,7 @@ def rounded(value: float) -> float:
     return next((found for text in texts if math.isclose(found := float(text), value, rel_tol=1e-12)), value)
 
 
-def written(value: float) -> str:
+def shortest_text(value: float) -> str:
     """The shortest text that reads back as this number: 1, 0.001, 1e-05."""
     texts = (f"{value:.{digits}g}" for digits in range(1, 18))
     return next((text for text in texts if float(text) == value), str(value))

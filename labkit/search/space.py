@@ -36,7 +36,7 @@ class Space:
                 raise ConfigError(f"{key}: it is searched over twice, expected one range per key.")
         for dimension in self.dimensions:
             _check_conditions(dimension, {d.key: d for d in self.dimensions})
-        object.__setattr__(self, "dimensions", _ordered(self.dimensions))
+        object.__setattr__(self, "dimensions", _in_order(self.dimensions))
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -81,7 +81,7 @@ class Space:
                 point[dimension.key] = dimension.suggest(trial)
         return point
 
-    def replaced(self, dimensions: Mapping[str, Dimension]) -> Space:
+    def with_dimensions(self, dimensions: Mapping[str, Dimension]) -> Space:
         """The same space with some dimensions exchanged."""
         return Space(tuple(dimensions.get(d.key, d) for d in self.dimensions))
 
@@ -136,7 +136,7 @@ def _check_conditions(dimension: Dimension, known: Mapping[str, Dimension]) -> N
                 )
 
 
-def _ordered(dimensions: tuple[Dimension, ...]) -> tuple[Dimension, ...]:
+def _in_order(dimensions: tuple[Dimension, ...]) -> tuple[Dimension, ...]:
     """Conditions before what depends on them, the given order otherwise."""
     placed: dict[str, Dimension] = {}
     while len(placed) < len(dimensions):

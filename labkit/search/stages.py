@@ -10,17 +10,16 @@ from pydantic import Field
 
 from labkit.config import ConfigError, Count, checked, shown
 from labkit.search import draws, rehearsal, samplers
-from labkit.search import zoom as zooming
 from labkit.search.samplers import Node
 from labkit.search.space import Space
-from labkit.search.zoom import Zoom
+from labkit.search.zoom import Zoom, check_zoom
 
 CONFIRM, FINAL = "confirm", "final"
 Seeds = Annotated[int, Field(ge=1, le=1000, strict=True)]  # 1000 above the first begin the fresh ones
 
 
 @dataclass(frozen=True)
-class Stage:
+class SearchStage:
     """A row of trials.
 
     Attributes:
@@ -95,7 +94,7 @@ class Definition:
 
     study: str
     space: Space
-    stages: tuple[Stage, ...]
+    stages: tuple[SearchStage, ...]
     confirm: Confirm | None = None
     final: Final | None = None
     objectives: tuple[str, ...] = ("val/accuracy",)
@@ -116,12 +115,12 @@ class Definition:
             _check_several(self)
         for stage in self.stages:
             where = f"hydra.sweeper.stages.{stage.name}.sampler"
-            rehearsal.check(stage.sampler, self.space, self.directions, where)
+            rehearsal.rehearse_sampler(stage.sampler, self.space, self.directions, where)
 
 
-def read(
+def read_stages(
     node: Any, defaults: Mapping[str, Any] | None = None, where: str = "hydra.sweeper.stages"
-) -> tuple[Stage, ...]:
+) -> tuple[SearchStage, ...]:
     """The stages of a mapping name -> keys, or of a list of mappings with `name`; raises ConfigError.
 
     Args:
@@ -137,15 +136,15 @@ def read(
 
 def read_confirm(node: Any, where: str = "hydra.sweeper.confirm") -> Confirm | None:
     """The confirmation; `true` or an empty mapping takes every default, null or false leaves it out."""
-    return None if node is None or node is False else Confirm(**_checked(where, Confirm, node))
+    return None if node is None or node is False else Confirm(**_part(where, Confirm, node))
 
 
 def read_final(node: Any, where: str = "hydra.sweeper.final") -> Final | None:
     """The winner's training, read likewise."""
-    return None if node is None or node is False else Final(**_checked(where, Final, node))
+    return None if node is None or node is False else Final(**_part(where, Final, node))
 
 
-def plain(stage: Stage) -> dict[str, Any]:
+def plain(stage: SearchStage) -> dict[str, Any]:
     """What makes a stage what it is, as JSON; budget and batch are not part of it."""
     kept = {key: value for key, value in asdict(stage).items() if key not in ("name", "n_trials", "n_jobs")}
     return {**kept, "overrides": list(stage.overrides)}
@@ -155,7 +154,7 @@ def _rows(node: Any, where: str) -> list[tuple[str, Mapping[str, Any]]]:
     if isinstance(node, Mapping):
         rows = [(str(name), {} if keys is None else keys) for name, keys in node.items()]
     elif isinstance(node, Sequence) and not isinstance(node, str):
-        rows = [_named(keys, f"{where}[{i}]") for i, keys in enumerate(node)]
+        rows = [_name_and_keys(keys, f"{where}[{i}]") for i, keys in enumerate(node)]
     else:
         raise ConfigError(f"{where}: expected a mapping from the name of a stage to its keys, got {shown(node)}.")
     for name, keys in rows:
@@ -164,23 +163,23 @@ def _rows(node: Any, where: str) -> list[tuple[str, Mapping[str, Any]]]:
     return rows
 
 
-def _named(keys: Any, where: str) -> tuple[str, Mapping[str, Any]]:
+def _name_and_keys(keys: Any, where: str) -> tuple[str, Mapping[str, Any]]:
     if not isinstance(keys, Mapping) or not isinstance(keys.get("name"), str):
         raise ConfigError(f"{where}: expected the keys of a stage with its 'name', got {shown(keys)}.")
     return keys["name"], {key: value for key, value in keys.items() if key != "name"}
 
 
-def _stage(name: str, keys: Mapping[str, Any], where: str) -> Stage:
+def _stage(name: str, keys: Mapping[str, Any], where: str) -> SearchStage:
     if name in (CONFIRM, FINAL, "") or "/" in name:
         raise ConfigError(f"{where}: a stage needs a name without '/', other than {CONFIRM!r} and {FINAL!r}.")
     found = checked(where, _keys_of_a_stage, keys)
-    samplers.check(found["sampler"], f"{where}.sampler")
+    samplers.check_sampler(found["sampler"], f"{where}.sampler")
     if found["pruner"] is not None:
         samplers.check_pruner(found["pruner"], f"{where}.pruner")
-        rehearsal.check_pruner(found["pruner"], f"{where}.pruner")
+        rehearsal.rehearse_pruner(found["pruner"], f"{where}.pruner")
     zoom = found["zoom"]
-    found["zoom"] = None if zoom is None or zoom is False else Zoom(**_checked(f"{where}.zoom", Zoom, zoom))
-    return Stage(name, **found)
+    found["zoom"] = None if zoom is None or zoom is False else Zoom(**_part(f"{where}.zoom", Zoom, zoom))
+    return SearchStage(name, **found)
 
 
 def _keys_of_a_stage(
@@ -196,7 +195,7 @@ def _keys_of_a_stage(
     """The keys of a stage, as a configuration writes them."""
 
 
-def _checked(where: str, constructor: type[Any], node: Any) -> dict[str, Any]:
+def _part(where: str, constructor: type[Any], node: Any) -> dict[str, Any]:
     if node is not True and not isinstance(node, Mapping):
         raise ConfigError(f"{where}: expected true or keys, got {shown(node)}.")
     return checked(where, constructor, {} if node is True else dict(node))
@@ -224,7 +223,7 @@ def _check_stages(definition: Definition) -> None:
         if stage.zoom is not None:
             if i == 0:
                 raise ConfigError(f"{where}.zoom: the first stage has none before it to zoom on, expected null.")
-            zooming.check(definition.space, stage.zoom, f"{where}.zoom")
+            check_zoom(definition.space, stage.zoom, f"{where}.zoom")
             if "search_space" in str(stage.sampler):
                 raise ConfigError(f"{where}.zoom: the values of its sampler's search_space are written, expected null.")
         if samplers.kind(stage.sampler) == "grid":

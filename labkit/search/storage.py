@@ -56,7 +56,7 @@ def hidden(place: str) -> str:
     return re.sub(r"(://[^:/@]*):[^/]*@", r"\1:***@", place)
 
 
-def opened(place: str) -> Any:
+def open_storage(place: str) -> Any:
     """Optuna's storage at a location.
 
     A journal whose last line was torn by a kill is cut back to its last whole line first: the next line would be glued
@@ -96,7 +96,7 @@ def hold(storage: str | None, study: str, folder: Path) -> Iterator[None]:
     place = location(storage, study, folder)
     file = _file_beside(place, study)
     if file is None:
-        with holder.on_server(opened(place), study):
+        with holder.on_server(open_storage(place), study):
             yield
         return
     try:

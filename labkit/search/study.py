@@ -13,7 +13,7 @@ from labkit.search import samplers
 from labkit.search.quiet import quiet
 from labkit.search.samplers import Node
 from labkit.search.space import Point, Space
-from labkit.search.trials import ANSWER, PLACE, Answer, Proposal, Trial, Wanted, place, remembered
+from labkit.search.trials import ANSWER, PLACE, Proposal, StoredTrial, TrialAnswer, WantedTrial, last_attempts, place
 
 _DEFINITION, _RANGE = "definition", "range"  # user attributes of a study
 FIXED = "fixed settings"  # part of a definition
@@ -43,11 +43,11 @@ class StageStudy:
     given_up: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
 
-    def trials(self) -> dict[str, Trial]:
+    def trials(self) -> dict[str, StoredTrial]:
         """The last attempt of every trial, by key."""
-        return remembered(self.study.get_trials(deepcopy=False))
+        return last_attempts(self.study.get_trials(deepcopy=False))
 
-    def missing(self, wanted: Sequence[Wanted]) -> list[Wanted]:
+    def missing(self, wanted: Sequence[WantedTrial]) -> list[WantedTrial]:
         """Those without a result, each with the point of its former attempt if it had one."""
         known = self.trials()
         rows = []
@@ -56,15 +56,15 @@ class StageStudy:
             if one.key in self.given_up or (former is not None and former.ended and one.key not in self.lost):
                 continue
             again = one.params is None and former is not None and self.space.complete(former.params)
-            rows.append(Wanted(one.key, one.index, one.seeds, former.params) if again and former else one)
+            rows.append(WantedTrial(one.key, one.index, one.seeds, former.params) if again and former else one)
         return rows
 
-    def propose(self, batch: Sequence[Wanted]) -> list[Proposal]:
+    def propose(self, batch: Sequence[WantedTrial]) -> list[Proposal]:
         """Begin a batch of trials."""
         first = len(self.study.get_trials(deepcopy=False))
         return [self._proposal(one, first + k, len(batch)) for k, one in enumerate(batch)]
 
-    def tell(self, proposal: Proposal, wanted: Wanted, answer: Answer) -> None:
+    def tell(self, proposal: Proposal, wanted: WantedTrial, answer: TrialAnswer) -> None:
         """End a trial: first everything that came of it in one attribute, then its state."""
         told = answer.plain()
         self.lost.discard(wanted.key)
@@ -79,16 +79,16 @@ class StageStudy:
         found: int = self.study._storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number)
         return found
 
-    def _proposal(self, wanted: Wanted, number: int, at_once: int) -> Proposal:
+    def _proposal(self, wanted: WantedTrial, number: int, at_once: int) -> Proposal:
         with quiet():
             if wanted.params is None:
-                params = self._drawn(wanted, at_once)
+                params = self._begin_where_sampled(wanted, at_once)
             else:
-                params = self._placed(wanted, wanted.params, at_once)
+                params = self._begin_at(wanted, wanted.params, at_once)
         told = (self.place, str(self.study.study_name), number)
         return Proposal(number, wanted.index, params, wanted.seeds, told)
 
-    def _placed(self, wanted: Wanted, params: Point, at_once: int) -> Point:
+    def _begin_at(self, wanted: WantedTrial, params: Point, at_once: int) -> Point:
         """Begin a trial whose point is known: written down in one go."""
         from optuna.trial import TrialState, create_trial
 
@@ -101,7 +101,7 @@ class StageStudy:
         self.study.add_trial(trial)
         return params
 
-    def _drawn(self, wanted: Wanted, at_once: int) -> Point:
+    def _begin_where_sampled(self, wanted: WantedTrial, at_once: int) -> Point:
         """Begin a trial at the point that the sampler proposes."""
         stage = str(self.study.study_name).rpartition("/")[2]
         self.study.sampler = samplers.sampler(self.sampler, self.seed, stage, wanted.index, space=self.space)
@@ -127,7 +127,7 @@ def load(storage: Any, name: str) -> Any:
         return optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler())
 
 
-def defined(study: Any) -> tuple[dict[str, Any], Space] | None:
+def definition_and_range(study: Any) -> tuple[dict[str, Any], Space] | None:
     """A stage's definition and range; None where a kill came before they were written down."""
     attributes = study.user_attrs
     if _DEFINITION not in attributes:
@@ -187,7 +187,7 @@ def refuse_changes(study: str, stage: str, was: Mapping[str, Any], now: Mapping[
         elif key == "code":
             change = f"it was trained with an earlier version of {', '.join(changed(was.get(key, {}), value))}"
         elif key == FIXED:
-            change = _settings_that_changed(was[key], value)
+            change = _changes(was[key], value)
         if change:
             raise ConfigError(
                 f"study {study!r}: its stage {stage!r} exists with another definition ({change}); take the change "
@@ -195,7 +195,7 @@ def refuse_changes(study: str, stage: str, was: Mapping[str, Any], now: Mapping[
             )
 
 
-def _settings_that_changed(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def _changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Say which settings changed; a key that only one side knows came or went with a version, and changes nothing."""
     found = [f"{key} was {shown(was[key])}, is {shown(now[key])}" for key in now if key in was and was[key] != now[key]]
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""

@@ -36,7 +36,7 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Answer:
+class TrialAnswer:
     """What came of a trial.
 
     Attributes:
@@ -63,7 +63,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedTrial:
     """A trial that a stage must have.
 
     Attributes:
@@ -80,8 +80,8 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A trial as the storage remembers it; attributes as in `Proposal`, `Answer` and `Wanted`, state also `running`."""
+class StoredTrial:
+    """A trial as the storage has it, attributes as in `Proposal`, `TrialAnswer`, `WantedTrial`; it may be `running`."""
 
     number: int
     index: int
@@ -100,13 +100,13 @@ class Trial:
         return self.state in ENDED
 
 
-def remembered(trials: Iterable[FrozenTrial]) -> dict[str, Trial]:
+def last_attempts(trials: Iterable[FrozenTrial]) -> dict[str, StoredTrial]:
     """The last attempt of each trial, by key; attempts that a kill left without their place are left out."""
     found = (_trial(trial) for trial in trials if PLACE in trial.user_attrs)
     return {trial.key: trial for trial in found}
 
 
-def place(wanted: Wanted, at_once: int) -> dict[str, Any]:
+def place(wanted: WantedTrial, at_once: int) -> dict[str, Any]:
     """The user attribute that says what a trial is.
 
     Args:
@@ -116,11 +116,11 @@ def place(wanted: Wanted, at_once: int) -> dict[str, Any]:
     return {"key": wanted.key, "index": wanted.index, "seeds": list(wanted.seeds), "batch": at_once}
 
 
-def _trial(trial: FrozenTrial) -> Trial:
+def _trial(trial: FrozenTrial) -> StoredTrial:
     about: Mapping[str, Any] = trial.user_attrs[PLACE]
     answer: Mapping[str, Any] = trial.user_attrs.get(ANSWER, {})
     values = answer.get("values")
-    return Trial(
+    return StoredTrial(
         number=trial.number,
         index=about["index"],
         key=about["key"],

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from labkit.search import scale
 from labkit.search.results import StageResult
 from labkit.search.space import Dimension
-from labkit.search.stages import Definition, Stage
+from labkit.search.stages import Definition, SearchStage
 from labkit.search.zoom import Zoom, bounds, spacing
 
 
@@ -32,7 +32,7 @@ class Wall:
     open: bool
 
 
-def told(definition: Definition, result: StageResult) -> str:
+def sentence(definition: Definition, result: StageResult) -> str:
     """One sentence about the best values of a stage that lie at a wall, with what to do; empty if there are none.
 
     A value lies at a wall where it is nearer than half the mean spacing of the values tried, on the scale of the range.
@@ -44,17 +44,18 @@ def told(definition: Definition, result: StageResult) -> str:
     names = [stage.name for stage in definition.stages]
     rest = definition.stages[names.index(result.name) + 1 :]
     following = rest[0] if rest else None
-    found = [wall for d in result.space.dimensions for wall in _of(d, definition, result, following)]
+    found = [wall for d in result.space.dimensions for wall in _walls_of(d, definition, result, following)]
     if not found:
         return ""
     places = ", and ".join(
-        f"the best {w.key}, {scale.written(w.value)}, lies at the {w.side} end of its range, {scale.written(w.end)}"
+        f"the best {w.key}, {scale.shortest_text(w.value)}, lies at the {w.side} end of its range, "
+        f"{scale.shortest_text(w.end)}"
         for w in found
     )
     return f"{places}{_advice(found, following)}"
 
 
-def _advice(found: Sequence[Wall], following: Stage | None) -> str:
+def _advice(found: Sequence[Wall], following: SearchStage | None) -> str:
     if not any(wall.open for wall in found):
         return ", and nothing is tried beyond it."
     zoomed = following is not None and following.zoom is not None and not following.zoom.widen
@@ -62,7 +63,7 @@ def _advice(found: Sequence[Wall], following: Stage | None) -> str:
     return f"; better ones may lie beyond: search a wider range{wider} under another hydra.sweeper.study_name."
 
 
-def _of(d: Dimension, definition: Definition, result: StageResult, following: Stage | None) -> list[Wall]:
+def _walls_of(d: Dimension, definition: Definition, result: StageResult, following: SearchStage | None) -> list[Wall]:
     """The ends of one range at which the best value lies."""
     best = result.best_first(definition.directions)[0].params.get(d.key)
     if d.choices is not None or not isinstance(best, int | float) or d.ends[0] == d.ends[1]:

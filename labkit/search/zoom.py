@@ -28,7 +28,7 @@ class Zoom:
     limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
-def check(space: Space, rule: Zoom, where: str) -> None:
+def check_zoom(space: Space, rule: Zoom, where: str) -> None:
     """Raise ConfigError where a rule does not fit a space: there is no range, a key is a choice, a limit is empty."""
     ranges = {d.key: d for d in space.dimensions if d.choices is None}
     if not ranges:
@@ -90,8 +90,8 @@ def zoom(
         good = [float(v) for point in best if isinstance(v := point.get(d.key), int | float)][: rule.around]
         if good:
             others = [float(v) for point in tried if isinstance(v := point.get(d.key), int | float)]
-            zoomed[d.key] = _zoomed(d, others, good, bounds(d, rule, walls[d.key]))
-    return space.replaced(zoomed)
+            zoomed[d.key] = _range_around(d, others, good, bounds(d, rule, walls[d.key]))
+    return space.with_dimensions(zoomed)
 
 
 def spacing(d: Dimension, places: Sequence[float]) -> float:
@@ -120,7 +120,7 @@ def bounds(d: Dimension, rule: Zoom, wall: Dimension) -> tuple[float, float]:
     return max(limits[0], 0.0 if low >= 0 else -math.inf), min(limits[1], 0.0 if high <= 0 and low < 0 else math.inf)
 
 
-def _zoomed(d: Dimension, tried: Sequence[float], good: Sequence[float], room: tuple[float, float]) -> Dimension:
+def _range_around(d: Dimension, tried: Sequence[float], good: Sequence[float], room: tuple[float, float]) -> Dimension:
     start, end = (scale.position(value, d.log) for value in d.ends)
     best = min(max(scale.position(good[0], d.log), start), end)
     places = sorted({scale.position(value, d.log) for value in (*tried, *good)})
@@ -144,7 +144,7 @@ def _value(d: Dimension, place: float, known: Sequence[float]) -> float:
     places = {scale.position(value, d.log): value for value in reversed(known)}
     if place in places:
         return places[place]
-    return scale.rounded(scale.value_at(place, d.log))
+    return scale.decimal(scale.value_at(place, d.log))
 
 
 def _between(d: Dimension, low: float, high: float, bottom: float, top: float) -> Dimension:
