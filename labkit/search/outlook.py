@@ -1,17 +1,21 @@
-"""What a search would do, and how much of it is done: for a dry run."""
+"""The outlook of a search: the trials of each stage, and how many of them are done; for a dry run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from labkit.search import storage as stores
 from labkit.search import study
 from labkit.search.lost import Lost, nothing_lost, sentence
 from labkit.search.plans import check_definitions, repetition, trials_of
+from labkit.search.space import Space
 from labkit.search.stages import CONFIRM, FINAL, Definition, SearchStage
 from labkit.search.trials import StoredTrial, last_attempts
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
 
 
 @dataclass(frozen=True)
@@ -19,13 +23,13 @@ class Outlook:
     """A stage as it stands.
 
     Attributes:
-        stage: its name.
-        trials: of its budget; of a grid that zooms and has not begun: as many as over the search's own range.
-        done: that have a result that counts.
-        failed: in earlier calls; they are run again.
-        seeds: per trial; None: the configuration's own. Trials of a confirmation have one each.
-        overrides: that its trials have.
-        lost: A sentence about trials that ended and count no longer; "" where all do.
+        stage: Name of the stage.
+        trials: Number of trials of its budget; a grid that zooms and has not begun is counted over the search's range.
+        done: Number of trials whose result counts.
+        failed: Number of trials that failed in earlier calls and are run again.
+        seeds: Number of seeds per trial; None: the configuration's own. Trials of a confirmation have one each.
+        overrides: Override words of its trials.
+        lost: Sentence about trials that ended and count no longer; "" where all do.
     """
 
     stage: str
@@ -43,10 +47,16 @@ def outlook(
     folder: Path = Path("mlruns/studies"),
     lost: Lost = nothing_lost,
 ) -> tuple[Outlook, ...]:
-    """Every stage, the confirmation and the final training as they stand. It runs nothing and holds nothing.
+    """Return every stage, the confirmation and the final training as they stand; run nothing and hold nothing.
+
+    Args:
+        definition: Search that is asked about.
+        storage: `journal`, or the URL of a server.
+        folder: Folder of the journals.
+        lost: Function that says which trials that ended count no longer, and why.
 
     Raises:
-        ConfigError: the storage cannot be reached, or the search exists with another definition.
+        ConfigError: The storage cannot be reached, or the search exists with another definition.
     """
     place = stores.location(storage, definition.study, folder)
     store = stores.open_storage(place) if stores.exists(place) else None
@@ -71,7 +81,11 @@ def outlook(
     return tuple(rows)
 
 
-def _trials_and_range(store: Any, definition: Definition, stage: SearchStage) -> Any:
+def _trials_and_range(
+    store: BaseStorage | None, definition: Definition, stage: SearchStage
+) -> tuple[dict[str, StoredTrial], Space] | None:
+    if store is None:
+        return None
     loaded = study.load(store, f"{definition.study}/{stage.name}")
     defined = study.definition_and_range(loaded)
     return None if defined is None else (last_attempts(loaded.get_trials(deepcopy=False)), defined[1])

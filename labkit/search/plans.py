@@ -1,30 +1,33 @@
-"""What a search must have run: the trials of each stage, and the definition that an earlier call must have shared."""
+"""The trials that each stage of a search must have, and the definition that an earlier call must have shared."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from labkit.search import draws, listed, samplers, stages, study
 from labkit.search.results import Candidate
 from labkit.search.space import Space
-from labkit.search.stages import CONFIRM, FINAL, Definition, SearchStage
+from labkit.search.stages import CONFIRM, FINAL, FIXED, Definition, SearchStage, StageDefinition
 from labkit.search.trials import WantedTrial
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
 
 FRESH = {CONFIRM: 1000, FINAL: 2000}  # seeds above the first: those of no stage, and of no choice
 
 
 @dataclass(frozen=True)
 class TrialPlan:
-    """Trials to be run.
+    """Trials that a stage, the confirmation or the last training must have.
 
     Attributes:
-        name: of their stage.
-        overrides: words added to each.
-        wanted: the trials.
+        name: Name of their stage.
+        overrides: Override words added to each.
+        wanted: Trials in order.
         purpose: `search`, or `comparison` for the last training.
-        stage: how they are proposed.
+        stage: Stage that says how they are proposed.
     """
 
     name: str
@@ -35,7 +38,7 @@ class TrialPlan:
 
 
 def trials_of(definition: Definition, stage: SearchStage, space: Space) -> tuple[WantedTrial, ...]:
-    """The trials of a stage over its range."""
+    """Return the trials of a stage over its range."""
     seeds = tuple(definition.base_seed + k for k in range(stage.seeds or 0))
     kind = samplers.kind(stage.sampler)
     if not kind:
@@ -49,7 +52,7 @@ def trials_of(definition: Definition, stage: SearchStage, space: Space) -> tuple
 
 
 def shortfall(stage: SearchStage, space: Space, trials: int) -> str:
-    """Why a stage has fewer trials than its budget, a clause; empty where it has as many."""
+    """Say in a clause why a stage has fewer trials than its budget; "" where it has as many."""
     if trials >= stage.n_trials:
         return ""
     size = listed.size(space)
@@ -61,7 +64,16 @@ def shortfall(stage: SearchStage, space: Space, trials: int) -> str:
 def repetitions(
     definition: Definition, name: str, candidates: Sequence[Candidate]
 ) -> tuple[TrialPlan, list[list[WantedTrial]]]:
-    """Known points on fresh seeds: the plan, and each candidate's part of it."""
+    """Plan known points on fresh seeds.
+
+    Args:
+        definition: Search that they belong to.
+        name: `confirm` or `final`.
+        candidates: Known points.
+
+    Returns:
+        The plan, and each candidate's trials in it.
+    """
     stage = repetition(definition, name)
     first = definition.base_seed + FRESH[name]
     rows = [[_repetition(candidate, first + k) for k in range(stage.seeds or 1)] for candidate in candidates]
@@ -71,7 +83,7 @@ def repetitions(
 
 
 def repetition(definition: Definition, name: str) -> SearchStage:
-    """The confirmation or the final training as a stage; its words follow those of what came before it."""
+    """Return the confirmation or the final training as a stage; its words follow those of what came before it."""
     confirm, final = definition.confirm, definition.final
     words = definition.stages[-1].overrides + (confirm.overrides if confirm is not None else ())
     if name == CONFIRM:
@@ -85,26 +97,41 @@ def _repetition(candidate: Candidate, seed: int) -> WantedTrial:
     return WantedTrial(f"{candidate.stage}:{candidate.index}:{seed}", candidate.index, (seed,), candidate.params)
 
 
-def definition_of(definition: Definition, stage: SearchStage, space: Space) -> dict[str, Any]:
-    """What makes a stage of a search what it is, as JSON.
+def definition_of(definition: Definition, stage: SearchStage, space: Space) -> StageDefinition:
+    """Return everything that makes a stage of a search what it is, as JSON.
 
     Args:
-        space: the range of the stage; a grid over it has a number of points that must stay.
+        definition: Search that the stage belongs to.
+        stage: Stage that is described.
+        space: Range of the stage; a grid over it has a number of points that must stay.
     """
-    common: dict[str, Any] = {"directions": list(definition.directions), "objectives": list(definition.objectives)}
+    found: StageDefinition = {"directions": list(definition.directions), "objectives": list(definition.objectives)}
     if definition.code:
-        common["code"] = dict(definition.code)
-    fixed = {study.FIXED: dict(definition.fixed)} if definition.fixed else {}
+        found["code"] = dict(definition.code)
     if stage.name in FRESH:
-        return {**common, "overrides": list(stage.overrides), **fixed}
-    own = {"space": definition.space.plain(), "seed": definition.seed, **stages.plain(stage)}
-    if samplers.kind(stage.sampler) == "grid":
-        own["points of the grid"] = len(draws.grid(space, stage.n_trials))
-    return {**common, **own, **fixed}
+        found["overrides"] = list(stage.overrides)
+    else:
+        found |= {"space": definition.space.plain(), "seed": definition.seed, **stages.plain(stage)}
+        if samplers.kind(stage.sampler) == "grid":
+            found["points of the grid"] = len(draws.grid(space, stage.n_trials))
+    if definition.fixed:
+        found[FIXED] = dict(definition.fixed)
+    return found
 
 
-def check_definitions(store: Any, definition: Definition, existing: set[str]) -> None:
-    """Raise ConfigError, before anything is run, where a stage exists with another definition."""
+def check_definitions(store: BaseStorage | None, definition: Definition, existing: set[str]) -> None:
+    """Check, before anything is run, that the stages that exist have this definition.
+
+    Args:
+        store: Storage of Optuna's; None where there is none yet.
+        definition: Search of this call.
+        existing: Names of the stages that exist.
+
+    Raises:
+        ConfigError: A stage exists with another definition.
+    """
+    if store is None:
+        return
     repeated = [(CONFIRM, definition.confirm), (FINAL, definition.final)]
     rows = [*definition.stages, *(repetition(definition, name) for name, rule in repeated if rule is not None)]
     for stage in rows:
@@ -116,14 +143,16 @@ def check_definitions(store: Any, definition: Definition, existing: set[str]) ->
                 study.refuse_changes(definition.study, stage.name, _with_widen(was, now, definition, space), now)
 
 
-def _with_widen(
-    was: Mapping[str, Any], now: Mapping[str, Any], definition: Definition, space: Space
-) -> Mapping[str, Any]:
-    """The definition that a stage was begun with; one from before there was `zoom.widen` widened where it did."""
-    zoom = was.get("zoom")
-    if not zoom or "widen" in zoom or not now.get("zoom"):
+def _with_widen(was: StageDefinition, now: StageDefinition, definition: Definition, space: Space) -> StageDefinition:
+    """Return the definition that a stage was begun with.
+
+    One that was written before there was `zoom.widen` lacks that key: it is filled in with what was done, which the
+    stage's range tells.
+    """
+    zoom, rule = was.get("zoom"), now.get("zoom")
+    if not zoom or "widen" in zoom or not rule:
         return was
     own = {d.key: d.ends for d in definition.space.dimensions if d.choices is None}
     begun = [(own[d.key], d.ends) for d in space.dimensions if d.choices is None and d.key in own]
     inside = all(wall[0] <= ends[0] and ends[1] <= wall[1] for wall, ends in begun)
-    return {**was, "zoom": {**zoom, "widen": now["zoom"]["widen"] if inside else True}}
+    return {**was, "zoom": {**zoom, "widen": rule["widen"] if inside else True}}

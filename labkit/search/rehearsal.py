@@ -1,11 +1,10 @@
-"""A sampler or a pruner of Optuna's asked once before anything is trained: what it would raise later, it raises now."""
+"""Rehearsal of Optuna's samplers and pruners before anything is trained: an error of later is raised now."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from labkit.config import ConfigError
 from labkit.search import listed, samplers
@@ -17,13 +16,16 @@ _SLOW = "GPSampler"  # fits a Gaussian process for every trial after these
 
 
 def rehearse_sampler(node: samplers.Node, space: Space, directions: Sequence[str], where: str) -> None:
-    """Raise ConfigError where a sampler cannot propose points of this space.
+    """Check that a sampler proposes points of this space.
 
     Args:
-        node: Of a sampler that is in order by itself.
-        space: Of the search.
-        directions: Of its objectives.
-        where: The node's key, for messages.
+        node: Name or node of a sampler that is in order by itself.
+        space: Space of the search.
+        directions: `maximize` or `minimize`, one per objective.
+        where: Key of the node, for messages.
+
+    Raises:
+        ConfigError: The sampler raises, or cannot list its points.
     """
     if samplers.kind(node) == "listed" and not isinstance(node, str):
         listed.points(node, space, where)
@@ -35,7 +37,7 @@ def rehearse_sampler(node: samplers.Node, space: Space, directions: Sequence[str
     with _one_sentence(where, name):
         import optuna
 
-        ways: Any = list(directions)
+        ways = [optuna.study.StudyDirection[direction.upper()] for direction in directions]
         study = optuna.create_study(directions=ways)
         for index in range(trials):
             study.sampler = samplers.sampler(node, 0, "rehearsal", index, where, space)
@@ -45,7 +47,11 @@ def rehearse_sampler(node: samplers.Node, space: Space, directions: Sequence[str
 
 
 def rehearse_pruner(node: samplers.Node, where: str) -> None:
-    """Raise ConfigError where a pruner cannot judge a trial."""
+    """Check that a pruner judges a trial; arguments as in `rehearse_sampler`.
+
+    Raises:
+        ConfigError: The pruner raises.
+    """
     with _one_sentence(where, samplers.class_of(node)):
         import optuna
 
@@ -60,7 +66,7 @@ def rehearse_pruner(node: samplers.Node, where: str) -> None:
 
 @contextmanager
 def _one_sentence(where: str, name: str) -> Iterator[None]:
-    """Inside, Optuna is silent, and whatever it raises becomes one sentence."""
+    """Keep Optuna silent inside, and make one sentence of whatever it raises."""
     import optuna
 
     with quiet(), warnings.catch_warnings():

@@ -6,17 +6,17 @@ import math
 
 
 def position(value: float, log: bool) -> float:
-    """Where a value lies on the scale."""
+    """Return the place of a value on the scale: its logarithm, or the number itself."""
     return math.log(value) if log else float(value)
 
 
 def value_at(place: float, log: bool) -> float:
-    """The value at a place of the scale."""
+    """Return the value at a place of the scale."""
     return math.exp(place) if log else place
 
 
 def between(low: float, high: float, u: float, log: bool) -> float:
-    """The value at a share `u` in [0, 1] of the way from `low` to `high`; exactly the ends at 0 and 1."""
+    """Return the value at a share `u` in [0, 1] of the way from `low` to `high`; exactly the ends at 0 and 1."""
     if u in (0, 1):
         return high if u else low
     start, end = position(low, log), position(high, log)
@@ -24,7 +24,7 @@ def between(low: float, high: float, u: float, log: bool) -> float:
 
 
 def decimal(value: float) -> float:
-    """The decimal that a computed value stands for: 0.001 for 0.0010000000000000002.
+    """Return the decimal that a computed value stands for: 0.001 for 0.0010000000000000002.
 
     It is the one with the fewest digits within a relative 1e-12, if eight are enough; a value that is no such decimal
     (a random draw, a point between decades) stays to its last bit, and so does the identity of its run.
@@ -34,6 +34,6 @@ def decimal(value: float) -> float:
 
 
 def shortest_text(value: float) -> str:
-    """The shortest text that reads back as this number: 1, 0.001, 1e-05."""
+    """Return the shortest text that reads back as this number: 1, 0.001, 1e-05."""
     texts = (f"{value:.{digits}g}" for digits in range(1, 18))
     return next((text for text in texts if float(text) == value), str(value))
