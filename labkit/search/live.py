@@ -1,4 +1,4 @@
-"""The line of running jobs to their trials: they report values, and hear whether they are given up."""
+"""Running jobs and their trials: a job reports values, and hears whether its trial is pruned."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from labkit.config import ConfigError
 from labkit.search import judging, samplers, storage, study
 
-_studies: dict[tuple[int, str, str], Any] = {}
+if TYPE_CHECKING:
+    from optuna.study import Study
+
+_studies: dict[tuple[int, str, str], Study | None] = {}  # of this process, by (process id, location, name)
 
 
 @dataclass
@@ -19,17 +22,17 @@ class Handle:
     """One trial, seen from inside its job.
 
     Attributes:
-        study: Optuna's, with the stage's pruner; None where the stage gives nothing up.
-        trial_id: the storage's.
-        over: the trial has been ended from outside.
+        study: Study of Optuna's with the stage's pruner; None where the stage prunes nothing.
+        trial_id: Id of the trial in the storage.
+        over: True once the trial has been ended from outside.
     """
 
-    study: Any
+    study: Study | None
     trial_id: int
     over: bool = False
 
     def report(self, step: int, value: float) -> None:
-        """The objective after `step` updates; a step that was reported already keeps its first value."""
+        """Report the objective after `step` updates; a step that was reported already keeps its first value."""
         from optuna.exceptions import UpdateFinishedTrialError
 
         if self.study is None or self.over:
@@ -40,7 +43,7 @@ class Handle:
             self.over = True
 
     def should_stop(self) -> bool:
-        """Whether the pruner gives the trial up, or a search that began anew has ended it."""
+        """Tell whether the pruner stops the trial, or a search that began anew has ended it."""
         return verdicts([self])[0]
 
     def follow(self, values: Mapping[int, float]) -> None:
@@ -62,7 +65,7 @@ def report(handles: Sequence[Handle], step: int, values: Sequence[float]) -> Non
 
 
 def verdicts(handles: Sequence[Handle]) -> list[bool]:
-    """Which jobs are to stop, once all have reported: those of one stage are judged together, whatever their order."""
+    """Return for each job whether it is to stop, once all have reported; those of one stage are judged together."""
     verdicts: dict[tuple[int, int], bool] = {}
     studies = {id(one.study): one.study for one in handles if one.study is not None}
     for key, loaded in studies.items():
@@ -77,15 +80,15 @@ def _trial(one: Handle) -> tuple[int, int]:
 
 
 def handle(location: str, study_name: str, number: int) -> Handle:
-    """The trial `number` of a stage. The storage is opened once per process.
+    """Return the trial `number` of a stage. The storage is opened once per process.
 
     Args:
-        location: as in `Proposal.trial`.
-        study_name: Optuna's.
-        number: Optuna's.
+        location: Address of the storage, from `Proposal.trial`.
+        study_name: Optuna's name of the study.
+        number: Optuna's number of the trial.
 
     Raises:
-        ConfigError: there is no such study, or its storage cannot be reached.
+        ConfigError: There is no such study, or its storage cannot be reached.
     """
     loaded = _study_that_prunes(location, study_name)
     if loaded is None:
@@ -93,8 +96,8 @@ def handle(location: str, study_name: str, number: int) -> Handle:
     return Handle(loaded, loaded._storage.get_trial_id_from_study_id_trial_number(loaded._study_id, number))
 
 
-def _study_that_prunes(location: str, name: str) -> Any:
-    """The study with its pruner; None where it has none."""
+def _study_that_prunes(location: str, name: str) -> Study | None:
+    """Return the study with its pruner; None where it has none."""
     key = (os.getpid(), location, name)  # a forked worker needs its own
     if key not in _studies:
         if not storage.exists(location):

@@ -1,11 +1,11 @@
-"""The search itself: stage after stage, then the best again on fresh seeds, then the winner; no Hydra in sight."""
+"""The search itself: stage after stage, then the best again on fresh seeds, then the winner; Hydra is not needed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from labkit.search import lost as losses
 from labkit.search import results, samplers, study, walls
@@ -19,6 +19,9 @@ from labkit.search.stages import CONFIRM, FINAL, Definition, SearchStage
 from labkit.search.study import StageStudy
 from labkit.search.trials import Proposal, StoredTrial, TrialAnswer, WantedTrial
 from labkit.search.zoom import zoom
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
 
 __all__ = [
     "Candidate",
@@ -55,16 +58,16 @@ def search(
     the best of the last stage as they are now; trials of it that are done already are not run again.
 
     Args:
-        definition: the search.
-        evaluate: runs a batch of trials.
-        storage: `journal`, or a server's URL.
-        folder: of journals.
-        report: Takes one line per stage with something to do, and one where its best value lies at a wall.
-        lost: Says which trials that ended count no longer, and why.
+        definition: Stages, space and objectives of the search.
+        evaluate: Function that runs a batch of trials.
+        storage: `journal`, or the URL of a server.
+        folder: Folder of the journals.
+        report: Function that takes one line per stage with something to do, and one where its best lies at a wall.
+        lost: Function that says which trials that ended count no longer, and why.
 
     Raises:
-        ConfigError: another process holds it, its storage cannot be reached, or it exists with another definition.
-        SearchFailed: too many trials of a stage failed, or no trial of a stage came to a value.
+        ConfigError: Another process holds it, its storage cannot be reached, or it exists with another definition.
+        SearchFailed: Too many trials of a stage failed, or no trial of a stage came to a value.
     """
     place = stores.location(storage, definition.study, folder)
     with stores.hold(storage, definition.study, folder):
@@ -74,12 +77,12 @@ def search(
 
 @dataclass
 class _Run:
-    """A search on its way."""
+    """A search while it runs; it holds what every step needs, so that a failure can carry what came before it."""
 
     definition: Definition
     evaluate: Evaluate
     report: Callable[[str], None]
-    store: Any
+    store: BaseStorage
     place: str
     lost: Lost
     evaluated: int = 0
@@ -87,15 +90,15 @@ class _Run:
     known: list[StageResult] = field(default_factory=list)
 
     def all(self) -> SearchResult:
-        """Every stage, the confirmation and the winner's training; a failure carries what came before it."""
+        """Run every stage, the confirmation and the winner's training; a failure carries what came before it."""
         try:
-            return self.through()
+            return self.all_parts()
         except SearchFailed as failure:
             failure.known = tuple(self.known)
             raise
 
-    def through(self) -> SearchResult:
-        """The same."""
+    def all_parts(self) -> SearchResult:
+        """Run the same, without that."""
         definition = self.definition
         self.existing = study.names(self.store, definition.study)
         check_definitions(self.store, definition, self.existing)
@@ -113,7 +116,7 @@ class _Run:
         return SearchResult(definition.study, self.place, *found)
 
     def stage(self, stage: SearchStage, before: StageResult | None) -> StageResult:
-        """One stage to its budget."""
+        """Run one stage to its budget."""
         opened = self.open_stage(stage, lambda: self.range_of(stage, before))
         wanted = trials_of(self.definition, stage, opened.space)
         found = self.complete(opened, TrialPlan(stage.name, stage.overrides, wanted, "search", stage))
@@ -128,7 +131,7 @@ class _Run:
         return found
 
     def range_of(self, stage: SearchStage, before: StageResult | None) -> Space:
-        """The range that a stage begins with."""
+        """Return the range that a stage begins with."""
         if stage.zoom is None or before is None or before.space is None:
             return self.definition.space
         best = before.best_first(self.definition.directions)
@@ -136,7 +139,7 @@ class _Run:
         return zoom(before.space, stage.zoom, tried, [trial.params for trial in best], self.definition.space)
 
     def confirm(self, candidates: Sequence[Candidate], last: StageResult) -> list[Candidate]:
-        """The candidates again on fresh seeds, best first."""
+        """Run the candidates again on fresh seeds; return them best first."""
         plan, rows = repetitions(self.definition, CONFIRM, candidates)
         stage = self.repeat(plan, last)
         known = {trial.key: trial for trial in stage.trials}
@@ -144,24 +147,24 @@ class _Run:
             results.with_confirmation(candidate, [known[one.key] for one in own])
             for candidate, own in zip(candidates, rows, strict=True)
         ]
-        stage.best_first(self.definition.directions)  # one at least came to a value
+        stage.best_first(self.definition.directions)  # raises where none came to a value
         return results.by_confirmation(found, self.definition.directions)
 
     def final(self, winner: Candidate, last: StageResult) -> StageResult:
-        """The winner on the final split."""
+        """Train the winner on the final split."""
         plan, _ = repetitions(self.definition, FINAL, [winner])
         return self.repeat(plan, last)
 
     def repeat(self, plan: TrialPlan, last: StageResult) -> StageResult:
-        """Known points on fresh seeds."""
+        """Run known points on fresh seeds."""
         assert last.space is not None
         space = last.space
         opened = self.open_stage(plan.stage, lambda: space)
-        opened.space = space  # of a stage that was added since
+        opened.space = space  # another one where a stage was added since the study was made
         return self.complete(opened, plan)
 
     def open_stage(self, stage: SearchStage, begin: Callable[[], Space]) -> StageStudy:
-        """A stage's study as an earlier call left it, else a new one with the range that it begins with."""
+        """Open a stage's study as an earlier call left it, else make one with the range that it begins with."""
         name = f"{self.definition.study}/{stage.name}"
         before = None
         if stage.name in self.existing:
@@ -178,7 +181,7 @@ class _Run:
         return StageStudy(self.place, loaded, space, stage.sampler, self.definition.seed)
 
     def complete(self, opened: StageStudy, plan: TrialPlan) -> StageResult:
-        """Run what a stage is missing, batch by batch; what came of it is kept whether or not the search goes on."""
+        """Run what a stage is missing, batch by batch; its result is kept whether or not the search goes on."""
         try:
             self.fill(opened, self.with_lost(opened, plan))
         finally:
@@ -187,7 +190,7 @@ class _Run:
         return result
 
     def with_lost(self, opened: StageStudy, plan: TrialPlan) -> TrialPlan:
-        """The plan with the trials that ended and count no longer, of a former larger budget too."""
+        """Return the plan with the trials that ended and count no longer, those of a former larger budget too."""
         seeds = {one.key: one.seeds for one in plan.wanted}
         known = [replace(one, seeds=seeds.get(one.key, one.seeds)) for one in _counting(opened, plan)]
         ended = [trial for trial in known if trial.ended]
@@ -199,7 +202,7 @@ class _Run:
         return replace(plan, wanted=(*plan.wanted, *(WantedTrial(t.key, t.index, t.seeds, t.params) for t in beyond)))
 
     def fill(self, opened: StageStudy, plan: TrialPlan) -> None:
-        """Batch by batch, until nothing of the plan is missing."""
+        """Run batch after batch until nothing of the plan is missing."""
         missing = opened.missing(plan.wanted)
         if missing:
             done = len(plan.wanted) - len(missing)
@@ -211,7 +214,7 @@ class _Run:
             self.run(opened, plan, missing[:size])
 
     def run(self, opened: StageStudy, plan: TrialPlan, batch: Sequence[WantedTrial]) -> None:
-        """One batch; all of it is told before a failure ends the search."""
+        """Run one batch; all of it is written down before a failure ends the search."""
         proposals = opened.propose(batch)
         answers = self.evaluate(plan.name, plan.overrides, proposals, plan.purpose)
         for proposal, wanted, answer in zip(proposals, batch, answers, strict=True):
@@ -222,7 +225,11 @@ class _Run:
             self.judge(opened, plan, failed[0].note or "no reason was given")
 
     def judge(self, opened: StageStudy, plan: TrialPlan, reason: str) -> None:
-        """End the search where too large a share of the stage's trials so far failed."""
+        """End the search where too large a share of the stage's trials so far failed.
+
+        Raises:
+            SearchFailed: More than `max_failure_rate` of them failed.
+        """
         known = opened.trials()
         states = [known[one.key].state for one in plan.wanted if one.key in known]
         failed = states.count("failed")
@@ -231,7 +238,7 @@ class _Run:
 
 
 def _counting(opened: StageStudy, plan: TrialPlan) -> list[StoredTrial]:
-    """A stage's trials that count, by place: all of a search, and of a repetition those of its candidates now."""
+    """Return a stage's trials that count, by place: all of a search, in a repetition those of its candidates now."""
     known = opened.trials()
     if plan.name in FRESH:
         return [known[one.key] for one in plan.wanted if one.key in known]
