@@ -1,4 +1,4 @@
-"""Trials that ended, but whose results exist no longer: told in one sentence, and run again at the same points."""
+"""Trials that ended, but whose results exist no longer: named in one sentence, and run again at the same points."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAMED = 10  # trials of one reason that a sentence lists
 def nothing_lost(
     stage: str, overrides: tuple[str, ...], trials: Sequence[StoredTrial], purpose: str
 ) -> Mapping[str, str]:
-    """For a search whose results nobody else keeps."""
+    """Return nothing, for a search whose results nobody else keeps."""
     return {}
 
 
@@ -23,8 +23,8 @@ def sentence(stage: str, ended: Sequence[StoredTrial], why: Mapping[str, str]) -
     """Say which trials count no longer, how many they are, and why; "" where all do.
 
     Args:
-        stage: Its name.
-        ended: All trials of the stage that came to a result.
+        stage: Name of the stage.
+        ended: Trials of the stage that came to a result.
         why: Reasons by key of a trial.
     """
     if not why:
@@ -39,7 +39,7 @@ def sentence(stage: str, ended: Sequence[StoredTrial], why: Mapping[str, str]) -
 
 
 def _name(trial: StoredTrial) -> str:
-    """Its place; of a confirmation, where a place has a trial for each seed, with the seed."""
+    """Return the trial's place; in a confirmation, where a place has a trial for each seed, with the seed."""
     return f"{trial.index} on seed {trial.seeds[0]}" if ":" in trial.key else str(trial.index)
 
 
