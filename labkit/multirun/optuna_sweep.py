@@ -23,9 +23,9 @@ from labkit.runs.result import Returns, Table
 from labkit.search import samplers, stages
 from labkit.search.owner import check_apart
 from labkit.search.results import StageResult
-from labkit.search.search import Answer, Definition, Proposal, SearchFailed, outlook, search
+from labkit.search.search import Definition, Proposal, SearchFailed, TrialAnswer, outlook, search
 from labkit.search.space import Space
-from labkit.search.trials import Trial
+from labkit.search.trials import StoredTrial
 from labkit.tracking import session
 from labkit.tracking.quantities import is_maximised
 from labkit.tracking.rows import IGNORED
@@ -62,12 +62,12 @@ def search_definition(
         more: Further attributes of the definition.
     """
     common = {key: settings[key] for key in ("sampler", "n_trials", "n_jobs", "pruner")}
-    samplers.check(common["sampler"], "hydra.sweeper.sampler")
+    samplers.check_sampler(common["sampler"], "hydra.sweeper.sampler")
     told = settings["direction"]
     return Definition(
         study=settings["study_name"] or study,
         space=space,
-        stages=stages.read(settings["stages"], {**common, "seeds": settings.get("seeds")}),
+        stages=stages.read_stages(settings["stages"], {**common, "seeds": settings.get("seeds")}),
         confirm=stages.read_confirm(settings["confirm"]),
         final=stages.read_final(settings["final"]),
         directions=tuple(directions) if told is None else (told,) if isinstance(told, str) else tuple(told),
@@ -149,7 +149,7 @@ class LabSearch:
 
     def evaluate(
         self, stage: str, overrides: tuple[str, ...], proposals: Sequence[Proposal], purpose: str
-    ) -> list[Answer]:
+    ) -> list[TrialAnswer]:
         """Run a batch of trials, each on its seeds."""
         jobs = self._jobs(overrides, proposals, purpose)
         told = [self._told(stage, proposal) for proposal, own in zip(proposals, jobs, strict=True) for _ in own]
@@ -162,14 +162,18 @@ class LabSearch:
         each = iter(answers)
         return [fold_seeds(list(itertools.islice(each, len(own)))) for own in jobs]
 
-    def lost(self, stage: str, overrides: tuple[str, ...], trials: Sequence[Trial], purpose: str) -> Mapping[str, str]:
+    def lost(
+        self, stage: str, overrides: tuple[str, ...], trials: Sequence[StoredTrial], purpose: str
+    ) -> Mapping[str, str]:
         """Return why trials that ended count no longer, by key: the store lacks their results."""
         if self.tracker is None:
             return {}
         jobs = self._jobs(overrides, trials, purpose)
         return search_runs.lost(self.tracker, shown(self.store), self.objectives, trials, jobs)
 
-    def _jobs(self, overrides: Sequence[str], trials: Sequence[Proposal | Trial], purpose: str) -> list[list[Plan]]:
+    def _jobs(
+        self, overrides: Sequence[str], trials: Sequence[Proposal | StoredTrial], purpose: str
+    ) -> list[list[Plan]]:
         """Return the jobs of each trial, one for each of its seeds."""
         rows = []
         for trial in trials:
@@ -217,19 +221,19 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def fold_seeds(answers: Sequence[runner.Answer]) -> Answer:
+def fold_seeds(answers: Sequence[runner.Answer]) -> TrialAnswer:
     """Return the answers of a trial's jobs as one: the mean over its seeds, unless one failed or had no value."""
     run_ids = tuple(answer.run_id for answer in answers if answer.run_id)
     for status, state in (("FAILED", "failed"), ("DIVERGED", "diverged"), ("PRUNED", "pruned")):
         worst = [answer for answer in answers if answer.status == status]
         if worst:
-            return Answer(None, state, run_ids=run_ids, note=str(worst[0].error or ""))
+            return TrialAnswer(None, state, run_ids=run_ids, note=str(worst[0].error or ""))
     rows = [answer.values for answer in answers if answer.values is not None]
     if len(rows) < len(answers):
-        return Answer(None, "failed", run_ids=run_ids, note="the job measured no objective")
+        return TrialAnswer(None, "failed", run_ids=run_ids, note="the job measured no objective")
     values = tuple(statistics.fmean(column) for column in zip(*rows, strict=True))
     spread = statistics.stdev(row[0] for row in rows) if len(rows) > 1 else None
-    return Answer(values, "complete", spread, run_ids)
+    return TrialAnswer(values, "complete", spread, run_ids)
 
 
 def fingerprint(job: Plan, space: Space, asked: Mapping[str, object], code: Mapping[str, str]) -> str:
@@ -278,7 +282,7 @@ def _search_any(sweeper: ConfiguredSweeper, settings: Mapping[str, Any], fixed: 
     folder = Path(str(sweeper.config.hydra.sweep.dir)).absolute()
     parent_run.save_config(sweeper.config)
 
-    def evaluate(_: str, overrides: tuple[str, ...], proposals: Sequence[Proposal], purpose: str) -> list[Answer]:
+    def evaluate(_: str, overrides: tuple[str, ...], proposals: Sequence[Proposal], purpose: str) -> list[TrialAnswer]:
         rows = [merged(fixed, space_grammar.words(p.params, space), overrides) for p in proposals]
         return [fold_seeds([answer]) for answer in launcher.launch(rows)]
 

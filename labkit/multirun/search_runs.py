@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from labkit.runs.plan import Plan
 from labkit.search.results import StageResult
-from labkit.search.trials import Trial
+from labkit.search.trials import StoredTrial
 from labkit.tracking.rows import RunRow
 from labkit.tracking.tracker import Tracker
 
@@ -24,7 +24,7 @@ def of_stages(tracker: Tracker, study: str, stages: Sequence[StageResult]) -> di
     return found
 
 
-def behind(stage: str, trial: Trial, runs: Runs) -> list[RunRow]:
+def behind(stage: str, trial: StoredTrial, runs: Runs) -> list[RunRow]:
     """Return the rows of one trial's runs, in the order of its seeds."""
     own = [runs[run_id] for run_id in trial.run_ids if run_id in runs]
     if trial.state != "failed":
@@ -40,7 +40,11 @@ def _mark(row: RunRow) -> tuple[str, str]:
 
 
 def lost(
-    tracker: Tracker, place: str, objectives: Sequence[str], trials: Sequence[Trial], jobs: Sequence[Sequence[Plan]]
+    tracker: Tracker,
+    place: str,
+    objectives: Sequence[str],
+    trials: Sequence[StoredTrial],
+    jobs: Sequence[Sequence[Plan]],
 ) -> dict[str, str]:
     """Return why trials that ended count no longer, by key: the store lacks a result that the study remembers.
 
@@ -68,7 +72,7 @@ def lost(
     return found
 
 
-def _reason(trial: Trial, jobs: Sequence[Plan], objectives: Sequence[str], runs: Runs) -> str:
+def _reason(trial: StoredTrial, jobs: Sequence[Plan], objectives: Sequence[str], runs: Runs) -> str:
     """Return why a trial counts no longer although the store knows its runs; "" if it does."""
     if not trial.run_ids:
         return "trained without being recorded"

@@ -41,7 +41,7 @@ def hopeless(trials: Sequence[Trial | None], step: int, rows: Sequence[Mapping[s
 
     positions, handles, values = zip(*known, strict=True)
     live.report(handles, step, values)
-    return [m for m, over in zip(positions, live.given_up(handles), strict=True) if over]
+    return [m for m, over in zip(positions, live.verdicts(handles), strict=True) if over]
 
 
 def trial_of(job: Job) -> Trial | None:

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Required, TypeAlias, TypedDict
 
 from labkit.config import ConfigError, shown
 from labkit.search import scale
 
 if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
     from optuna.trial import BaseTrial
 
 Value = int | float | str | bool | None
-Point = dict[str, Value]
+Point = dict[str, Value]  # searched key -> its value
+Json: TypeAlias = Value | Sequence["Json"] | Mapping[str, "Json"]  # what a configuration or a storage writes
+
+
+class PlainDimension(TypedDict, total=False):
+    """A dimension as a storage keeps it, without what is at its default; keys as in `Dimension`."""
+
+    key: Required[str]
+    low: float
+    high: float
+    log: bool
+    integer: bool
+    step: float
+    choices: list[Value]
+    when: dict[str, list[Value]]
 
 
 @dataclass(frozen=True)
@@ -24,17 +39,17 @@ class Dimension:
     """One searched key: a range of numbers, or choices.
 
     Attributes:
-        key: its override path.
-        low, high: both ends belong to the range.
-        log: evenly spread in the logarithm.
-        integer: whole numbers only.
-        step: distance of neighbouring values, counted from `low`; `high` comes down to the last of them.
-        choices: instead of a range.
-        when: other key -> its values for which this key is searched over (compared as written); it is left out of
-            a point where they are others.
+        key: Override path, such as `optimizer.lr`.
+        low, high: Ends of the range, both part of it.
+        log: True where the values are evenly spread in the logarithm.
+        integer: True where only whole numbers are tried.
+        step: Distance of neighbouring values, counted from `low`; `high` comes down to the last of them.
+        choices: Values instead of a range.
+        when: Other key -> its values for which this key is searched over (compared as written); a point in which
+            they are others lacks this key.
 
     Raises:
-        ConfigError: the range is empty, or its parts do not go together.
+        ConfigError: The range is empty, or its parts do not go together.
     """
 
     key: str
@@ -53,18 +68,18 @@ class Dimension:
         if self.choices is None:
             low, high = self.ends
             steps = math.floor((high - low) / self.step + 1e-9) if self.step is not None else None
-            object.__setattr__(self, "low", self._typed(low))
-            object.__setattr__(self, "high", self._typed(high) if steps is None else self.nth(steps))
+            object.__setattr__(self, "low", self._number(low))
+            object.__setattr__(self, "high", self._number(high) if steps is None else self.nth(steps))
 
     @property
     def ends(self) -> tuple[float, float]:
-        """The ends of the range; a choice has none."""
+        """Return the ends of the range; a choice has none."""
         assert self.low is not None
         assert self.high is not None
         return self.low, self.high
 
     def at(self, u: float) -> Value:
-        """The value at a share `u` in [0, 1] of the dimension: in its own scale, 0 and 1 the ends.
+        """Return the value at a share `u` in [0, 1] of the dimension: in its own scale, 0 and 1 the ends.
 
         Values of a stepped or whole-numbered range, and choices, have equal shares; of a logarithmic whole-numbered
         range every value has the share that its interval [v - 1/2, v + 1/2] has in the logarithm.
@@ -77,10 +92,10 @@ class Dimension:
             count = round((high - low) / gap) + 1
             return self.nth(min(int(u * count), count - 1))
         margin = 0.5 if gap is not None else 0.0
-        return self.rounded(scale.between(low - margin, high + margin, u, self.log))
+        return self.nearest_decimal(scale.between(low - margin, high + margin, u, self.log))
 
     def grid(self, n: int) -> list[Value]:
-        """At most `n` values, evenly spread in its own scale, the ends among them; a choice gives all of its values.
+        """Return at most `n` values, evenly spread in its own scale, both ends included; all values of a choice.
 
         One value alone is the middle. Whole and stepped values that would coincide are given once.
         """
@@ -88,10 +103,10 @@ class Dimension:
             return list(self.choices)
         low, high = self.ends
         shares = [0.5] if n == 1 else [k / (n - 1) for k in range(n)]
-        return list(dict.fromkeys(self.rounded(scale.between(low, high, u, self.log)) for u in shares))
+        return list(dict.fromkeys(self.nearest_decimal(scale.between(low, high, u, self.log)) for u in shares))
 
     def suggest(self, trial: BaseTrial) -> Value:
-        """A value by the sampler of an Optuna trial."""
+        """Draw a value by the sampler of an Optuna trial."""
         if self.choices is not None:
             return trial.suggest_categorical(self.key, self.choices)
         low, high = self.ends
@@ -99,8 +114,8 @@ class Dimension:
             return trial.suggest_int(self.key, int(low), int(high), step=int(self.step or 1), log=self.log)
         return trial.suggest_float(self.key, low, high, step=self.step, log=self.log)
 
-    def distribution(self) -> Any:
-        """The same as an Optuna distribution."""
+    def distribution(self) -> BaseDistribution:
+        """Return the same as a distribution of Optuna's."""
         from optuna import distributions
 
         if self.choices is not None:
@@ -112,21 +127,21 @@ class Dimension:
 
     @property
     def gap(self) -> float | None:
-        """Distance of neighbouring values; None where the range is continuous."""
+        """Return the distance of neighbouring values; None where the range is continuous."""
         return self.step if self.step is not None else 1 if self.integer else None
 
-    def snapped(self, value: float) -> float:
-        """The nearest value of the range."""
+    def nearest(self, value: float) -> float:
+        """Return the value of the range that is nearest."""
         low, high = self.ends
         value = min(max(value, low), high)
-        return self._typed(value) if self.gap is None else self.nth(round((value - low) / self.gap))
+        return self._number(value) if self.gap is None else self.nth(round((value - low) / self.gap))
 
-    def rounded(self, value: float) -> float:
-        """The nearest value of the range, as a decimal where it is one but for errors of rounding; an end as it is."""
-        return self.snapped(value if value in self.ends else scale.rounded(value))
+    def nearest_decimal(self, value: float) -> float:
+        """Return the nearest value of the range, freed from errors of rounding: 0.3 for 0.30000000000000004."""
+        return self.nearest(value if value in self.ends else scale.decimal(value))
 
     def text(self) -> str:
-        """The range in words: `1e-05..0.1 (log)`, `relu, tanh`."""
+        """Return the range in words: `1e-05..0.1 (log)`, `relu, tanh`."""
         if self.choices is not None:
             about = ", ".join(str(choice) if isinstance(choice, str) else shown(choice) for choice in self.choices)
         else:
@@ -136,31 +151,47 @@ class Dimension:
         conditions = " and ".join(f"{key} is {' or '.join(map(str, values))}" for key, values in self.when.items())
         return f"{about} where {conditions}" if conditions else about
 
-    def plain(self) -> dict[str, Any]:
-        """As a JSON mapping, without what is at its default."""
-        told = {name: value for name, value in vars(self).items() if value is not None and value is not False}
-        told.pop("when")
-        lists = {"choices": list(self.choices)} if self.choices is not None else {}
-        when = {"when": {key: list(values) for key, values in self.when.items()}} if self.when else {}
-        return {**told, **lists, **when}
+    def plain(self) -> PlainDimension:
+        """Return it as a JSON mapping, without what is at its default."""
+        plain: PlainDimension = {"key": self.key}
+        if self.choices is None:
+            plain["low"], plain["high"] = self.ends
+        if self.log:
+            plain["log"] = True
+        if self.integer:
+            plain["integer"] = True
+        if self.step is not None:
+            plain["step"] = self.step
+        if self.choices is not None:
+            plain["choices"] = list(self.choices)
+        if self.when:
+            plain["when"] = {key: list(values) for key, values in self.when.items()}
+        return plain
 
     @staticmethod
-    def from_plain(plain: Mapping[str, Any]) -> Dimension:
-        """What `plain` wrote."""
-        choices = tuple(plain["choices"]) if "choices" in plain else None
-        when = {key: tuple(values) for key, values in plain.get("when", {}).items()}
-        return Dimension(**{**plain, "choices": choices, "when": when})
+    def from_plain(plain: PlainDimension) -> Dimension:
+        """Return the dimension that `plain` wrote."""
+        return Dimension(
+            plain["key"],
+            plain.get("low"),
+            plain.get("high"),
+            plain.get("log", False),
+            plain.get("integer", False),
+            plain.get("step"),
+            tuple(plain["choices"]) if "choices" in plain else None,
+            {key: tuple(values) for key, values in plain.get("when", {}).items()},
+        )
 
     def between(self, low: float, high: float) -> Dimension:
-        """The same dimension with other ends."""
-        return dataclasses.replace(self, low=self._typed(low), high=self._typed(high))
+        """Return the same dimension with other ends."""
+        return dataclasses.replace(self, low=self._number(low), high=self._number(high))
 
     def nth(self, k: int) -> float:
-        """The value `k` gaps above `low`, also outside the range."""
+        """Return the value `k` gaps above `low`, also outside the range."""
         gap = Decimal(str(self.gap))  # 3 steps of 0.1 from 0 are 0.3, not 0.30000000000000004
-        return self._typed(float(Decimal(str(self.low)) + k * gap))
+        return self._number(float(Decimal(str(self.low)) + k * gap))
 
-    def _typed(self, value: float) -> float:
+    def _number(self, value: float) -> float:
         return round(value) if self.integer else float(value)
 
 
@@ -194,5 +225,5 @@ def _range_problem(dimension: Dimension) -> str:
     return ""
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -11,14 +11,14 @@ KINDS = ("grid", "random", "qmc")
 
 
 def points(kind: str, space: Space, n_trials: int, seed: int, stage: str) -> list[Point]:
-    """The points of a stage, in order.
+    """Return the points of a stage, in order.
 
     `random` draws every point from a generator seeded by (seed, stage, place); `qmc` is Sobol's sequence, scrambled by
     (seed, stage). A larger budget begins with the points of a smaller one. `grid` is the largest grid that the budget
     allows, with equally many values per range, and all choices; of another budget it is another grid.
 
     Raises:
-        ConfigError: the budget is too small for a grid over this space.
+        ConfigError: The budget is too small for a grid over this space.
     """
     if kind == "grid":
         return grid(space, n_trials)
@@ -27,14 +27,18 @@ def points(kind: str, space: Space, n_trials: int, seed: int, stage: str) -> lis
 
 
 def grid(space: Space, n_trials: int) -> list[Point]:
-    """The largest grid of at most `n_trials` points; raises ConfigError where two values per range are too many."""
+    """Return the largest grid of at most `n_trials` points.
+
+    Raises:
+        ConfigError: Two values per range are too many already.
+    """
     found = space.grid(2)
     if len(found) > n_trials:
         raise ConfigError(
             f"hydra.sweeper: n_trials is {n_trials}, but the smallest grid over {', '.join(space.keys)} has "
             f"{len(found)} points."
         )
-    fits, too_many = 2, 4
+    fits, too_many = 2, 4  # values per range; doubled until it is too many, then halved: large grids are slow to make
     while too_many <= n_trials and len(rows := space.grid(too_many)) <= n_trials:
         found, fits, too_many = rows, too_many, 2 * too_many
     too_many = min(too_many, n_trials + 1)

@@ -10,16 +10,15 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from labkit.config import ConfigError, nearest, shown
-from labkit.search.space import Dimension, Point, Space, Value, same
+from labkit.search.space import Dimension, Json, Point, Space, Value, same
 
 MOST_POINTS = 100_000
 
 
-def lists(node: Any) -> bool:
-    """Whether a sampler's node is one of these."""
+def lists(node: object) -> bool:
+    """Tell whether a node names a sampler that knows all of its points."""
     if not isinstance(node, Mapping):
         return False
     name = str(node.get("_target_")).rpartition(".")[2]
@@ -28,19 +27,21 @@ def lists(node: Any) -> bool:
     return name == "BruteForceSampler" or (name == "GridSampler" and "search_space" in node)
 
 
-def points(node: Mapping[str, Any], space: Space, where: str = "hydra.sweeper.sampler") -> list[Point]:
-    """All points of such a sampler over a space, each once.
+def points(node: Mapping[str, Json], space: Space, where: str = "hydra.sweeper.sampler") -> list[Point]:
+    """Return all points of such a sampler over a space, each once.
 
     Raises:
-        ConfigError: a range has no end of values, there are more than 100,000 points, or a written value does not fit.
+        ConfigError: A range has no end of values, there are more than 100,000 points, or a written value does not fit.
     """
     name = str(node.get("_target_")).rpartition(".")[2]
     if name == "PartialFixedSampler":
-        fixed = fitted(node, "fixed_params", space, where)
-        found = [space.active({**point, **fixed}) for point in points(node["base_sampler"], space, where)]
+        fixed = fixed_values(node, space, where)
+        base = node["base_sampler"]
+        assert isinstance(base, Mapping)  # `lists` has looked into it
+        found = [space.active({**point, **fixed}) for point in points(base, space, where)]
         return list({tuple(point.items()): point for point in found}.values())
     if name == "GridSampler":
-        values = fitted(node, "search_space", space, where)
+        values = grid_values(node, space, where)
         for key in space.keys:
             if key not in values:
                 raise ConfigError(f"{where}.search_space: {key} is searched over, expected its values, got none.")
@@ -54,8 +55,8 @@ def points(node: Mapping[str, Any], space: Space, where: str = "hydra.sweeper.sa
     return _product(space, [_every(d) for d in space.dimensions], where)
 
 
-def drawn(node: Mapping[str, Any], space: Space, n_trials: int, seed: int, stage: str) -> list[Point]:
-    """The points of a stage, in order: at most `n_trials`, fewer where there are no more."""
+def points_of_stage(node: Mapping[str, Json], space: Space, n_trials: int, seed: int, stage: str) -> list[Point]:
+    """Return the points of a stage, in order: at most `n_trials`, fewer where there are no more."""
     import numpy as np
 
     every = points(node, space)
@@ -64,34 +65,55 @@ def drawn(node: Mapping[str, Any], space: Space, n_trials: int, seed: int, stage
 
 
 def size(space: Space) -> int | None:
-    """How many points a space has; None where it has no end of them, or more than 100,000."""
+    """Return the number of points of a space; None where it has no end of them, or more than 100,000."""
     if any(d.choices is None and d.gap is None for d in space.dimensions):
         return None
     rows = [_every(d) for d in space.dimensions]
     return len(space.product(rows)) if math.prod(map(len, rows)) <= MOST_POINTS else None
 
 
-def fitted(node: Mapping[str, Any], part: str, space: Space, where: str) -> dict[str, Any]:
-    """The values that a node writes for keys of the space, as the space writes them.
+def fixed_values(node: Mapping[str, Json], space: Space, where: str) -> dict[str, Value]:
+    """Return the `fixed_params` of a sampler's node, each value as the space writes it.
 
     Args:
-        node: Of a sampler.
-        part: The key of the node: `search_space` has a list of values for each key, `fixed_params` one value.
-        space: Of the search.
-        where: The node's own key, for messages.
+        node: Sampler as a configuration writes it.
+        space: Space of the search.
+        where: Key of the node, for messages.
+
+    Raises:
+        ConfigError: A key is not searched over, or its dimension has no such value.
     """
-    check_written(node, where)
+    given = _values_by_key(node, "fixed_params", space, where)
+    return {key: _own(space[key], value, f"{where}.fixed_params") for key, value in given.items()}
+
+
+def grid_values(node: Mapping[str, Json], space: Space, where: str) -> dict[str, list[Value]]:
+    """Return the `search_space` of a sampler's node, a list of values for each key; arguments as in `fixed_values`.
+
+    Raises:
+        ConfigError: A key is not searched over, or its dimension has no such value.
+    """
+    given = _values_by_key(node, "search_space", space, where)
+    rows = {key: values for key, values in given.items() if isinstance(values, Sequence)}  # all: they are checked
+    return {key: [_own(space[key], value, f"{where}.search_space") for value in row] for key, row in rows.items()}
+
+
+def _values_by_key(node: Mapping[str, Json], part: str, space: Space, where: str) -> Mapping[str, Json]:
+    check_values(node, where)
     given = node[part]
+    assert isinstance(given, Mapping)
     for key in given:
         if key not in space.keys:
             raise ConfigError(f"{where}.{part}: {key!r} is not searched over, {nearest(str(key), space.keys)}")
-    if part == "fixed_params":
-        return {key: _own(space[key], value, f"{where}.{part}") for key, value in given.items()}
-    return {key: [_own(space[key], value, f"{where}.{part}") for value in values] for key, values in given.items()}
+    return given
 
 
-def check_written(node: Mapping[str, Any], where: str) -> None:
-    """Raise ConfigError where the values that a node writes are no mapping, or those of a key no list."""
+def check_values(node: Mapping[str, Json], where: str) -> None:
+    """Check that the values that a node writes are a mapping, and those of each key of a grid a list.
+
+    Raises:
+        ConfigError: They are not.
+    """
     for part in {"search_space", "fixed_params"} & set(node):
         given = node[part]
         if not isinstance(given, Mapping):
@@ -101,20 +123,20 @@ def check_written(node: Mapping[str, Any], where: str) -> None:
                 raise ConfigError(f"{where}.{part}: {key}: expected a list of values, got {shown(values)}.")
 
 
-def _own(d: Dimension, value: Any, where: str) -> Value:
-    """The value of a dimension that is written like this one."""
+def _own(d: Dimension, value: Json, where: str) -> Value:
+    """Return the value of a dimension that is written like this one."""
     if d.choices is not None:
         found = [choice for choice in d.choices if same(_plain(choice), _plain(value))]
         if found:
             return found[0]
     elif isinstance(value, int | float) and not isinstance(value, bool) and d.ends[0] <= value <= d.ends[1]:
-        nearest_value = d.snapped(value)
+        nearest_value = d.nearest(value)
         if math.isclose(nearest_value, value, rel_tol=1e-9):
             return nearest_value
     raise ConfigError(f"{where}: {d.key}: expected a value of {d.text()}, got {shown(value)}.")
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Json) -> str:
     return "".join(str(value).split()).lower()
 
 

@@ -1,4 +1,4 @@
-"""The line of running jobs to their trials: they report values, and hear whether they are given up."""
+"""Running jobs and their trials: a job reports values, and hears whether its trial is pruned."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from labkit.config import ConfigError
 from labkit.search import judging, samplers, storage, study
 
-_studies: dict[tuple[int, str, str], Any] = {}
+if TYPE_CHECKING:
+    from optuna.study import Study
+
+_studies: dict[tuple[int, str, str], Study | None] = {}  # of this process, by (process id, location, name)
 
 
 @dataclass
@@ -19,17 +22,17 @@ class Handle:
     """One trial, seen from inside its job.
 
     Attributes:
-        study: Optuna's, with the stage's pruner; None where the stage gives nothing up.
-        trial_id: the storage's.
-        over: the trial has been ended from outside.
+        study: Study of Optuna's with the stage's pruner; None where the stage prunes nothing.
+        trial_id: Id of the trial in the storage.
+        over: True once the trial has been ended from outside.
     """
 
-    study: Any
+    study: Study | None
     trial_id: int
     over: bool = False
 
     def report(self, step: int, value: float) -> None:
-        """The objective after `step` updates; a step that was reported already keeps its first value."""
+        """Report the objective after `step` updates; a step that was reported already keeps its first value."""
         from optuna.exceptions import UpdateFinishedTrialError
 
         if self.study is None or self.over:
@@ -40,8 +43,8 @@ class Handle:
             self.over = True
 
     def should_stop(self) -> bool:
-        """Whether the pruner gives the trial up, or a search that began anew has ended it."""
-        return given_up([self])[0]
+        """Tell whether the pruner stops the trial, or a search that began anew has ended it."""
+        return verdicts([self])[0]
 
     def follow(self, values: Mapping[int, float]) -> None:
         """Take part with the evaluations of a run that was trained before: updates done -> the objective."""
@@ -61,13 +64,13 @@ def report(handles: Sequence[Handle], step: int, values: Sequence[float]) -> Non
             handles[i].over = first.over
 
 
-def given_up(handles: Sequence[Handle]) -> list[bool]:
-    """Which jobs are to stop, once all have reported: those of one stage are judged together, whatever their order."""
+def verdicts(handles: Sequence[Handle]) -> list[bool]:
+    """Return for each job whether it is to stop, once all have reported; those of one stage are judged together."""
     verdicts: dict[tuple[int, int], bool] = {}
     studies = {id(one.study): one.study for one in handles if one.study is not None}
     for key, loaded in studies.items():
         own = dict.fromkeys(one.trial_id for one in handles if one.study is loaded and not one.over)
-        told = judging.given_up(loaded, list(own)) if own else []
+        told = judging.judge(loaded, list(own)) if own else []
         verdicts |= {(key, trial_id): verdict for trial_id, verdict in zip(own, told, strict=True)}
     return [one.over or verdicts.get(_trial(one), False) for one in handles]
 
@@ -77,33 +80,33 @@ def _trial(one: Handle) -> tuple[int, int]:
 
 
 def handle(location: str, study_name: str, number: int) -> Handle:
-    """The trial `number` of a stage. The storage is opened once per process.
+    """Return the trial `number` of a stage. The storage is opened once per process.
 
     Args:
-        location: as in `Proposal.trial`.
-        study_name: Optuna's.
-        number: Optuna's.
+        location: Address of the storage, from `Proposal.trial`.
+        study_name: Optuna's name of the study.
+        number: Optuna's number of the trial.
 
     Raises:
-        ConfigError: there is no such study, or its storage cannot be reached.
+        ConfigError: There is no such study, or its storage cannot be reached.
     """
-    loaded = _loaded(location, study_name)
+    loaded = _study_that_prunes(location, study_name)
     if loaded is None:
         return Handle(None, 0)
     return Handle(loaded, loaded._storage.get_trial_id_from_study_id_trial_number(loaded._study_id, number))
 
 
-def _loaded(location: str, name: str) -> Any:
-    """The study with its pruner; None where it has none."""
+def _study_that_prunes(location: str, name: str) -> Study | None:
+    """Return the study with its pruner; None where it has none."""
     key = (os.getpid(), location, name)  # a forked worker needs its own
     if key not in _studies:
         if not storage.exists(location):
             raise ConfigError(f"{storage.KEY}: there is no journal {location}, which the trial was told to report to.")
         try:
-            loaded = study.load(storage.opened(location), name)
+            loaded = study.load(storage.open_storage(location), name)
         except KeyError:
             raise ConfigError(f"{storage.KEY}: {storage.hidden(location)} has no study {name!r}.") from None
-        defined = study.defined(loaded)
+        defined = study.definition_and_range(loaded)
         node = defined[0].get("pruner") if defined is not None else None
         if node is not None:
             loaded.pruner = samplers.pruner(node)

@@ -1,17 +1,21 @@
-"""What a search would do, and how much of it is done: for a dry run."""
+"""The outlook of a search: the trials of each stage, and how many of them are done; for a dry run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from labkit.search import storage as stores
 from labkit.search import study
 from labkit.search.lost import Lost, nothing_lost, sentence
-from labkit.search.plans import check, repeating, trials_of
-from labkit.search.stages import CONFIRM, FINAL, Definition, Stage
-from labkit.search.trials import Trial, remembered
+from labkit.search.plans import check_definitions, repetition, trials_of
+from labkit.search.space import Space
+from labkit.search.stages import CONFIRM, FINAL, Definition, SearchStage
+from labkit.search.trials import StoredTrial, last_attempts
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
 
 
 @dataclass(frozen=True)
@@ -19,13 +23,13 @@ class Outlook:
     """A stage as it stands.
 
     Attributes:
-        stage: its name.
-        trials: of its budget; of a grid that zooms and has not begun: as many as over the search's own range.
-        done: that have a result that counts.
-        failed: in earlier calls; they are run again.
-        seeds: per trial; None: the configuration's own. Trials of a confirmation have one each.
-        overrides: that its trials have.
-        lost: A sentence about trials that ended and count no longer; "" where all do.
+        stage: Name of the stage.
+        trials: Number of trials of its budget; a grid that zooms and has not begun is counted over the search's range.
+        done: Number of trials whose result counts.
+        failed: Number of trials that failed in earlier calls and are run again.
+        seeds: Number of seeds per trial; None: the configuration's own. Trials of a confirmation have one each.
+        overrides: Override words of its trials.
+        lost: Sentence about trials that ended and count no longer; "" where all do.
     """
 
     stage: str
@@ -43,18 +47,24 @@ def outlook(
     folder: Path = Path("mlruns/studies"),
     lost: Lost = nothing_lost,
 ) -> tuple[Outlook, ...]:
-    """Every stage, the confirmation and the final training as they stand. It runs nothing and holds nothing.
+    """Return every stage, the confirmation and the final training as they stand; run nothing and hold nothing.
+
+    Args:
+        definition: Search that is asked about.
+        storage: `journal`, or the URL of a server.
+        folder: Folder of the journals.
+        lost: Function that says which trials that ended count no longer, and why.
 
     Raises:
-        ConfigError: the storage cannot be reached, or the search exists with another definition.
+        ConfigError: The storage cannot be reached, or the search exists with another definition.
     """
     place = stores.location(storage, definition.study, folder)
-    store = stores.opened(place) if stores.exists(place) else None
+    store = stores.open_storage(place) if stores.exists(place) else None
     existing = study.names(store, definition.study) if store is not None else set()
-    check(store, definition, existing)
+    check_definitions(store, definition, existing)
     rows = []
     for stage in definition.stages:
-        known = _known(store, definition, stage) if stage.name in existing else None
+        known = _trials_and_range(store, definition, stage) if stage.name in existing else None
         trials, space = known or ({}, definition.space)
         seeds = {one.key: one.seeds for one in trials_of(definition, stage, space)}
         own = {key: replace(trial, seeds=seeds[key]) for key, trial in trials.items() if key in seeds}
@@ -65,19 +75,23 @@ def outlook(
         (FINAL, final.seeds if final is not None else 0),
     ):
         if count:
-            stage = repeating(definition, name)
-            known = _known(store, definition, stage) if name in existing else None
+            stage = repetition(definition, name)
+            known = _trials_and_range(store, definition, stage) if name in existing else None
             rows.append(_outlook(stage, count, 1, known[0] if known else {}, lost))
     return tuple(rows)
 
 
-def _known(store: Any, definition: Definition, stage: Stage) -> Any:
+def _trials_and_range(
+    store: BaseStorage | None, definition: Definition, stage: SearchStage
+) -> tuple[dict[str, StoredTrial], Space] | None:
+    if store is None:
+        return None
     loaded = study.load(store, f"{definition.study}/{stage.name}")
-    defined = study.defined(loaded)
-    return None if defined is None else (remembered(loaded.get_trials(deepcopy=False)), defined[1])
+    defined = study.definition_and_range(loaded)
+    return None if defined is None else (last_attempts(loaded.get_trials(deepcopy=False)), defined[1])
 
 
-def _outlook(stage: Stage, count: int, seeds: int | None, trials: dict[str, Trial], lost: Lost) -> Outlook:
+def _outlook(stage: SearchStage, count: int, seeds: int | None, trials: dict[str, StoredTrial], lost: Lost) -> Outlook:
     ended = [trial for trial in trials.values() if trial.ended]
     purpose = "comparison" if stage.name == FINAL else "search"
     why = lost(stage.name, stage.overrides, ended, purpose) if ended else {}

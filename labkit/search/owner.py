@@ -1,4 +1,4 @@
-"""Whose file or database a search would be remembered in: another program's is refused before anything is touched."""
+"""The owner of a file or database that a search would be kept in: another program's is refused before it is touched."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MLFLOWS = {"experiments", "runs", "metrics"}
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The absolute path of a SQLite URL's file, links resolved; None for a database in memory or on a server."""
+    """Return the absolute path of a SQLite URL's file, links resolved; None for a database in memory or on a server."""
     found = re.match(r"sqlite(\+\w+)?:///(file:)?(?P<path>[^?]*)", url)
     if found is None or found["path"] in ("", ":memory:"):
         return None
@@ -27,10 +27,13 @@ def sqlite_file(url: str) -> Path | None:
 
 
 def check_file(place: str) -> None:
-    """Raise ConfigError where a journal's path or a SQLite URL names the file of another program; opens it to read.
+    """Check that a journal's path or a SQLite URL does not name the file of another program; open it only to read.
 
     Args:
-        place: From `labkit.search.storage.location`.
+        place: Address from `labkit.search.storage.location`.
+
+    Raises:
+        ConfigError: It does, or the file is no database.
     """
     if "://" not in place:
         _check_journal(Path(place))
@@ -47,12 +50,15 @@ def check_file(place: str) -> None:
 
 
 def check_tables(tables: Collection[str], place: str, kind: str) -> None:
-    """Raise ConfigError where the tables of a database are MLflow's or another program's.
+    """Check that the tables of a database are not MLflow's or another program's.
 
     Args:
-        tables: Their names.
-        place: The database, as the message names it.
-        kind: `file` or `database`.
+        tables: Names of the tables.
+        place: Database as the message names it.
+        kind: Word for it, `file` or `database`.
+
+    Raises:
+        ConfigError: They are.
     """
     if set(tables) >= _MLFLOWS:
         raise ConfigError(
@@ -67,11 +73,14 @@ def check_tables(tables: Collection[str], place: str, kind: str) -> None:
 
 
 def check_apart(storage: str | None, tracking: str) -> None:
-    """Raise ConfigError where a search would be remembered in the store of the runs, even one that is not made yet.
+    """Check that a search is not kept in the store of the runs, even one that is not made yet.
 
     Args:
-        storage: The key's value.
+        storage: Value of the key `hydra.sweeper.storage`.
         tracking: Address of the store.
+
+    Raises:
+        ConfigError: Both are the same file or database.
     """
     if not storage or "://" not in storage:
         return
@@ -88,7 +97,7 @@ def check_apart(storage: str | None, tracking: str) -> None:
 
 
 def _database(url: str) -> tuple[str, ...]:
-    """What tells one database of a server from another: its kind, host, port and name."""
+    """Return the parts by which databases of servers differ: kind, host, port and name."""
     found = re.match(r"(?P<kind>[a-z]+)(\+\w+)?://([^@/]*@)?(?P<host>[^:/?]*)(:(?P<port>\d+))?/(?P<name>[^?]*)", url)
     if found is None:
         return (url,)

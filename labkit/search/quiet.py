@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Inside, Optuna logs warnings only and does not warn of its own experimental parts; only for calls of Optuna."""
+    """Let Optuna log warnings only, and none of its own experimental parts; only for calls of Optuna."""
     import optuna
     from optuna.exceptions import ExperimentalWarning
 

@@ -1,4 +1,4 @@
-"""Which of several trials is better: by their value, or by several values that contradict each other."""
+"""The order of trials: by their value, or by several values that contradict each other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 
 class Valued(Protocol):
-    """Anything with the values of the objectives; None where it came to none."""
+    """Anything that has a value for each objective; None where it came to none."""
 
     @property
     def values(self) -> tuple[float, ...] | None: ...
@@ -18,13 +18,13 @@ V = TypeVar("V", bound=Valued)
 
 
 def best_first(candidates: Sequence[V], directions: Sequence[str]) -> list[V]:
-    """Those with finite values, best first; equals in the given order.
+    """Return the candidates with finite values, best first; equals in the given order.
 
     With several objectives: front after front of those that no other one beats in everything, and within a front in
     crowding order, the loneliest first (Deb et al., A fast and elitist multiobjective genetic algorithm, 2002).
 
     Args:
-        candidates: in order.
+        candidates: Candidates in order.
         directions: `maximize` or `minimize`, one per objective.
     """
     signs = [-1.0 if direction == "maximize" else 1.0 for direction in directions]
@@ -49,7 +49,7 @@ def _beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 
 
 def _crowding(front: Sequence[tuple[float, ...]]) -> list[float]:
-    """Each one's crowding distance: over the objectives, the gap between its neighbours as a share of the whole."""
+    """Return crowding distances: over the objectives, the gap between the neighbours as a share of the whole."""
     distance = [0.0] * len(front)
     for column in zip(*front, strict=True):
         order = sorted(range(len(front)), key=lambda k: column[k])

@@ -1,11 +1,10 @@
-"""A sampler or a pruner of Optuna's asked once before anything is trained: what it would raise later, it raises now."""
+"""Rehearsal of Optuna's samplers and pruners before anything is trained: an error of later is raised now."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from labkit.config import ConfigError
 from labkit.search import listed, samplers
@@ -16,14 +15,17 @@ _TRIALS = 12  # more than the ten that samplers draw at random before they learn
 _SLOW = "GPSampler"  # fits a Gaussian process for every trial after these
 
 
-def check(node: samplers.Node, space: Space, directions: Sequence[str], where: str) -> None:
-    """Raise ConfigError where a sampler cannot propose points of this space.
+def rehearse_sampler(node: samplers.Node, space: Space, directions: Sequence[str], where: str) -> None:
+    """Check that a sampler proposes points of this space.
 
     Args:
-        node: Of a sampler that is in order by itself.
-        space: Of the search.
-        directions: Of its objectives.
-        where: The node's key, for messages.
+        node: Name or node of a sampler that is in order by itself.
+        space: Space of the search.
+        directions: `maximize` or `minimize`, one per objective.
+        where: Key of the node, for messages.
+
+    Raises:
+        ConfigError: The sampler raises, or cannot list its points.
     """
     if samplers.kind(node) == "listed" and not isinstance(node, str):
         listed.points(node, space, where)
@@ -32,10 +34,10 @@ def check(node: samplers.Node, space: Space, directions: Sequence[str], where: s
         return
     name = samplers.class_of(node)
     trials = 1 if isinstance(node, str) or _SLOW in str(node) else _TRIALS
-    with _told(where, name):
+    with _one_sentence(where, name):
         import optuna
 
-        ways: Any = list(directions)
+        ways = [optuna.study.StudyDirection[direction.upper()] for direction in directions]
         study = optuna.create_study(directions=ways)
         for index in range(trials):
             study.sampler = samplers.sampler(node, 0, "rehearsal", index, where, space)
@@ -44,9 +46,13 @@ def check(node: samplers.Node, space: Space, directions: Sequence[str], where: s
             study.tell(trial, [float(index)] * len(directions))
 
 
-def check_pruner(node: samplers.Node, where: str) -> None:
-    """Raise ConfigError where a pruner cannot judge a trial."""
-    with _told(where, samplers.class_of(node)):
+def rehearse_pruner(node: samplers.Node, where: str) -> None:
+    """Check that a pruner judges a trial; arguments as in `rehearse_sampler`.
+
+    Raises:
+        ConfigError: The pruner raises.
+    """
+    with _one_sentence(where, samplers.class_of(node)):
         import optuna
 
         study = optuna.create_study(pruner=samplers.pruner(node, where))
@@ -59,8 +65,8 @@ def check_pruner(node: samplers.Node, where: str) -> None:
 
 
 @contextmanager
-def _told(where: str, name: str) -> Iterator[None]:
-    """Inside, Optuna is silent, and whatever it raises becomes one sentence."""
+def _one_sentence(where: str, name: str) -> Iterator[None]:
+    """Keep Optuna silent inside, and make one sentence of whatever it raises."""
     import optuna
 
     with quiet(), warnings.catch_warnings():

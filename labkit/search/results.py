@@ -1,4 +1,4 @@
-"""What a search comes to: its stages, its candidates, its winner."""
+"""The results of a search: its stages, its candidates, its winner."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from labkit.search import ranking
 from labkit.search.space import Point, Space
-from labkit.search.trials import Trial
+from labkit.search.trials import StoredTrial
 
 
 class SearchFailed(RuntimeError):  # noqa: N818  (what happened to the search, not an error in it)
     """A search cannot go on: more of a stage's trials failed than allowed, or a stage came to no value.
 
     Attributes:
-        known: The stages as far as they came.
+        known: Stages as far as they came.
     """
 
     known: tuple[StageResult, ...] = ()
@@ -23,26 +23,30 @@ class SearchFailed(RuntimeError):  # noqa: N818  (what happened to the search, n
 
 @dataclass(frozen=True)
 class StageResult:
-    """What came of a stage.
+    """Result of a stage.
 
     Attributes:
-        name: of the stage.
-        space: its range; None for the confirmation and the final training.
-        overrides: that its trials had.
-        trials: the last attempt of each, by place.
+        name: Name of the stage.
+        space: Range of the stage; None for the confirmation and the final training.
+        overrides: Override words of its trials.
+        trials: Last attempt of each trial, by place.
         former: Number of further trials, of candidates that were among the best once and are no longer.
-        note: What a reader should know of its range, a sentence; empty: nothing.
+        note: Sentence about its range that a reader should know; "" where there is nothing to say.
     """
 
     name: str
     space: Space | None
     overrides: tuple[str, ...]
-    trials: tuple[Trial, ...]
+    trials: tuple[StoredTrial, ...]
     former: int = 0
     note: str = ""
 
-    def best_first(self, directions: Sequence[str]) -> list[Trial]:
-        """Its trials with a value, best first; raises SearchFailed if there are none."""
+    def best_first(self, directions: Sequence[str]) -> list[StoredTrial]:
+        """Return its trials with a value, best first.
+
+        Raises:
+            SearchFailed: No trial has one.
+        """
         found = ranking.best_first(self.trials, directions)
         if not found:
             states = [trial.state for trial in self.trials]
@@ -54,15 +58,15 @@ class StageResult:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A point of the last stage, and what is known of it.
+    """A point of the last stage, with all that is known of it.
 
     Attributes:
-        stage, index: where it was found.
-        params: key -> value.
-        values: mean over its trials with a result, one per objective; None where none has.
-        spread: sample standard deviation of the first objective; None for fewer than two values.
-        n: how many values.
-        trials: of the confirmation, one per seed; without a confirmation the one of the stage.
+        stage, index: Stage and place at which it was found.
+        params: Searched key -> value.
+        values: Mean over its trials with a result, one per objective; None where none has.
+        spread: Sample standard deviation of the first objective; None for fewer than two values.
+        n: Number of values.
+        trials: Trials of the confirmation, one per seed; without a confirmation the one of the stage.
     """
 
     stage: str
@@ -71,21 +75,21 @@ class Candidate:
     values: tuple[float, ...] | None
     spread: float | None
     n: int
-    trials: tuple[Trial, ...]
+    trials: tuple[StoredTrial, ...]
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What came of a search.
+    """Result of a search.
 
     Attributes:
-        study: its name.
-        location: where it is remembered.
-        stages: in order.
-        confirm: candidates, best first; empty without a confirmation.
-        winner: None for several objectives.
-        final: the winner's training; None without one.
-        evaluated: trials of this call; 0: all was done before.
+        study: Name of the search.
+        location: Address of its storage.
+        stages: Results of the stages in order.
+        confirm: Candidates, best first; empty without a confirmation.
+        winner: Best candidate; None for several objectives.
+        final: Result of the winner's training; None without one.
+        evaluated: Number of trials run by this call; 0: all was done before.
         known: Every stage in order, the confirmation and the final training included, with all trials that count.
     """
 
@@ -99,14 +103,14 @@ class SearchResult:
     known: tuple[StageResult, ...] = ()
 
 
-def found(stage: str, trial: Trial) -> Candidate:
-    """A trial of a stage as a candidate that nothing more is known of yet."""
+def candidate(stage: str, trial: StoredTrial) -> Candidate:
+    """Return a trial of a stage as a candidate that nothing more is known of yet."""
     n = max(len(trial.seeds), 1)
     return Candidate(stage, trial.index, trial.params, trial.values, trial.spread, n, (trial,))
 
 
-def confirmed(candidate: Candidate, trials: Sequence[Trial]) -> Candidate:
-    """A candidate as its trials on fresh seeds show it."""
+def with_confirmation(candidate: Candidate, trials: Sequence[StoredTrial]) -> Candidate:
+    """Return a candidate with the values of its trials on fresh seeds instead of those by which it was chosen."""
     rows = [trial.values for trial in trials if trial.values is not None]
     means = tuple(statistics.fmean(column) for column in zip(*rows, strict=True)) if rows else None
     spread = statistics.stdev(row[0] for row in rows) if len(rows) > 1 else None
@@ -114,7 +118,7 @@ def confirmed(candidate: Candidate, trials: Sequence[Trial]) -> Candidate:
 
 
 def by_confirmation(candidates: Sequence[Candidate], directions: Sequence[str]) -> list[Candidate]:
-    """Candidates best first; one that came to no value on some seed stands behind all that always did."""
+    """Return candidates best first; one that came to no value on some seed stands behind all that always did."""
     ranked = ranking.best_first(candidates, directions)
     without = [candidate for candidate in candidates if candidate.values is None]
     return sorted([*ranked, *without], key=lambda candidate: -candidate.n)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from labkit.config import ConfigError, nearest, shown
-from labkit.search.dimension import Dimension, Point, Value
+from labkit.search.dimension import Dimension, Json, PlainDimension, Point, Value
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
-__all__ = ["Dimension", "Point", "Space", "Value", "same"]
+__all__ = ["Dimension", "Json", "PlainDimension", "Point", "Space", "Value", "same"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Space:
     """The dimensions of a search, conditions in order: a key comes after those that decide whether it is active.
 
     Raises:
-        ConfigError: there is no dimension, a key comes twice, or a condition names a key that is not searched over,
+        ConfigError: There is no dimension, a key comes twice, or a condition names a key that is not searched over,
             a value that this key never has, or is circular.
     """
 
@@ -36,18 +36,18 @@ class Space:
                 raise ConfigError(f"{key}: it is searched over twice, expected one range per key.")
         for dimension in self.dimensions:
             _check_conditions(dimension, {d.key: d for d in self.dimensions})
-        object.__setattr__(self, "dimensions", _ordered(self.dimensions))
+        object.__setattr__(self, "dimensions", _in_order(self.dimensions))
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The searched keys."""
+        """Return the searched keys."""
         return tuple(dimension.key for dimension in self.dimensions)
 
     def __getitem__(self, key: str) -> Dimension:
         return next(dimension for dimension in self.dimensions if dimension.key == key)
 
     def active(self, values: Mapping[str, Value]) -> Point:
-        """Only the keys whose conditions hold."""
+        """Return the point without the keys whose conditions do not hold."""
         point: Point = {}
         for dimension in self.dimensions:
             if dimension.key in values and _holds(dimension.when, point):
@@ -55,51 +55,51 @@ class Space:
         return point
 
     def complete(self, point: Mapping[str, Value]) -> bool:
-        """Whether a point has every key that is active in it."""
+        """Tell whether a point has every key that is active in it."""
         wanted = self.active({**dict.fromkeys(self.keys), **point})
         return set(wanted) <= set(point)
 
     def at(self, shares: Sequence[float]) -> Point:
-        """The point at the given share of each dimension."""
+        """Return the point at the given share of each dimension, a number in [0, 1] for each."""
         return self.active({d.key: d.at(float(u)) for d, u in zip(self.dimensions, shares, strict=True)})
 
     def grid(self, n: int) -> list[Point]:
-        """Every combination of at most `n` values per range and all choices; points that coincide come once."""
+        """Return every combination of at most `n` values per range and all choices; points that coincide come once."""
         return self.product([dimension.grid(n) for dimension in self.dimensions])
 
     def product(self, rows: Sequence[Sequence[Value]]) -> list[Point]:
-        """Every combination of the given values, a row for each key; points that coincide come once."""
+        """Return every combination of the given values, a row for each key; points that coincide come once."""
         combined = itertools.product(*rows)
         points = (self.active(dict(zip(self.keys, row, strict=True))) for row in combined)
         return list({tuple(point.items()): point for point in points}.values())
 
     def suggest(self, trial: BaseTrial) -> Point:
-        """A point by the sampler of an Optuna trial, key by key."""
+        """Draw a point by the sampler of an Optuna trial, key by key."""
         point: Point = {}
         for dimension in self.dimensions:
             if _holds(dimension.when, point):
                 point[dimension.key] = dimension.suggest(trial)
         return point
 
-    def replaced(self, dimensions: Mapping[str, Dimension]) -> Space:
-        """The same space with some dimensions exchanged."""
+    def with_dimensions(self, dimensions: Mapping[str, Dimension]) -> Space:
+        """Return the same space with some dimensions exchanged."""
         return Space(tuple(dimensions.get(d.key, d) for d in self.dimensions))
 
-    def plain(self) -> list[dict[str, Any]]:
-        """As JSON."""
+    def plain(self) -> list[PlainDimension]:
+        """Return it as JSON."""
         return [dimension.plain() for dimension in self.dimensions]
 
     @staticmethod
-    def from_plain(plain: Sequence[Mapping[str, Any]]) -> Space:
-        """What `plain` wrote."""
+    def from_plain(plain: Sequence[PlainDimension]) -> Space:
+        """Return the space that `plain` wrote."""
         return Space(tuple(Dimension.from_plain(row) for row in plain))
 
     def range_text(self) -> dict[str, str]:
-        """Key -> its range in words."""
+        """Return key -> its range in words."""
         return {dimension.key: dimension.text() for dimension in self.dimensions}
 
     def difference(self, other: Space) -> str:
-        """What is different in `other`, in one clause (`loss.l2 was 1e-05..0.1 (log), is 1..2`); empty if nothing."""
+        """Say in a clause what is different in `other`: `loss.l2 was 1e-05..0.1 (log), is 1..2`; "" if nothing is."""
         for key in dict.fromkeys((*self.keys, *other.keys)):
             if key not in other.keys:
                 return f"{key} was searched over, is not"
@@ -118,7 +118,7 @@ def _holds(when: Mapping[str, tuple[Value, ...]], point: Mapping[str, Value]) ->
 
 
 def same(one: Value, other: Value) -> bool:
-    """Whether two values are equal, or written the same way: 2 and "2"."""
+    """Tell whether two values are equal, or written the same way: 2 and "2"."""
     return one == other or str(one) == str(other)
 
 
@@ -136,8 +136,8 @@ def _check_conditions(dimension: Dimension, known: Mapping[str, Dimension]) -> N
                 )
 
 
-def _ordered(dimensions: tuple[Dimension, ...]) -> tuple[Dimension, ...]:
-    """Conditions before what depends on them, the given order otherwise."""
+def _in_order(dimensions: tuple[Dimension, ...]) -> tuple[Dimension, ...]:
+    """Return conditions before what depends on them, the given order otherwise."""
     placed: dict[str, Dimension] = {}
     while len(placed) < len(dimensions):
         ready = [d for d in dimensions if d.key not in placed and placed.keys() >= d.when.keys()]

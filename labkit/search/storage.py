@@ -1,4 +1,4 @@
-"""Where a search is remembered: a journal file, or a server's URL; and who may go on with it."""
+"""The storage of a search: a journal file, or a server's URL; and the one process that may go on with it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from labkit.config import ConfigError, nearest, shown
 from labkit.search import holder, owner
 from labkit.search.quiet import quiet
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+    from optuna.storages.journal._file import BaseJournalFileLock
 
 KEY = owner.KEY
 SCHEMES = ("postgresql://", "mysql://", "sqlite://", "grpc://")
@@ -21,16 +25,16 @@ _SECONDS_TO_CONNECT = 10
 
 
 def location(storage: str | None, study: str, folder: Path) -> str:
-    """Where a study lives, in words that every process understands: the path of its journal, or a URL.
+    """Return the address of a study that every process understands: the path of its journal, or a URL.
 
     Args:
-        storage: `journal` or None: a journal in `folder`, named after the study; the path of a journal (`*.log`); or
-            the URL of a server or a SQLite file.
-        study: its name.
-        folder: of the journals.
+        storage: Value of the key. `journal` or None: a journal in `folder`, named after the study; the path of a
+            journal (`*.log`); or the URL of a server or a SQLite file.
+        study: Name of the search.
+        folder: Folder of the journals.
 
     Raises:
-        ConfigError: it is none of these, or the file of another program.
+        ConfigError: The value is none of these, or the file of another program.
     """
     place = _place(storage, study, folder)
     owner.check_file(place)
@@ -52,21 +56,21 @@ def _place(storage: str | None, study: str, folder: Path) -> str:
 
 
 def hidden(place: str) -> str:
-    """A location without its password."""
+    """Return a location without its password."""
     return re.sub(r"(://[^:/@]*):[^/]*@", r"\1:***@", place)
 
 
-def opened(place: str) -> Any:
-    """Optuna's storage at a location.
+def open_storage(place: str) -> BaseStorage:
+    """Open Optuna's storage at a location.
 
     A journal whose last line was torn by a kill is cut back to its last whole line first: the next line would be glued
     to the torn one, and the journal could never be read again. Its lock is one that ends with the process.
 
     Args:
-        place: from `location`; the journal or the tables are made where there are none.
+        place: Address from `location`; the journal or the tables are made where there are none.
 
     Raises:
-        ConfigError: it cannot be reached or read, or the package for it is missing.
+        ConfigError: It cannot be reached or read, or the package for it is missing.
     """
     try:
         with quiet():
@@ -85,18 +89,18 @@ def opened(place: str) -> Any:
 
 @contextmanager
 def hold(storage: str | None, study: str, folder: Path) -> Iterator[None]:
-    """Hold a study: meanwhile nobody else goes on with it.
+    """Hold a study, so that nobody else goes on with it meanwhile; arguments as in `location`.
 
     Beside a file it is a lock that ends with its process, however that ends; on a server it is a record with a
     heartbeat, taken over from a holder that is known to be dead.
 
     Raises:
-        ConfigError: another process holds it: which, where, since when, and its command.
+        ConfigError: Another process holds it: which, where, since when, and its command.
     """
     place = location(storage, study, folder)
     file = _file_beside(place, study)
     if file is None:
-        with holder.on_server(opened(place), study):
+        with holder.on_server(open_storage(place), study):
             yield
         return
     try:
@@ -113,7 +117,7 @@ def _file_name(study: str) -> str:
 
 
 def _file_beside(place: str, study: str) -> Path | None:
-    """The lock file beside a file; None for a server."""
+    """Return the lock file beside a file; None for a server."""
     if "://" not in place:
         return Path(f"{place}.lock-of-search")
     file = owner.sqlite_file(place)
@@ -139,30 +143,30 @@ class _FileLock:
 
 
 def exists(place: str) -> bool:
-    """Whether there is anything at a location yet; of a server nothing is known."""
+    """Tell whether there is anything at a location yet; True for a server, of which nothing is known."""
     if place.startswith("sqlite"):
         file = owner.sqlite_file(place)
         return file is not None and file.is_file()
     return "://" in place or Path(place).is_file()
 
 
-def _journal(path: Path) -> Any:
+def _journal(path: Path) -> BaseStorage:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock: Any = _FileLock(path)
+    lock = _FileLock(path)
     if path.exists():
         lock.acquire()
         try:
             mend(path)
         finally:
             lock.release()
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=cast("BaseJournalFileLock", lock)))
 
 
 def mend(journal: Path) -> None:
-    """Cut off what follows a journal's last line end; only for who has its lock."""
+    """Cut off what follows a journal's last line end; only for the process that has its lock."""
     with open(journal, "rb+") as file:
         size = file.seek(0, os.SEEK_END)
         end = size
@@ -178,7 +182,7 @@ def mend(journal: Path) -> None:
             file.truncate(end)
 
 
-def _database(url: str) -> Any:
+def _database(url: str) -> BaseStorage:
     from optuna.storages import RDBStorage
     from sqlalchemy import create_engine, inspect
     from sqlalchemy.exc import IntegrityError, ProgrammingError
@@ -196,7 +200,7 @@ def _database(url: str) -> Any:
         return RDBStorage(url, engine_kwargs=options)
 
 
-def _proxy(url: str) -> Any:
+def _proxy(url: str) -> BaseStorage:
     from optuna.storages import GrpcStorageProxy
 
     host, _, port = url.removeprefix("grpc://").partition(":")

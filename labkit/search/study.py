@@ -1,22 +1,36 @@
-"""A stage of a search as a study of Optuna's: its definition, its range, its trials, what is missing of them."""
+"""A stage of a search as a study of Optuna's: its definition, its range, its trials, and those that are missing."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from labkit.config import ConfigError, shown
 from labkit.own_code import changed
 from labkit.search import samplers
 from labkit.search.quiet import quiet
 from labkit.search.samplers import Node
-from labkit.search.space import Point, Space
-from labkit.search.trials import ANSWER, PLACE, Answer, Proposal, Trial, Wanted, place, remembered
+from labkit.search.space import Json, Point, Space
+from labkit.search.stages import FIXED, StageDefinition
+from labkit.search.trials import (
+    ANSWER,
+    PLACE,
+    Proposal,
+    StoredAnswer,
+    StoredTrial,
+    TrialAnswer,
+    WantedTrial,
+    last_attempts,
+    place,
+)
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+    from optuna.study import Study
 
 _DEFINITION, _RANGE = "definition", "range"  # user attributes of a study
-FIXED = "fixed settings"  # part of a definition
 _UNKNOWN = ("objectives", "seeds", FIXED)  # what a version that kept no fixed settings did not write down truly
 _SHOWN = 3  # settings that a sentence names
 
@@ -26,29 +40,29 @@ class StageStudy:
     """A stage in its storage. Only for who holds the search.
 
     Attributes:
-        place: the storage's location.
-        study: Optuna's.
-        space: the stage's range.
-        sampler: proposes where a wanted trial has no point of its own.
-        seed: of the sampler.
-        given_up: keys that failed in this call: a later call tries them again.
+        place: Location of the storage.
+        study: Study of Optuna's.
+        space: Range of the stage.
+        sampler: Sampler that proposes where a wanted trial has no point of its own.
+        seed: Seed of the sampler.
+        given_up: Keys of trials that failed in this call: a later call tries them again.
         lost: Keys of trials that ended and count no longer: they are run again, at their points.
     """
 
     place: str
-    study: Any
+    study: Study
     space: Space
     sampler: Node
     seed: int
     given_up: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
 
-    def trials(self) -> dict[str, Trial]:
-        """The last attempt of every trial, by key."""
-        return remembered(self.study.get_trials(deepcopy=False))
+    def trials(self) -> dict[str, StoredTrial]:
+        """Return the last attempt of every trial, by key."""
+        return last_attempts(self.study.get_trials(deepcopy=False))
 
-    def missing(self, wanted: Sequence[Wanted]) -> list[Wanted]:
-        """Those without a result, each with the point of its former attempt if it had one."""
+    def missing(self, wanted: Sequence[WantedTrial]) -> list[WantedTrial]:
+        """Return the trials without a result, each with the point of its former attempt if it had one."""
         known = self.trials()
         rows = []
         for one in wanted:
@@ -56,15 +70,15 @@ class StageStudy:
             if one.key in self.given_up or (former is not None and former.ended and one.key not in self.lost):
                 continue
             again = one.params is None and former is not None and self.space.complete(former.params)
-            rows.append(Wanted(one.key, one.index, one.seeds, former.params) if again and former else one)
+            rows.append(WantedTrial(one.key, one.index, one.seeds, former.params) if again and former else one)
         return rows
 
-    def propose(self, batch: Sequence[Wanted]) -> list[Proposal]:
+    def propose(self, batch: Sequence[WantedTrial]) -> list[Proposal]:
         """Begin a batch of trials."""
         first = len(self.study.get_trials(deepcopy=False))
         return [self._proposal(one, first + k, len(batch)) for k, one in enumerate(batch)]
 
-    def tell(self, proposal: Proposal, wanted: Wanted, answer: Answer) -> None:
+    def tell(self, proposal: Proposal, wanted: WantedTrial, answer: TrialAnswer) -> None:
         """End a trial: first everything that came of it in one attribute, then its state."""
         told = answer.plain()
         self.lost.discard(wanted.key)
@@ -76,19 +90,18 @@ class StageStudy:
             _end(self.study, proposal.number, told)
 
     def _trial_id(self, number: int) -> int:
-        found: int = self.study._storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number)
-        return found
+        return self.study._storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number)
 
-    def _proposal(self, wanted: Wanted, number: int, at_once: int) -> Proposal:
+    def _proposal(self, wanted: WantedTrial, number: int, at_once: int) -> Proposal:
         with quiet():
             if wanted.params is None:
-                params = self._drawn(wanted, at_once)
+                params = self._begin_by_sampler(wanted, at_once)
             else:
-                params = self._placed(wanted, wanted.params, at_once)
+                params = self._begin_at(wanted, wanted.params, at_once)
         told = (self.place, str(self.study.study_name), number)
         return Proposal(number, wanted.index, params, wanted.seeds, told)
 
-    def _placed(self, wanted: Wanted, params: Point, at_once: int) -> Point:
+    def _begin_at(self, wanted: WantedTrial, params: Point, at_once: int) -> Point:
         """Begin a trial whose point is known: written down in one go."""
         from optuna.trial import TrialState, create_trial
 
@@ -101,7 +114,7 @@ class StageStudy:
         self.study.add_trial(trial)
         return params
 
-    def _drawn(self, wanted: Wanted, at_once: int) -> Point:
+    def _begin_by_sampler(self, wanted: WantedTrial, at_once: int) -> Point:
         """Begin a trial at the point that the sampler proposes."""
         stage = str(self.study.study_name).rpartition("/")[2]
         self.study.sampler = samplers.sampler(self.sampler, self.seed, stage, wanted.index, space=self.space)
@@ -110,8 +123,8 @@ class StageStudy:
         return self.space.suggest(trial)
 
 
-def names(storage: Any, study: str) -> set[str]:
-    """The stages of a search that exist in a storage."""
+def names(storage: BaseStorage, study: str) -> set[str]:
+    """Return the names of the stages of a search that exist in a storage."""
     import optuna
 
     prefix = f"{study}/"
@@ -119,23 +132,23 @@ def names(storage: Any, study: str) -> set[str]:
     return {name.removeprefix(prefix) for name in found if name.startswith(prefix)}
 
 
-def load(storage: Any, name: str) -> Any:
-    """Optuna's study of a stage that exists."""
+def load(storage: BaseStorage, name: str) -> Study:
+    """Return Optuna's study of a stage that exists."""
     import optuna
 
-    with quiet():
+    with quiet():  # a random sampler makes nothing; the stage's own is put in its place before it is asked
         return optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler())
 
 
-def defined(study: Any) -> tuple[dict[str, Any], Space] | None:
-    """A stage's definition and range; None where a kill came before they were written down."""
+def definition_and_range(study: Study) -> tuple[StageDefinition, Space] | None:
+    """Return a stage's definition and range; None where a kill came before they were written down."""
     attributes = study.user_attrs
     if _DEFINITION not in attributes:
         return None
     return attributes[_DEFINITION], Space.from_plain(attributes[_RANGE])
 
 
-def create(storage: Any, name: str, definition: Mapping[str, Any], space: Space) -> Any:
+def create(storage: BaseStorage, name: str, definition: StageDefinition, space: Space) -> Study:
     """Make a stage's study, and keep its definition and its range with it."""
     import optuna
 
@@ -143,7 +156,7 @@ def create(storage: Any, name: str, definition: Mapping[str, Any], space: Space)
         study = optuna.create_study(
             study_name=name,
             storage=storage,
-            directions=definition["directions"],
+            directions=[optuna.study.StudyDirection[direction.upper()] for direction in definition["directions"]],
             sampler=optuna.samplers.RandomSampler(),
             load_if_exists=True,
         )
@@ -152,7 +165,7 @@ def create(storage: Any, name: str, definition: Mapping[str, Any], space: Space)
     return study
 
 
-def recover(study: Any) -> None:
+def recover(study: Study) -> None:
     """End what a dead process left open: with its answer where that was written down already, else as failed."""
     for trial in study.get_trials(deepcopy=False):
         if not trial.state.is_finished():
@@ -160,7 +173,7 @@ def recover(study: Any) -> None:
                 _end(study, trial.number, trial.user_attrs.get(ANSWER, {"state": "failed"}))
 
 
-def _end(study: Any, number: int, told: Mapping[str, Any]) -> None:
+def _end(study: Study, number: int, told: StoredAnswer) -> None:
     from optuna.trial import TrialState
 
     if told["state"] == "complete":
@@ -169,12 +182,15 @@ def _end(study: Any, number: int, told: Mapping[str, Any]) -> None:
         study.tell(number, state=TrialState.FAIL if told["state"] == "failed" else TrialState.PRUNED)
 
 
-def refuse_changes(study: str, stage: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise ConfigError where a stage was defined otherwise, saying what is different.
+def refuse_changes(study: str, stage: str, was: StageDefinition, now: StageDefinition) -> None:
+    """Refuse to go on with a stage that was defined otherwise.
 
     Args:
-        study, stage: their names.
-        was, now: definitions as JSON.
+        study, stage: Names of the search and its stage.
+        was, now: Definitions as JSON, the stored one and that of this call.
+
+    Raises:
+        ConfigError: They differ; it says in what.
     """
     now = json.loads(json.dumps(now))
     unknown = () if FIXED in was or FIXED not in now else _UNKNOWN
@@ -183,11 +199,11 @@ def refuse_changes(study: str, stage: str, was: Mapping[str, Any], now: Mapping[
             continue
         change = f"{key} was {shown(was.get(key))}, is {shown(value)}"
         if key == "space":
-            change = Space.from_plain(was[key]).difference(Space.from_plain(value))
+            change = Space.from_plain(was["space"]).difference(Space.from_plain(now["space"]))
         elif key == "code":
-            change = f"it was trained with an earlier version of {', '.join(changed(was.get(key, {}), value))}"
+            change = f"it was trained with an earlier version of {', '.join(changed(was.get('code', {}), now['code']))}"
         elif key == FIXED:
-            change = _settings_that_changed(was[key], value)
+            change = _changes(was[FIXED], now[FIXED])
         if change:
             raise ConfigError(
                 f"study {study!r}: its stage {stage!r} exists with another definition ({change}); take the change "
@@ -195,7 +211,7 @@ def refuse_changes(study: str, stage: str, was: Mapping[str, Any], now: Mapping[
             )
 
 
-def _settings_that_changed(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def _changes(was: Mapping[str, Json], now: Mapping[str, Json]) -> str:
     """Say which settings changed; a key that only one side knows came or went with a version, and changes nothing."""
     found = [f"{key} was {shown(was[key])}, is {shown(now[key])}" for key in now if key in was and was[key] != now[key]]
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""

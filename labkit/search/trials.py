@@ -1,11 +1,11 @@
-"""A trial: what is proposed, what is answered, and what the storage remembers of both."""
+"""Trials of a search: wanted, proposed, answered, and stored."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Required, TypedDict
 
 from labkit.search.space import Point
 
@@ -16,16 +16,35 @@ PLACE, ANSWER = "place", "answer"  # user attributes of a trial: what it is, and
 ENDED = ("complete", "pruned", "diverged")  # these are results; `failed` and `running` are run again
 
 
+class StoredPlace(TypedDict):
+    """A trial's place in its stage, as the storage keeps it; `batch` is the number of trials proposed at once."""
+
+    key: str
+    index: int
+    seeds: list[int]
+    batch: int
+
+
+class StoredAnswer(TypedDict, total=False):
+    """A `TrialAnswer` as the storage keeps it; what is empty is left out."""
+
+    state: Required[str]
+    values: list[float] | None
+    spread: float
+    run_ids: list[str]
+    note: str
+
+
 @dataclass(frozen=True)
 class Proposal:
     """A trial to be run.
 
     Attributes:
-        number: Optuna's, in the stage's study; a trial that is run again has a new one.
-        index: its place in the stage, the same however often it is run.
-        params: key -> value.
-        seeds: one job per seed, the trial's value their mean; empty: one job, on the configuration's own seed.
-        trial: where it can report and hear that it is given up: storage, Optuna's name of the study, number.
+        number: Optuna's number in the stage's study; a trial that is run again has a new one.
+        index: Place in the stage, the same however often the trial is run.
+        params: Searched key -> value.
+        seeds: Seeds of its jobs, the trial's value their mean; empty: one job, on the configuration's own seed.
+        trial: Address at which it reports and hears that it is pruned: storage, Optuna's name of the study, number.
     """
 
     number: int
@@ -36,15 +55,15 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came of a trial.
+class TrialAnswer:
+    """Outcome of a trial.
 
     Attributes:
-        values: of the objectives; None where there are none.
-        state: complete, pruned, diverged or failed. A complete one without finite values counts as diverged.
-        spread: the standard deviation of the first objective over the trial's seeds.
-        run_ids: of its runs.
-        note: of a failed one: why.
+        values: One value per objective; None where there are none.
+        state: `complete`, `pruned`, `diverged` or `failed`. A complete one without finite values counts as diverged.
+        spread: Standard deviation of the first objective over the trial's seeds.
+        run_ids: Ids of its runs.
+        note: Reason of a failure.
     """
 
     values: tuple[float, ...] | None
@@ -53,24 +72,30 @@ class Answer:
     run_ids: tuple[str, ...] = ()
     note: str = ""
 
-    def plain(self) -> dict[str, Any]:
-        """As JSON, with the state that it counts as."""
+    def plain(self) -> StoredAnswer:
+        """Return it as JSON, with the state that it counts as."""
         finite = self.values is not None and all(math.isfinite(value) for value in self.values)
         state = "diverged" if self.state == "complete" and not finite else self.state
         values = [float(value) for value in self.values or ()] if state == "complete" else None
-        known = {"spread": self.spread, "run_ids": list(self.run_ids), "note": self.note}
-        return {"state": state, "values": values, **{key: value for key, value in known.items() if value}}
+        plain: StoredAnswer = {"state": state, "values": values}
+        if self.spread:
+            plain["spread"] = self.spread
+        if self.run_ids:
+            plain["run_ids"] = list(self.run_ids)
+        if self.note:
+            plain["note"] = self.note
+        return plain
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedTrial:
     """A trial that a stage must have.
 
     Attributes:
-        key: unique in its stage.
-        index: its place in the stage; for a confirmation the place of the candidate in the stage before.
-        seeds: as in `Proposal`.
-        params: None: the sampler decides.
+        key: Name that is unique in its stage.
+        index: Place in the stage; in a confirmation the place of the candidate in the stage before.
+        seeds: Seeds as in `Proposal`.
+        params: Point of the trial; None: the sampler decides.
     """
 
     key: str
@@ -80,8 +105,8 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A trial as the storage remembers it; attributes as in `Proposal`, `Answer` and `Wanted`, state also `running`."""
+class StoredTrial:
+    """A trial as the storage has it, attributes as in `Proposal`, `TrialAnswer`, `WantedTrial`; it may be `running`."""
 
     number: int
     index: int
@@ -96,37 +121,38 @@ class Trial:
 
     @property
     def ended(self) -> bool:
-        """Whether it came to a result, even to that of having diverged."""
+        """Tell whether it came to a result, even to that of having diverged."""
         return self.state in ENDED
 
 
-def remembered(trials: Iterable[FrozenTrial]) -> dict[str, Trial]:
-    """The last attempt of each trial, by key; attempts that a kill left without their place are left out."""
+def last_attempts(trials: Iterable[FrozenTrial]) -> dict[str, StoredTrial]:
+    """Return the last attempt of each trial, by key; attempts that a kill left without their place are left out."""
     found = (_trial(trial) for trial in trials if PLACE in trial.user_attrs)
     return {trial.key: trial for trial in found}
 
 
-def place(wanted: Wanted, at_once: int) -> dict[str, Any]:
-    """The user attribute that says what a trial is.
+def place(wanted: WantedTrial, at_once: int) -> StoredPlace:
+    """Return the user attribute that says what a trial is.
 
     Args:
-        wanted: the trial.
-        at_once: trials of its batch, which the draws of a sampler that learns depend on.
+        wanted: Trial that begins.
+        at_once: Number of trials in its batch, which the draws of a sampler that learns depend on.
     """
     return {"key": wanted.key, "index": wanted.index, "seeds": list(wanted.seeds), "batch": at_once}
 
 
-def _trial(trial: FrozenTrial) -> Trial:
-    about: Mapping[str, Any] = trial.user_attrs[PLACE]
-    answer: Mapping[str, Any] = trial.user_attrs.get(ANSWER, {})
+def _trial(trial: FrozenTrial) -> StoredTrial:
+    about: StoredPlace = trial.user_attrs[PLACE]
+    running = "failed" if trial.state.is_finished() else "running"
+    answer: StoredAnswer = trial.user_attrs.get(ANSWER, {"state": running})
     values = answer.get("values")
-    return Trial(
+    return StoredTrial(
         number=trial.number,
         index=about["index"],
         key=about["key"],
         params=dict(trial.params),
         values=None if values is None else tuple(values),
-        state=answer.get("state", "failed" if trial.state.is_finished() else "running"),
+        state=answer["state"],
         spread=answer.get("spread"),
         seeds=tuple(about["seeds"]),
         run_ids=tuple(answer.get("run_ids", ())),

@@ -1,4 +1,4 @@
-"""A best value at an end of what a search may try: the optimum may lie beyond, and nobody would know."""
+"""Walls: ends of a search's range at which its best value lies, so that the optimum may lie beyond unseen."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from labkit.search import scale
 from labkit.search.results import StageResult
 from labkit.search.space import Dimension
-from labkit.search.stages import Definition, Stage
+from labkit.search.stages import Definition, SearchStage
 from labkit.search.zoom import Zoom, bounds, spacing
 
 
@@ -18,11 +18,11 @@ class Wall:
     """An end of a search's range at which the best value of a stage lies.
 
     Attributes:
-        key: That is searched over.
-        value: The best one.
+        key: Searched key.
+        value: Best value.
         side: `lower` or `upper`.
-        end: The number at which the range ends.
-        open: Whether a wider range could go on beyond; numbers of at least 0 stay so.
+        end: Number at which the range ends.
+        open: True where a wider range could go on beyond; numbers of at least 0 stay so.
     """
 
     key: str
@@ -32,8 +32,8 @@ class Wall:
     open: bool
 
 
-def told(definition: Definition, result: StageResult) -> str:
-    """One sentence about the best values of a stage that lie at a wall, with what to do; empty if there are none.
+def sentence(definition: Definition, result: StageResult) -> str:
+    """Say in one sentence which best values of a stage lie at a wall, and what to do; "" if none does.
 
     A value lies at a wall where it is nearer than half the mean spacing of the values tried, on the scale of the range.
     The ends of a zoomed range inside the search's own are no walls, nor is an end that the next stage goes beyond. Of
@@ -44,17 +44,18 @@ def told(definition: Definition, result: StageResult) -> str:
     names = [stage.name for stage in definition.stages]
     rest = definition.stages[names.index(result.name) + 1 :]
     following = rest[0] if rest else None
-    found = [wall for d in result.space.dimensions for wall in _of(d, definition, result, following)]
+    found = [wall for d in result.space.dimensions for wall in _walls_of(d, definition, result, following)]
     if not found:
         return ""
     places = ", and ".join(
-        f"the best {w.key}, {scale.written(w.value)}, lies at the {w.side} end of its range, {scale.written(w.end)}"
+        f"the best {w.key}, {scale.shortest_text(w.value)}, lies at the {w.side} end of its range, "
+        f"{scale.shortest_text(w.end)}"
         for w in found
     )
     return f"{places}{_advice(found, following)}"
 
 
-def _advice(found: Sequence[Wall], following: Stage | None) -> str:
+def _advice(found: Sequence[Wall], following: SearchStage | None) -> str:
     if not any(wall.open for wall in found):
         return ", and nothing is tried beyond it."
     zoomed = following is not None and following.zoom is not None and not following.zoom.widen
@@ -62,8 +63,8 @@ def _advice(found: Sequence[Wall], following: Stage | None) -> str:
     return f"; better ones may lie beyond: search a wider range{wider} under another hydra.sweeper.study_name."
 
 
-def _of(d: Dimension, definition: Definition, result: StageResult, following: Stage | None) -> list[Wall]:
-    """The ends of one range at which the best value lies."""
+def _walls_of(d: Dimension, definition: Definition, result: StageResult, following: SearchStage | None) -> list[Wall]:
+    """Return the ends of one range at which the best value lies."""
     best = result.best_first(definition.directions)[0].params.get(d.key)
     if d.choices is not None or not isinstance(best, int | float) or d.ends[0] == d.ends[1]:
         return []
@@ -81,7 +82,7 @@ def _of(d: Dimension, definition: Definition, result: StageResult, following: St
 
 
 def _near(d: Dimension, best: float, end: float, result: StageResult) -> bool:
-    """Whether the best value lies within half the mean spacing of the values tried of an end of the range."""
+    """Tell whether the best value is nearer to an end of the range than half the mean spacing of the values tried."""
     values = itertools.chain([best], (trial.params.get(d.key) for trial in result.trials if trial.ended))
     places = sorted({scale.position(float(v), d.log) for v in values if isinstance(v, int | float)})
     return abs(scale.position(best, d.log) - scale.position(end, d.log)) <= spacing(d, places) / 2

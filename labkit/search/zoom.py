@@ -13,13 +13,13 @@ from labkit.search.space import Dimension, Space, Value
 
 @dataclass(frozen=True)
 class Zoom:
-    """How the range of a stage follows from the stage before.
+    """Rule by which the range of a stage follows from the stage before.
 
     Attributes:
-        around: the best k trials, which the new range holds.
-        keys: the ranges that are zoomed; None: all.
-        widen: Whether the new range may go on beyond the search's own where the best lies at one of its ends.
-        limits: key -> (low, high), which no widened range leaves.
+        around: Number k of best trials that the new range holds.
+        keys: Keys whose ranges are zoomed; None: all.
+        widen: True where the new range may go on beyond the search's own if the best lies at one of its ends.
+        limits: Searched key -> (low, high), which no widened range leaves.
     """
 
     around: Count = 3
@@ -28,8 +28,17 @@ class Zoom:
     limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
-def check(space: Space, rule: Zoom, where: str) -> None:
-    """Raise ConfigError where a rule does not fit a space: there is no range, a key is a choice, a limit is empty."""
+def check_zoom(space: Space, rule: Zoom, where: str) -> None:
+    """Check that a rule fits a space.
+
+    Args:
+        space: Space of the search.
+        rule: Rule of a stage.
+        where: Key of the rule, for messages.
+
+    Raises:
+        ConfigError: There is no range, a key is a choice or not searched over, or a limit has no effect.
+    """
     ranges = {d.key: d for d in space.dimensions if d.choices is None}
     if not ranges:
         raise ConfigError(f"{where}: there is no range to zoom, all of {', '.join(space.keys)} are choices.")
@@ -60,7 +69,7 @@ def zoom(
     best: Sequence[Mapping[str, Value]],
     walls: Space | None = None,
 ) -> Space:
-    """The space of the next stage.
+    """Return the space of the next stage.
 
     For every range [L, H], in its own scale (logarithms where it is logarithmic), with the k best values b_1 (the very
     best), ..., b_k, the distinct values tried t_1 < ... < t_m, and their mean spacing h = (t_m - t_1) / (m - 1)
@@ -77,11 +86,11 @@ def zoom(
     outwards, but not through a wall. Choices stay. A key that none of the best has (its condition does not hold) stays.
 
     Args:
-        space: of the stage before, with its ranges.
-        rule: How the range follows.
-        tried: all of its points.
-        best: its points with a value, best first; at least one.
-        walls: The search's own space; None: `space`.
+        space: Space of the stage before, with its ranges.
+        rule: Rule by which the range follows.
+        tried: Points of that stage.
+        best: Points of that stage with a value, best first; at least one.
+        walls: Space of the search itself; None: `space`.
     """
     walls = walls or space
     wanted = [d for d in space.dimensions if d.choices is None and (rule.keys is None or d.key in rule.keys)]
@@ -90,15 +99,15 @@ def zoom(
         good = [float(v) for point in best if isinstance(v := point.get(d.key), int | float)][: rule.around]
         if good:
             others = [float(v) for point in tried if isinstance(v := point.get(d.key), int | float)]
-            zoomed[d.key] = _zoomed(d, others, good, bounds(d, rule, walls[d.key]))
-    return space.replaced(zoomed)
+            zoomed[d.key] = _range_around(d, others, good, bounds(d, rule, walls[d.key]))
+    return space.with_dimensions(zoomed)
 
 
 def spacing(d: Dimension, places: Sequence[float]) -> float:
-    """The mean distance of the different places tried on the scale of a range; half the range where there is one.
+    """Return the mean distance of the places tried on the scale of a range; half the range where there is one place.
 
     Args:
-        d: The range.
+        d: Range that they lie in.
         places: Places on its scale, in order, each once.
     """
     start, end = (scale.position(value, d.log) for value in d.ends)
@@ -106,12 +115,14 @@ def spacing(d: Dimension, places: Sequence[float]) -> float:
 
 
 def bounds(d: Dimension, rule: Zoom, wall: Dimension) -> tuple[float, float]:
-    """What a new range never leaves: its walls; where it widens, its limits and the sign that all its values had.
+    """Return the ends that a new range never leaves.
+
+    They are its walls; where it widens, its limits and the sign that all its values had.
 
     Args:
-        d: The range before.
-        rule: How the new one follows.
-        wall: The search's own range of the key.
+        d: Range before.
+        rule: Rule by which the new one follows.
+        wall: Range that the search itself has for the key.
     """
     low, high = d.ends
     if not rule.widen:
@@ -120,7 +131,7 @@ def bounds(d: Dimension, rule: Zoom, wall: Dimension) -> tuple[float, float]:
     return max(limits[0], 0.0 if low >= 0 else -math.inf), min(limits[1], 0.0 if high <= 0 and low < 0 else math.inf)
 
 
-def _zoomed(d: Dimension, tried: Sequence[float], good: Sequence[float], room: tuple[float, float]) -> Dimension:
+def _range_around(d: Dimension, tried: Sequence[float], good: Sequence[float], room: tuple[float, float]) -> Dimension:
     start, end = (scale.position(value, d.log) for value in d.ends)
     best = min(max(scale.position(good[0], d.log), start), end)
     places = sorted({scale.position(value, d.log) for value in (*tried, *good)})
@@ -140,15 +151,15 @@ def _zoomed(d: Dimension, tried: Sequence[float], good: Sequence[float], room: t
 
 
 def _value(d: Dimension, place: float, known: Sequence[float]) -> float:
-    """The value at a place of the scale; a former end and a value that was tried exactly."""
+    """Return the value at a place of the scale; a former end and a value that was tried exactly as they were."""
     places = {scale.position(value, d.log): value for value in reversed(known)}
     if place in places:
         return places[place]
-    return scale.rounded(scale.value_at(place, d.log))
+    return scale.decimal(scale.value_at(place, d.log))
 
 
 def _between(d: Dimension, low: float, high: float, bottom: float, top: float) -> Dimension:
-    """The dimension with new ends, on its own values where they are whole or stepped."""
+    """Return the dimension with new ends, on its own values where they are whole or stepped."""
     if d.gap is not None:
         start = d.ends[0]
         first, last = math.floor((low - start) / d.gap + 1e-9), math.ceil((high - start) / d.gap - 1e-9)

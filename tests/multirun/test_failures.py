@@ -12,7 +12,7 @@ from labkit import cli
 from labkit.multirun.grid_sweep import JobsFailed, complain
 from labkit.multirun.runner import Answer
 from labkit.search.results import SearchFailed, StageResult
-from labkit.search.trials import Trial
+from labkit.search.trials import StoredTrial
 from tests.stored import job_plan
 
 JOBS = [job_plan(words=(f"seed={seed}",)) for seed in range(2)]
@@ -43,7 +43,7 @@ def test_a_sweep_that_failed_ends_with_a_sentence_and_exit_code_1(
 
 
 def test_a_search_that_diverged_everywhere_says_what_helps() -> None:
-    trials = tuple(Trial(i, i, str(i), {}, None, "diverged", None, (), (), "") for i in range(2))
+    trials = tuple(StoredTrial(i, i, str(i), {}, None, "diverged", None, (), (), "") for i in range(2))
     with pytest.raises(SearchFailed, match=r"\(2 diverged\); a diverging loss asks for smaller learning rates\.$"):
         StageResult("search", None, (), trials).best_first(["maximize"])
 

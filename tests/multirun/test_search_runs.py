@@ -10,7 +10,7 @@ from labkit.multirun import search_runs
 from labkit.multirun.search_outcome import rows, tried
 from labkit.runs.plan import Plan
 from labkit.search.results import StageResult
-from labkit.search.trials import Trial
+from labkit.search.trials import StoredTrial
 from labkit.tracking.rows import RunRow
 from tests.stored import Store, job_plan, run_row
 
@@ -22,9 +22,9 @@ def row(run_id: str, status: str = "FINISHED", config_hash: str = "h", **tags: s
     return run_row(run_id, {"config_hash": config_hash, **tags}, status=status, params=params, metrics=METRICS)
 
 
-def trial(*run_ids: str, state: str = "complete", number: int = 0) -> Trial:
+def trial(*run_ids: str, state: str = "complete", number: int = 0) -> StoredTrial:
     values = (0.5,) if state == "complete" else None
-    return Trial(number, number, str(number), {"loss.l2": 0.1}, values, state, None, (), run_ids, "")
+    return StoredTrial(number, number, str(number), {"loss.l2": 0.1}, values, state, None, (), run_ids, "")
 
 
 def jobs(*hashes: str) -> list[Plan]:
@@ -32,7 +32,7 @@ def jobs(*hashes: str) -> list[Plan]:
 
 
 PRUNED = {"pruned_at": "9"}
-REASONS: list[tuple[Trial, Sequence[RunRow], str]] = [
+REASONS: list[tuple[StoredTrial, Sequence[RunRow], str]] = [
     (trial("a"), [row("a")], ""),
     (trial("a", "b"), [row("a"), row("b", config_hash="i")], ""),
     (trial("a", state="diverged"), [row("a", diverged_at="3")], ""),
@@ -54,7 +54,7 @@ REASONS: list[tuple[Trial, Sequence[RunRow], str]] = [
 
 
 @pytest.mark.parametrize(("one", "stored", "why"), REASONS)
-def test_why_a_trial_counts_no_longer(one: Trial, stored: Sequence[RunRow], why: str) -> None:
+def test_why_a_trial_counts_no_longer(one: StoredTrial, stored: Sequence[RunRow], why: str) -> None:
     asked = jobs("h", "i") if len(one.run_ids) > 1 else jobs("h")
     store = Store(*stored, deleted=[row.run_id for row in stored if "labkit.deleted" in row.tags])
     assert search_runs.lost(store, "here", ["val/accuracy"], [one], [asked]) == ({one.key: why} if why else {})

@@ -11,7 +11,7 @@ import pytest
 
 from labkit.runs import pruning
 from labkit.search import live, samplers, stages, storage
-from labkit.search.search import Answer, Definition, search
+from labkit.search.search import Definition, TrialAnswer, search
 from labkit.search.space import Dimension, Space
 from labkit.tracking import session
 
@@ -49,14 +49,14 @@ class Curves:
 def test_a_reused_run_is_told_to_its_trial_as_one_that_trains(tmp_path: Path) -> None:
     """All but the first and the last evaluation: a training job is asked about neither."""
 
-    def evaluate(stage: str, words: Any, proposals: Sequence[Any], purpose: str) -> list[Answer]:
+    def evaluate(stage: str, words: Any, proposals: Sequence[Any], purpose: str) -> list[TrialAnswer]:
         place, name, number = proposals[0].trial
         told = {session.PRUNED_BY: place, session.STUDY_OF_TRIAL: name, session.TRIAL: str(number)}
         pruning.follow(Curves(), [(told, "r1"), ({}, "r2")], "val/accuracy")
-        return [Answer((0.9,))]
+        return [TrialAnswer((0.9,))]
 
     space = Space((Dimension("optimizer.lr", 0.1, 1.0),))
-    stage = stages.read({"s": {"sampler": "random", "n_trials": 1, "pruner": HALVING}})
+    stage = stages.read_stages({"s": {"sampler": "random", "n_trials": 1, "pruner": HALVING}})
     result = search(Definition("one", space, stage), evaluate, "journal", tmp_path)
-    study = optuna.load_study(study_name="one/s", storage=storage.opened(result.location))
+    study = optuna.load_study(study_name="one/s", storage=storage.open_storage(result.location))
     assert study.trials[0].intermediate_values == {60: 0.7, 120: 0.8}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labkit.search import stages
-from labkit.search.search import Answer, Definition, Proposal
+from labkit.search.search import Definition, Proposal, TrialAnswer
 from labkit.search.space import Dimension, Point, Space
 
 LAMBDA = Space((Dimension("loss.l2", 1e-5, 1e-1, log=True),))
@@ -24,7 +24,7 @@ def definition(node: Any = None, space: Space = LAMBDA, **keys: Any) -> Definiti
     """A search of the given stages; `confirm` and `final` as a configuration writes them."""
     confirm, final = stages.read_confirm(keys.pop("confirm", None)), stages.read_final(keys.pop("final", None))
     study = keys.pop("study", "kth/lambda")
-    return Definition(study, space, stages.read(node), confirm, final, **keys)
+    return Definition(study, space, stages.read_stages(node), confirm, final, **keys)
 
 
 @dataclass
@@ -40,18 +40,18 @@ class Evaluator:
     """
 
     value: Callable[[Point], float] = near_optimum
-    answers: Mapping[tuple[str, int], Answer] = field(default_factory=dict)
+    answers: Mapping[tuple[str, int], TrialAnswer] = field(default_factory=dict)
     asked: list[tuple[str, int, Point, tuple[int, ...]]] = field(default_factory=list)
     calls: list[tuple[str, tuple[str, ...], int, str]] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
 
     def __call__(
         self, stage: str, overrides: tuple[str, ...], proposals: Sequence[Proposal], purpose: str
-    ) -> list[Answer]:
+    ) -> list[TrialAnswer]:
         self.calls.append((stage, overrides, len(proposals), purpose))
         self.asked += [(stage, p.index, p.params, p.seeds) for p in proposals]
         self.numbers += [p.number for p in proposals]
-        return [self.answers.get((stage, p.index), Answer((self.value(p.params),))) for p in proposals]
+        return [self.answers.get((stage, p.index), TrialAnswer((self.value(p.params),))) for p in proposals]
 
     def points(self, stage: str) -> list[Point]:
         """The points of a stage, as they were asked for."""

@@ -12,7 +12,7 @@ import optuna
 import pytest
 
 from labkit.search import live, samplers
-from labkit.search.search import Answer, search
+from labkit.search.search import TrialAnswer, search
 from tests.search.search_cases import definition
 
 HALVING = {"_target_": "optuna.pruners.SuccessiveHalvingPruner", "min_resource": 2, "reduction_factor": 2}
@@ -65,7 +65,7 @@ def trained(pruner: Any, qualities: Sequence[float], order: Any, early: int = 0)
             alive = order([i for i in batch if qualities[i] not in stopped])
             own = [handles[i] for i in alive]
             live.report(own, step, [value(qualities[i], step) for i in alive])
-            stopped |= {qualities[i]: step for i, over in zip(alive, live.given_up(own), strict=True) if over}
+            stopped |= {qualities[i]: step for i, over in zip(alive, live.verdicts(own), strict=True) if over}
         for i in batch:
             pruned = optuna.trial.TrialState.PRUNED
             study.tell(i, state=pruned) if qualities[i] in stopped else study.tell(i, value(qualities[i], STEPS))
@@ -134,18 +134,18 @@ def test_members_of_one_value_stay_and_go_together() -> None:
     study = optuna.create_study(direction="maximize", pruner=samplers.pruner(HALVING))
     handles = [live.Handle(study, study.ask()._trial_id) for _ in range(4)]
     live.report(handles, 2, [1.0, 2.0, 2.0, 2.0])
-    assert live.given_up(handles) == [True, False, False, False]
+    assert live.verdicts(handles) == [True, False, False, False]
 
 
 def test_rungs_between_two_evaluations_are_judged_one_after_the_other(tmp_path: Path) -> None:
     """Members that report at step 8 only pass the rungs 2, 4 and 8 at once: of eight one is left."""
     heard: dict[int, bool] = {}
 
-    def evaluate(stage: str, words: Any, proposals: Sequence[Any], purpose: str) -> list[Answer]:
+    def evaluate(stage: str, words: Any, proposals: Sequence[Any], purpose: str) -> list[TrialAnswer]:
         handles = [live.handle(*p.trial) for p in proposals]
         live.report(handles, 8, [float(p.index) for p in proposals])
-        heard.update(enumerate(live.given_up(handles)))
-        return [Answer((float(p.index),)) for p in proposals]
+        heard.update(enumerate(live.verdicts(handles)))
+        return [TrialAnswer((float(p.index),)) for p in proposals]
 
     stage = {"sampler": "random", "n_trials": 8, "pruner": HALVING}
     search(definition({"s": stage}), evaluate, "journal", tmp_path)
@@ -156,16 +156,16 @@ def test_seeds_of_one_trial_report_their_mean_and_stop_together(tmp_path: Path) 
     values = [[0.0, 10.0], [4.0, 5.0], [4.8, 5.3]]  # means 5, 4.5, 5.05
     heard: list[bool] = []
 
-    def evaluate(stage: str, words: Any, proposals: Sequence[Any], purpose: str) -> list[Answer]:
+    def evaluate(stage: str, words: Any, proposals: Sequence[Any], purpose: str) -> list[TrialAnswer]:
         handles = [live.handle(*p.trial) for p in proposals for _ in range(2)]
         live.report(handles, 2, [v for p in proposals for v in values[p.index]])
-        heard.extend(live.given_up(handles))
-        return [Answer((1.0,))] * len(proposals)
+        heard.extend(live.verdicts(handles))
+        return [TrialAnswer((1.0,))] * len(proposals)
 
     stage = {"sampler": "random", "n_trials": 3, "pruner": HALVING, "seeds": 2}
     result = search(definition({"s": stage}), evaluate, "journal", tmp_path)
     assert heard == [True, True, True, True, False, False]
-    study = optuna.load_study(study_name="kth/lambda/s", storage=live.storage.opened(result.location))
+    study = optuna.load_study(study_name="kth/lambda/s", storage=live.storage.open_storage(result.location))
     assert [trial.intermediate_values for trial in study.trials] == [{2: 5.0}, {2: 4.5}, {2: pytest.approx(5.05)}]
 
 
@@ -176,16 +176,16 @@ def test_a_run_that_was_trained_before_takes_part_until_it_would_have_been_given
     def verdicts(reused: set[int], folder: Path) -> Mapping[int, int]:
         stopped: dict[int, int] = {}
 
-        def evaluate(stage: str, words: Any, proposals: Sequence[Any], purpose: str) -> list[Answer]:
+        def evaluate(stage: str, words: Any, proposals: Sequence[Any], purpose: str) -> list[TrialAnswer]:
             handles = {p.index: live.handle(*p.trial) for p in proposals}
             for i in reused:
                 handles[i].follow({step: value(qualities[i], step) for step in range(1, STEPS)})
             for step in range(1, STEPS):
                 alive = [i for i in handles if i not in stopped and i not in reused]
                 live.report([handles[i] for i in alive], step, [value(qualities[i], step) for i in alive])
-                told = live.given_up([handles[i] for i in alive])
+                told = live.verdicts([handles[i] for i in alive])
                 stopped.update({i: step for i, over in zip(alive, told, strict=True) if over})
-            return [Answer((value(q, STEPS),)) for q in qualities]
+            return [TrialAnswer((value(q, STEPS),)) for q in qualities]
 
         stage = {"sampler": "random", "n_trials": 4, "pruner": HALVING}
         search(definition({"s": stage}), evaluate, "journal", folder)
@@ -204,13 +204,13 @@ def test_attempts_that_failed_have_no_say(tmp_path: Path) -> None:
 
     heard: list[bool] = []
 
-    def evaluate(stage: str, words: Any, proposals: Sequence[Any], purpose: str) -> list[Answer]:
+    def evaluate(stage: str, words: Any, proposals: Sequence[Any], purpose: str) -> list[TrialAnswer]:
         handles = [live.handle(*p.trial) for p in proposals]
         live.report(handles, 2, [float(p.index) for p in proposals])
-        heard[:] = live.given_up(handles)
+        heard[:] = live.verdicts(handles)
         if proposals[0].number == 0:
             raise Killed
-        return [Answer((1.0,))] * len(proposals)
+        return [TrialAnswer((1.0,))] * len(proposals)
 
     one = definition({"s": {"sampler": "random", "n_trials": 6, "pruner": HALVING}})
     with pytest.raises(Killed):

@@ -11,7 +11,7 @@ import pytest
 
 from labkit.config import ConfigError
 from labkit.search import live
-from labkit.search.search import Answer, search
+from labkit.search.search import TrialAnswer, search
 from tests.search.search_cases import definition
 
 MEDIAN = {"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": 3, "n_warmup_steps": 1}
@@ -25,16 +25,16 @@ def curve(index: int, step: int) -> float:
 def reporting(stopped: dict[int, int]) -> Any:
     """An evaluator whose jobs report four steps and stop when they are told to; notes where."""
 
-    def evaluate(stage: str, words: Any, proposals: Any, purpose: str) -> list[Answer]:
+    def evaluate(stage: str, words: Any, proposals: Any, purpose: str) -> list[TrialAnswer]:
         answers = []
         for proposal in proposals:
             handle = live.handle(*proposal.trial)
-            answer = Answer((curve(proposal.index, 3),))
+            answer = TrialAnswer((curve(proposal.index, 3),))
             for step in range(4):
                 handle.report(step, curve(proposal.index, step))
                 if handle.should_stop():
                     stopped[proposal.index] = step
-                    answer = Answer(None, "pruned")
+                    answer = TrialAnswer(None, "pruned")
                     break
             answers.append(answer)
         return answers
@@ -56,7 +56,7 @@ def test_without_a_pruner_nothing_is_reported(tmp_path: Path, pruner: str | None
     stopped: dict[int, int] = {}
     one = definition({"a": {"sampler": "random", "n_trials": 6, "pruner": pruner}})
     result = search(one, reporting(stopped), "journal", tmp_path)
-    study = optuna.load_study(study_name="kth/lambda/a", storage=live.storage.opened(result.location))
+    study = optuna.load_study(study_name="kth/lambda/a", storage=live.storage.open_storage(result.location))
     assert stopped == {}
     assert all(trial.intermediate_values == {} for trial in study.trials)
 
@@ -65,11 +65,11 @@ def test_a_job_whose_trial_was_ended_from_outside_stops(tmp_path: Path) -> None:
     one = definition({"a": {"sampler": "random", "n_trials": 2, "pruner": "median"}})
     orphans: list[live.Handle] = []
 
-    def evaluate(stage: str, words: Any, proposals: Any, purpose: str) -> list[Answer]:
+    def evaluate(stage: str, words: Any, proposals: Any, purpose: str) -> list[TrialAnswer]:
         orphans.extend(live.handle(*proposal.trial) for proposal in proposals)
         if len(orphans) == 2:
             raise KeyboardInterrupt
-        return [Answer((1.0,))] * 2
+        return [TrialAnswer((1.0,))] * 2
 
     with pytest.raises(KeyboardInterrupt):
         search(one, evaluate, "journal", tmp_path)
@@ -84,12 +84,12 @@ def test_a_value_that_is_not_a_number_is_given_up(tmp_path: Path) -> None:
     node = {"_target_": "optuna.pruners.ThresholdPruner", "lower": 0.0}
     heard: list[bool] = []
 
-    def evaluate(stage: str, words: Any, proposals: Any, purpose: str) -> list[Answer]:
+    def evaluate(stage: str, words: Any, proposals: Any, purpose: str) -> list[TrialAnswer]:
         handle = live.handle(*proposals[0].trial)
         for step, value in enumerate((1.0, math.nan)):
             handle.report(step, value)
             heard.append(handle.should_stop())
-        return [Answer((1.0,))]
+        return [TrialAnswer((1.0,))]
 
     search(definition({"a": {"sampler": "random", "n_trials": 1, "pruner": node}}), evaluate, "journal", tmp_path)
     assert heard == [False, True]
@@ -98,6 +98,6 @@ def test_a_value_that_is_not_a_number_is_given_up(tmp_path: Path) -> None:
 def test_a_place_without_a_study_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"there is no journal .*none.log, which the trial was told to report to"):
         live.handle(str(tmp_path / "none.log"), "a/b", 0)
-    search(definition({"a": {"sampler": "random", "n_trials": 1}}), lambda *_: [Answer((1.0,))], None, tmp_path)
+    search(definition({"a": {"sampler": "random", "n_trials": 1}}), lambda *_: [TrialAnswer((1.0,))], None, tmp_path)
     with pytest.raises(ConfigError, match=r"kth_lambda.log has no study 'kth/lambda/b'"):
         live.handle(str(tmp_path / "kth_lambda.log"), "kth/lambda/b", 0)

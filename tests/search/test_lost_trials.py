@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from labkit.search.search import Answer, SearchResult, Trial, outlook, search
+from labkit.search.search import SearchResult, StoredTrial, TrialAnswer, outlook, search
 from tests.search.search_cases import LAMBDA, Evaluator, definition
 
 STAGES: dict[str, Any] = {
@@ -30,13 +30,13 @@ class Store:
     def __init__(self) -> None:
         self.asked, self.made, self.deleted = Evaluator(), 0, set[str]()
 
-    def __call__(self, stage: str, words: Any, proposals: Any, purpose: str) -> list[Answer]:
+    def __call__(self, stage: str, words: Any, proposals: Any, purpose: str) -> list[TrialAnswer]:
         answers = self.asked(stage, words, proposals, purpose)
         self.made += len(answers)
         ids = range(self.made - len(answers), self.made)
-        return [Answer(one.values, one.state, run_ids=(str(i),)) for i, one in zip(ids, answers, strict=True)]
+        return [TrialAnswer(one.values, one.state, run_ids=(str(i),)) for i, one in zip(ids, answers, strict=True)]
 
-    def lost(self, stage: str, words: Any, trials: Sequence[Trial], purpose: str) -> dict[str, str]:
+    def lost(self, stage: str, words: Any, trials: Sequence[StoredTrial], purpose: str) -> dict[str, str]:
         assert purpose == ("comparison" if stage == "final" else "search")
         return {trial.key: "deleted" for trial in trials if self.deleted & {*trial.run_ids}}
 
@@ -75,7 +75,7 @@ def test_the_best_trial_is_no_longer_the_winner_where_it_fails_now(tmp_path: Pat
     best = run(tmp_path, store, **keys).winner
     assert best is not None
     store.deleted = set(best.trials[0].run_ids)
-    store.asked.answers = {("only", best.index): Answer(None, "failed")}
+    store.asked.answers = {("only", best.index): TrialAnswer(None, "failed")}
     second = run(tmp_path, store, **keys, max_failure_rate=0.5)
     assert second.winner is not None
     assert second.winner.index != best.index
@@ -86,7 +86,7 @@ def test_trials_are_judged_on_the_seeds_that_are_wanted_now(tmp_path: Path) -> N
     """A study of a version that kept no number of seeds with its definition may have been run on others."""
     asked: list[tuple[int, ...]] = []
 
-    def lost(stage: str, words: Any, trials: Sequence[Trial], purpose: str) -> dict[str, str]:
+    def lost(stage: str, words: Any, trials: Sequence[StoredTrial], purpose: str) -> dict[str, str]:
         asked.extend(trial.seeds for trial in trials)
         return {trial.key: "on other seeds" for trial in trials}
 

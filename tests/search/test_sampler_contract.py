@@ -75,7 +75,7 @@ def run(search_of: Definition, folder: Path, evaluator: Any) -> SearchResult:
 
 
 def test_every_class_of_optunas_is_here_or_refused() -> None:
-    for family, refuse in (("samplers", samplers.check), ("pruners", samplers.check_pruner)):
+    for family, refuse in (("samplers", samplers.check_sampler), ("pruners", samplers.check_pruner)):
         home = getattr(optuna, family)
         for name in home.__all__:
             if name in NODES or (family == "pruners" and not inspect.isabstract(getattr(home, name))):
@@ -87,7 +87,7 @@ def test_every_class_of_optunas_is_here_or_refused() -> None:
 @pytest.mark.parametrize("name", sorted(MISSING))
 def test_a_missing_package_is_one_sentence(name: str) -> None:
     with pytest.raises(ConfigError, match=r"s: CmaEsSampler needs the package 'cmaes', which is missing\."):
-        samplers.check(NODES[name][0], "s")
+        samplers.check_sampler(NODES[name][0], "s")
 
 
 @pytest.mark.parametrize("name", [name for name in NODES if name not in MISSING])
@@ -154,9 +154,9 @@ def test_what_is_fixed_is_fixed(tmp_path: Path) -> None:
 
 
 def test_a_failed_trial_of_a_listed_sampler_is_run_again_at_its_point(tmp_path: Path) -> None:
-    from labkit.search.search import Answer
+    from labkit.search.search import TrialAnswer
 
-    bad = Evaluator(value, {("s", 1): Answer(None, "failed", note="no")})
+    bad = Evaluator(value, {("s", 1): TrialAnswer(None, "failed", note="no")})
     first = definition({"s": {"sampler": node("BruteForceSampler"), "n_trials": 6}}, FINITE, max_failure_rate=1.0)
     result = run(first, tmp_path, bad)
     again = Evaluator(value)

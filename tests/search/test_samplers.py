@@ -17,7 +17,7 @@ TPE = {"_target_": "optuna.samplers.TPESampler", "n_startup_trials": 2}
 
 @pytest.mark.parametrize("name", ["tpe", "gp", "nsgaii"])
 def test_a_name_is_a_sampler_of_optunas(name: str) -> None:
-    samplers.check(name, "s")
+    samplers.check_sampler(name, "s")
     assert type(samplers.sampler(name, 0, "a", 0)).__name__ == samplers.LEARNING[name]
 
 
@@ -90,7 +90,7 @@ WRONG = [
 @pytest.mark.parametrize(("node", "sentence"), WRONG, ids=[sentence for _, sentence in WRONG])
 def test_a_wrong_sampler_is_refused(node: Any, sentence: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        samplers.check(node, "s")
+        samplers.check_sampler(node, "s")
     assert str(raised.value).startswith(sentence)
 
 
@@ -111,7 +111,7 @@ def test_a_sampler_whose_package_is_missing_says_which(monkeypatch: pytest.Monke
         optuna.samplers, "CmaEsSampler", type("CmaEsSampler", (), {"__new__": lambda c, **k: missing()})
     )
     with pytest.raises(ConfigError, match="s: CmaEsSampler needs the package 'cmaes', which is missing"):
-        samplers.check("cmaes", "s")
+        samplers.check_sampler("cmaes", "s")
 
 
 def test_importing_the_search_loads_nothing_heavy() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from labkit.config import ConfigError
 from labkit.search import storage
-from labkit.search.search import Answer, Definition, SearchFailed, SearchResult, outlook, search
+from labkit.search.search import Definition, SearchFailed, SearchResult, TrialAnswer, outlook, search
 from labkit.search.space import Dimension, Space
 from tests.search.search_cases import LAMBDA, OPTIMUM, Evaluator, definition, near_optimum
 
@@ -36,7 +36,7 @@ class Killed(BaseException):
 def killed_after(evaluator: Evaluator, batches: int) -> Any:
     """An evaluator that is killed when it is asked for one batch more."""
 
-    def evaluate(*request: Any) -> list[Answer]:
+    def evaluate(*request: Any) -> list[TrialAnswer]:
         if len(evaluator.calls) >= batches:
             raise Killed
         return evaluator(*request)
@@ -122,7 +122,7 @@ def test_a_killed_batch_is_asked_for_again_at_the_same_places(tmp_path: Path) ->
     one = definition({"a": {"sampler": "tpe", "n_trials": 8}})
     begun = Evaluator()
 
-    def evaluate(*request: Any) -> list[Answer]:
+    def evaluate(*request: Any) -> list[TrialAnswer]:
         begun(*request)
         raise Killed
 
@@ -150,7 +150,7 @@ def test_an_answer_that_was_written_down_before_the_kill_counts(
             run(one, tmp_path)
     asked = Evaluator()
     result = run(one, tmp_path, asked)
-    study = optuna.load_study(study_name="kth/lambda/a", storage=storage.opened(result.location))
+    study = optuna.load_study(study_name="kth/lambda/a", storage=storage.open_storage(result.location))
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "FAIL", "FAIL", *["COMPLETE"] * 3]
     assert [index for _, index, _, _ in asked.asked] == [1, 2, 3]
     assert [trial.values for trial in result.stages[0].trials] == [
@@ -191,11 +191,15 @@ def test_a_better_candidate_is_confirmed_and_the_others_are_not_run_again(tmp_pa
     assert [trial.params for trial in result.final.trials] == [best[0].params]
 
 
-DIVERGED = Answer((math.nan,), "complete")
+DIVERGED = TrialAnswer((math.nan,), "complete")
 
 
 def test_diverged_pruned_and_failed_trials_are_data(tmp_path: Path) -> None:
-    answers = {("a", 1): DIVERGED, ("a", 2): Answer(None, "diverged"), ("a", 3): Answer(None, "pruned", run_ids=("r",))}
+    answers = {
+        ("a", 1): DIVERGED,
+        ("a", 2): TrialAnswer(None, "diverged"),
+        ("a", 3): TrialAnswer(None, "pruned", run_ids=("r",)),
+    }
     node = {"a": {"sampler": "random", "n_trials": 8}, "b": {"sampler": "tpe", "n_trials": 16}}
     one = definition(node)
     result = run(one, tmp_path, Evaluator(answers=answers))
@@ -203,14 +207,14 @@ def test_diverged_pruned_and_failed_trials_are_data(tmp_path: Path) -> None:
     assert [trial.state for trial in trials[:5]] == ["complete", "diverged", "diverged", "pruned", "complete"]
     assert [trial.values for trial in trials[1:4]] == [None, None, None]
     assert trials[3].run_ids == ("r",)
-    study = optuna.load_study(study_name="kth/lambda/a", storage=storage.opened(result.location))
+    study = optuna.load_study(study_name="kth/lambda/a", storage=storage.open_storage(result.location))
     assert [trial.state.name for trial in study.trials[:4]] == ["COMPLETE", *["PRUNED"] * 3]  # TPE ranks these last
     assert run(one, tmp_path).evaluated == 0  # they are results: they are not run again
 
 
 def test_a_failure_ends_the_search_after_the_batch_is_told_and_is_run_again(tmp_path: Path) -> None:
     one = definition({"a": {"sampler": "random", "n_trials": 8}, "b": {"sampler": "tpe", "n_trials": 8}})
-    failing = Evaluator(answers={("a", 2): Answer(None, "failed", note="ValueError: no room")})
+    failing = Evaluator(answers={("a", 2): TrialAnswer(None, "failed", note="ValueError: no room")})
     with pytest.raises(SearchFailed, match=r"stage 'a': 1 of 8 trials failed, the first now: ValueError: no room"):
         run(one, tmp_path, failing)
     asked = Evaluator()
@@ -222,7 +226,7 @@ def test_a_failure_ends_the_search_after_the_batch_is_told_and_is_run_again(tmp_
 
 def test_allowed_failures_are_tried_once_per_call(tmp_path: Path) -> None:
     one = definition({"a": {"sampler": "tpe", "n_trials": 8}}, max_failure_rate=0.5)
-    failing = Evaluator(answers={("a", 2): Answer(None, "failed")})
+    failing = Evaluator(answers={("a", 2): TrialAnswer(None, "failed")})
     for calls, again in ((2, 8), (1, 1)):
         failing.calls.clear()
         result = run(one, tmp_path, failing)
@@ -234,7 +238,7 @@ def test_allowed_failures_are_tried_once_per_call(tmp_path: Path) -> None:
 
 def test_what_failed_is_tried_again_at_the_same_point_whatever_was_learnt_since(tmp_path: Path) -> None:
     one = definition({"a": {"sampler": "tpe", "n_trials": 24}}, max_failure_rate=0.5)
-    failing = Evaluator(answers={("a", 13): Answer(None, "failed")})
+    failing = Evaluator(answers={("a", 13): TrialAnswer(None, "failed")})
     run(one, tmp_path, failing)
     asked = Evaluator()
     run(one, tmp_path, asked)
@@ -243,7 +247,7 @@ def test_what_failed_is_tried_again_at_the_same_point_whatever_was_learnt_since(
 
 def test_a_stage_without_any_value_says_why(tmp_path: Path) -> None:
     node = {"a": {"sampler": "random", "n_trials": 3}, "b": {"zoom": True}}
-    answers = {("a", i): DIVERGED for i in range(2)} | {("a", 2): Answer(None, "pruned")}
+    answers = {("a", i): DIVERGED for i in range(2)} | {("a", 2): TrialAnswer(None, "pruned")}
     with pytest.raises(SearchFailed, match=r"stage 'a': no trial came to a value \(2 diverged, 1 pruned\)"):
         run(definition(node), tmp_path, Evaluator(answers=answers))
 
@@ -253,7 +257,7 @@ def test_a_candidate_that_diverges_on_a_seed_does_not_win(tmp_path: Path) -> Non
     best = 4 if near_optimum({"loss.l2": LAMBDA.grid(8)[4]["loss.l2"]}) > near_optimum(LAMBDA.grid(8)[3]) else 3
     asked = Evaluator()
 
-    def evaluate(stage: str, words: Any, proposals: Any, purpose: str) -> list[Answer]:
+    def evaluate(stage: str, words: Any, proposals: Any, purpose: str) -> list[TrialAnswer]:
         answers = asked(stage, words, proposals, purpose)
         lost = [p.index == best and p.seeds == (1001,) for p in proposals]
         return [DIVERGED if gone else answer for gone, answer in zip(lost, answers, strict=True)]
@@ -350,8 +354,8 @@ TWO = ("val/accuracy", "time/seconds")
 
 
 def test_several_objectives(tmp_path: Path) -> None:
-    def evaluate(stage: str, words: Any, proposals: Any, purpose: str) -> list[Answer]:
-        return [Answer((near_optimum(p.params), math.log10(p.params["loss.l2"]))) for p in proposals]
+    def evaluate(stage: str, words: Any, proposals: Any, purpose: str) -> list[TrialAnswer]:
+        return [TrialAnswer((near_optimum(p.params), math.log10(p.params["loss.l2"]))) for p in proposals]
 
     one = definition(
         {"a": {"sampler": "nsgaii", "n_trials": 12}, "b": {"sampler": "tpe", "n_trials": 12, "zoom": True}},
@@ -367,8 +371,8 @@ def test_several_objectives(tmp_path: Path) -> None:
 
 
 def test_a_diverged_trial_of_several_objectives_is_no_obstacle(tmp_path: Path) -> None:
-    def evaluate(stage: str, words: Any, proposals: Any, purpose: str) -> list[Answer]:
-        return [Answer(None, "diverged") if p.index % 3 == 0 else Answer((1.0, p.index)) for p in proposals]
+    def evaluate(stage: str, words: Any, proposals: Any, purpose: str) -> list[TrialAnswer]:
+        return [TrialAnswer(None, "diverged") if p.index % 3 == 0 else TrialAnswer((1.0, p.index)) for p in proposals]
 
     keys: dict[str, Any] = {"objectives": TWO, "directions": ("maximize", "minimize")}
     result = run(definition({"a": {"sampler": "tpe", "n_trials": 16}}, **keys), tmp_path, evaluate)

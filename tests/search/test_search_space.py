@@ -217,5 +217,5 @@ def test_a_number_is_written_with_the_fewest_digits_that_read_back() -> None:
     from labkit.search import scale
 
     for value, text in ((1.0, "1"), (1e-5, "1e-05"), (0.30000000000000004, "0.30000000000000004"), (512, "512")):
-        assert scale.written(value) == text
-        assert float(scale.written(value)) == value
+        assert scale.shortest_text(value) == text
+        assert float(scale.shortest_text(value)) == value

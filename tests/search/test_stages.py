@@ -9,7 +9,7 @@ import pytest
 from labkit.config import ConfigError
 from labkit.search import stages
 from labkit.search.space import Dimension, Space
-from labkit.search.stages import Confirm, Final, Stage
+from labkit.search.stages import Confirm, Final, SearchStage
 from labkit.search.zoom import Zoom
 from tests.search.search_cases import LAMBDA, definition
 
@@ -19,21 +19,21 @@ FINE = {"sampler": "random", "n_trials": 16, "zoom": {"around": 2, "limits": {"l
 
 def test_a_mapping_and_a_list_are_read_alike() -> None:
     expected = (
-        Stage("coarse", "grid", 8, overrides=("schedule.cycles=2",)),
-        Stage("fine", "random", 16, zoom=Zoom(2, limits={"loss.l2": (0, 1)}), seeds=2),
+        SearchStage("coarse", "grid", 8, overrides=("schedule.cycles=2",)),
+        SearchStage("fine", "random", 16, zoom=Zoom(2, limits={"loss.l2": (0, 1)}), seeds=2),
     )
-    assert stages.read({"coarse": COARSE, "fine": FINE}) == expected
-    assert stages.read([{"name": "coarse", **COARSE}, {"name": "fine", **FINE}]) == expected
+    assert stages.read_stages({"coarse": COARSE, "fine": FINE}) == expected
+    assert stages.read_stages([{"name": "coarse", **COARSE}, {"name": "fine", **FINE}]) == expected
 
 
 def test_defaults_fill_what_a_stage_leaves_out() -> None:
     defaults = {"sampler": "qmc", "n_trials": 30, "n_jobs": None, "pruner": "median"}
-    assert stages.read(None, defaults) == (Stage("search", "qmc", 30, pruner="median"),)
-    assert stages.read({"a": {"n_trials": 3}, "b": None}, defaults) == (
-        Stage("a", "qmc", 3, pruner="median"),
-        Stage("b", "qmc", 30, pruner="median"),
+    assert stages.read_stages(None, defaults) == (SearchStage("search", "qmc", 30, pruner="median"),)
+    assert stages.read_stages({"a": {"n_trials": 3}, "b": None}, defaults) == (
+        SearchStage("a", "qmc", 3, pruner="median"),
+        SearchStage("b", "qmc", 30, pruner="median"),
     )
-    assert stages.read({"a": {"pruner": None}}, defaults)[0].pruner is None
+    assert stages.read_stages({"a": {"pruner": None}}, defaults)[0].pruner is None
 
 
 def test_confirm_and_final() -> None:
@@ -64,7 +64,7 @@ WRONG: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("node", "sentence"), WRONG, ids=[sentence for _, sentence in WRONG])
 def test_a_wrong_stage_is_refused(node: Any, sentence: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        stages.read(node, where="stages")
+        stages.read_stages(node, where="stages")
     assert str(raised.value).startswith(sentence)
 
 

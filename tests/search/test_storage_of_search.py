@@ -39,7 +39,7 @@ def test_locations(tmp_path: Path) -> None:
 
 def begun(folder: Path, name: str = "s") -> tuple[str, Any]:
     place = storage.location("journal", "torn", folder)
-    study = optuna.create_study(study_name=name, storage=storage.opened(place))
+    study = optuna.create_study(study_name=name, storage=storage.open_storage(place))
     study.ask()
     return place, study
 
@@ -49,23 +49,23 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path, torn: bytes) -> None:
     place, _ = begun(tmp_path)
     whole = Path(place).read_bytes()
     Path(place).write_bytes(whole + torn)
-    study = optuna.load_study(study_name="s", storage=storage.opened(place))
+    study = optuna.load_study(study_name="s", storage=storage.open_storage(place))
     assert Path(place).read_bytes() == whole
     study.tell(0, 1.0)
-    assert optuna.load_study(study_name="s", storage=storage.opened(place)).best_value == 1.0
+    assert optuna.load_study(study_name="s", storage=storage.open_storage(place)).best_value == 1.0
 
 
 def test_a_journal_that_is_torn_at_its_first_line_is_empty(tmp_path: Path) -> None:
     place = storage.location("journal", "torn", tmp_path)
     Path(place).write_bytes(b'{"op_code":0')
-    assert optuna.get_all_study_names(storage.opened(place)) == []
+    assert optuna.get_all_study_names(storage.open_storage(place)) == []
 
 
 def test_a_journal_that_is_none_is_refused(tmp_path: Path) -> None:
     place = storage.location("journal", "torn", tmp_path)
     Path(place).write_text("hello\nworld\n")
     with pytest.raises(ConfigError, match=r"torn.log cannot be reached"):
-        storage.opened(place)
+        storage.open_storage(place)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_journal_that_is_none_is_refused(tmp_path: Path) -> None:
 )
 def test_a_storage_that_cannot_be_reached_is_named(tmp_path: Path, url: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason) as raised:
-        storage.opened(url)
+        storage.open_storage(url)
     assert storage.hidden(url) in str(raised.value)
     assert "secret" not in str(raised.value)
 
@@ -171,7 +171,7 @@ class TestOnAServer:
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> Any:
-        return storage.opened(f"sqlite:///{tmp_path}/server.db")
+        return storage.open_storage(f"sqlite:///{tmp_path}/server.db")
 
     def test_a_second_holder_is_told_who_holds_it(self, store: Any) -> None:
         with (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from labkit.config import ConfigError
-from labkit.search.search import Answer, SearchResult, search
+from labkit.search.search import SearchResult, TrialAnswer, search
 from labkit.search.space import Dimension, Space
 from tests.search.search_cases import Evaluator, definition
 
@@ -60,8 +60,8 @@ def test_an_end_that_the_zoom_made_is_no_wall(tmp_path: Path) -> None:
         return -abs(upwards(params) - 0.1) if stage == "coarse" else upwards(params)
 
     class Staged(Evaluator):
-        def __call__(self, stage: str, words: Any, proposals: Any, purpose: str) -> list[Answer]:
-            return [Answer((value(stage, p.params),)) for p in proposals]
+        def __call__(self, stage: str, words: Any, proposals: Any, purpose: str) -> list[TrialAnswer]:
+            return [TrialAnswer((value(stage, p.params),)) for p in proposals]
 
     coarse = {"sampler": "grid", "n_trials": 7}
     one = definition({"coarse": coarse, "fine": {**coarse, "zoom": {"around": 1}}}, Space((RATE,)))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from labkit.config import ConfigError
 from labkit.search.space import Dimension, Space
-from labkit.search.zoom import Zoom, check, zoom
+from labkit.search.zoom import Zoom, check_zoom, zoom
 from tests.search.test_search_space import dimensions
 
 LAMBDA = Dimension("key", 1e-5, 1e-1, log=True)
@@ -180,10 +180,10 @@ SPACE = Space((Dimension("optimizer.lr", 1e-4, 1, log=True), Dimension("activati
 )
 def test_a_rule_that_does_not_fit_is_refused(rule: Zoom, sentence: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        check(SPACE, rule, "z")
+        check_zoom(SPACE, rule, "z")
     assert str(raised.value) == sentence
 
 
 def test_nothing_to_zoom_is_refused() -> None:
     with pytest.raises(ConfigError, match="z: there is no range to zoom, all of activation are choices"):
-        check(Space((SPACE["activation"],)), Zoom(), "z")
+        check_zoom(Space((SPACE["activation"],)), Zoom(), "z")
