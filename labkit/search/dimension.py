@@ -91,6 +91,7 @@ class Dimension:
         if gap is not None and not self.log:
             count = round((high - low) / gap) + 1
             return self.nth(min(int(u * count), count - 1))
+        # Half a step beyond both ends, else rounding would give the first and the last whole number half their share.
         margin = 0.5 if gap is not None else 0.0
         return self.nearest_decimal(scale.between(low - margin, high + margin, u, self.log))
 

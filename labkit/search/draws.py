@@ -63,5 +63,6 @@ def _sobol(space: Space, n: int, key: list[int]) -> list[Point]:
     from scipy.stats import qmc
 
     sequence = qmc.Sobol(len(space.dimensions), scramble=True, rng=np.random.default_rng(key))
+    # Sobol's sequence is balanced, and scipy draws it without a warning, in powers of two only.
     rows = sequence.random_base2((n - 1).bit_length())
     return [space.at(row.tolist()) for row in rows[:n]]

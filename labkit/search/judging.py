@@ -42,6 +42,7 @@ def judge(study: Study, trial_ids: Sequence[int]) -> list[bool]:
     with quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # WilcoxonPruner's, of losses that are not finite
         seen = _study_on(picture, study)
+        # What a trial has reached depends on what the others have reached, so ask again until nothing changes.
         reached: Marks = {}
         while True:
             verdicts: dict[int, bool] = {}
@@ -53,6 +54,7 @@ def judge(study: Study, trial_ids: Sequence[int]) -> list[bool]:
             if written == reached:
                 break
             reached = written
+        # Only the marks of the last round become part of the study; those of earlier ones were asked too early.
         for trial in picture.followers:
             reached[trial._trial_id] |= {_OVER: True} if verdicts[trial._trial_id] else {}
         for trial_id, marks in reached.items():

@@ -59,6 +59,7 @@ def points_of_stage(node: Mapping[str, Json], space: Space, n_trials: int, seed:
     """Return the points of a stage, in order: at most `n_trials`, fewer where there are no more."""
     import numpy as np
 
+    # Shuffled, for a budget smaller than the grid would otherwise see the first values of the first key only.
     every = points(node, space)
     order = np.random.default_rng([seed, zlib.crc32(stage.encode())]).permutation(len(every))
     return [every[i] for i in order[:n_trials]]

@@ -15,7 +15,9 @@ from labkit.search.trials import WantedTrial
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
-FRESH = {CONFIRM: 1000, FINAL: 2000}  # seeds above the first: those of no stage, and of no choice
+# First seed of the confirmation and of the last training above the search's own: a point that was chosen for its luck
+# on some seeds must show its worth on others.
+FRESH = {CONFIRM: 1000, FINAL: 2000}
 
 
 @dataclass(frozen=True)

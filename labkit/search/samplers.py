@@ -171,6 +171,8 @@ def sampler(
         ConfigError: Optuna makes no sampler of this node.
     """
     node = _node_of(node) if isinstance(node, str) else node
+    # A sampler of one sequence draws its next point by itself; any other one gets a seed of its own for each trial,
+    # so that its draw is the same after a kill as without one.
     place = "" if any(name in str(node) for name in _ONE_SEQUENCE) else f"/{index}"
     derived = zlib.crc32(f"{seed_of(node, seed)}/{stage}{place}".encode())
     if space is not None and "fixed_params" in node:

@@ -222,7 +222,7 @@ def _keys_of_a_stage(
     seeds: Seeds | None = None,
     pruner: str | dict[str, object] | None = None,
 ) -> None:
-    """The keys of a stage, as a configuration writes them."""
+    """Do nothing; the signature says which keys a configuration may write for a stage, and `checked` reads it."""
 
 
 def _part(where: str, constructor: Callable[..., T], node: object) -> T:

@@ -132,11 +132,13 @@ class _FileLock:
         self.held: int | None = None
 
     def acquire(self) -> bool:
+        """Wait for the lock and take it."""
         self.held = os.open(self.file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
         fcntl.flock(self.held, fcntl.LOCK_EX)
         return True
 
     def release(self) -> None:
+        """Give the lock back; the file stays, for the next one to lock."""
         assert self.held is not None
         os.close(self.held)
         self.held = None
@@ -189,6 +191,7 @@ def _database(url: str) -> BaseStorage:
 
     if url.startswith("sqlite"):
         return RDBStorage(url)
+    # A server may drop idle connections while a batch trains for hours: ask before each use, and give up soon.
     options = {"pool_pre_ping": True, "connect_args": {"connect_timeout": _SECONDS_TO_CONNECT}}
     engine = create_engine(url, **options)
     owner.check_tables(inspect(engine).get_table_names(), hidden(url), "database")

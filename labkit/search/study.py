@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from optuna.study import Study
 
 _DEFINITION, _RANGE = "definition", "range"  # user attributes of a study
-_UNKNOWN = ("objectives", "seeds", FIXED)  # what a version that kept no fixed settings did not write down truly
+# Versions that kept no fixed settings wrote these without meaning them, so that a difference in them proves nothing.
+_UNKNOWN = ("objectives", "seeds", FIXED)
 _SHOWN = 3  # settings that a sentence names
 
 
 @dataclass
 class StageStudy:
-    """A stage in its storage. Only for who holds the search.
+    """A stage in its storage; only the process that holds the search may use it.
 
     Attributes:
         place: Location of the storage.
@@ -79,7 +80,8 @@ class StageStudy:
         return [self._proposal(one, first + k, len(batch)) for k, one in enumerate(batch)]
 
     def tell(self, proposal: Proposal, wanted: WantedTrial, answer: TrialAnswer) -> None:
-        """End a trial: first everything that came of it in one attribute, then its state."""
+        """End a trial: write down its answer in one attribute, then its state."""
+        # The answer goes first: a kill between the two calls leaves an open trial that `recover` ends with this answer.
         told = answer.plain()
         self.lost.discard(wanted.key)
         if told["state"] == "failed":
@@ -102,7 +104,7 @@ class StageStudy:
         return Proposal(number, wanted.index, params, wanted.seeds, told)
 
     def _begin_at(self, wanted: WantedTrial, params: Point, at_once: int) -> Point:
-        """Begin a trial whose point is known: written down in one go."""
+        """Begin a trial whose point is known; it is written down in one go."""
         from optuna.trial import TrialState, create_trial
 
         trial = create_trial(
@@ -166,7 +168,7 @@ def create(storage: BaseStorage, name: str, definition: StageDefinition, space: 
 
 
 def recover(study: Study) -> None:
-    """End what a dead process left open: with its answer where that was written down already, else as failed."""
+    """End the trials that a dead process left open: with the answer where that was written down, else as failed."""
     for trial in study.get_trials(deepcopy=False):
         if not trial.state.is_finished():
             with quiet():
@@ -192,7 +194,7 @@ def refuse_changes(study: str, stage: str, was: StageDefinition, now: StageDefin
     Raises:
         ConfigError: They differ; it says in what.
     """
-    now = json.loads(json.dumps(now))
+    now = json.loads(json.dumps(now))  # a tuple becomes the list that the storage has
     unknown = () if FIXED in was or FIXED not in now else _UNKNOWN
     for key, value in now.items():
         if was.get(key) == value or key in unknown:

@@ -140,6 +140,7 @@ def _range_around(d: Dimension, tried: Sequence[float], good: Sequence[float], r
     high = max(scale.position(max(good), d.log) + h / 2, min((p for p in places if p > best), default=best + h))
     low, high = max(low, start), min(high, end)
     inside = (high - start, end - low)
+    # A best value at an end: the optimum may lie beyond, so go beyond by as much as the new range reaches inside.
     if best - start <= h / 2:
         low = start - inside[0]
     if end - best <= h / 2:
