@@ -51,8 +51,8 @@ class LabkitTask(ConfiguredTask):
         if not trains(config):
             return dispatch(config, words)
         from labkit.multirun.launchers import worker_data
+        from labkit.runs.execution import train_plan
         from labkit.runs.plan import plan
-        from labkit.runs.training import train_plan
 
         ready, self.plan = self.plan, None
         return train_plan(plan(config, words, prepared=None if at_home else worker_data()) if ready is None else ready)

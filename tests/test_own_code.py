@@ -177,7 +177,7 @@ def test_old_numbers_are_not_reused_and_a_sentence_says_why(folder: Path, capsys
     rates, trial = "optimizer.lr=0.1,0.01", "optimizer.lr=choice(0.1)"
     searching = ("hydra/sweeper=optuna", "hydra/sweeper/sampler=grid", "hydra.sweeper.n_trials=1", "objective=val/loss")
     try:
-        with session.kept():
+        with session.keep_open():
             first = sweep(*WORDS, *SHORT, rates)
             sweep(*WORDS, *SHORT, *searching, "hydra.sweeper.study_name=mine", trial)
             assert "earlier version" not in capsys.readouterr().err

@@ -35,7 +35,7 @@ def folder(labkit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         file.parent.mkdir(parents=True)
         file.write_text(GLOBAL + text)
     monkeypatch.chdir(place)
-    with session.kept():  # one writer for all commands of a test
+    with session.keep_open():  # one writer for all commands of a test
         yield place
 
 

@@ -32,7 +32,7 @@ def search(labkit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         assert answer.code == 0, answer.err
         return str(answer.err + answer.out)
 
-    with session.kept():
+    with session.keep_open():
         yield command
 
 
