@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import chdir
-from typing import Any
 
 import hydra
 from omegaconf import DictConfig
@@ -24,7 +23,7 @@ class LabkitTask(ConfiguredTask):
     That folder holds the store, and paths are meant from there, with `hydra.job.chdir=true` and in Ray's workers too.
     """
 
-    def __call__(self, config: DictConfig) -> Any:
+    def __call__(self, config: DictConfig) -> object:
         """Do one job; return what a search is told of it."""
         from hydra.core.hydra_config import HydraConfig
 
@@ -47,7 +46,7 @@ class LabkitTask(ConfiguredTask):
                 _refuse(error)  # here, before Hydra says in a line of its own that a job failed
             raise
 
-    def _do(self, config: DictConfig, words: Sequence[str], at_home: bool) -> Any:
+    def _do(self, config: DictConfig, words: Sequence[str], at_home: bool) -> object:
         if not trains(config):
             return dispatch(config, words)
         from labkit.multirun.launchers import worker_data
@@ -58,7 +57,7 @@ class LabkitTask(ConfiguredTask):
         return train_plan(plan(config, words, prepared=None if at_home else worker_data()) if ready is None else ready)
 
 
-def dispatch(config: DictConfig, overrides: Sequence[str]) -> Any:
+def dispatch(config: DictConfig, overrides: Sequence[str]) -> object:
     """Do what `task` says; return what it returns."""
     from labkit.config import build
     from labkit.runs.plan import resolved

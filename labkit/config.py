@@ -20,6 +20,7 @@ from labkit import own_code
 from labkit.shipped import constructors
 
 T = TypeVar("T")
+Constructor = Callable[..., Any]
 Plain = Mapping[str, Any]  # a resolved configuration, or a group of it: nested plain values by key
 
 Count = Annotated[int, Field(ge=1, strict=True)]
@@ -52,7 +53,7 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"valid: {', '.join(names)}."
 
 
-def build(group: str, node: Mapping[str, Any], targets: Iterable[str] = ()) -> Any:
+def build(group: str, node: Plain, targets: Iterable[str] = ()) -> Any:
     """Return the object that the node's constructor makes of its keys.
 
     Args:
@@ -68,11 +69,11 @@ def build(group: str, node: Mapping[str, Any], targets: Iterable[str] = ()) -> A
     return constructor(**checked(group, constructor, keys))
 
 
-def _constructor(group: str, target: Any, targets: Iterable[str]) -> Callable[..., Any]:
+def _constructor(group: str, target: object, targets: Iterable[str]) -> Constructor:
     """Return the constructor of that name; raise ConfigError if it is not allowed or cannot be imported."""
-    if target in constructors(group):
+    if isinstance(target, str) and target in constructors(group):
         return _shipped(target)
-    if target not in targets:
+    if not isinstance(target, str) or target not in targets:
         raise ConfigError(
             f"{group}._target_: {shown(target)} is not on the list of allowed constructors "
             f"(one of your own also needs the key 'targets'), {nearest(str(target), constructors(group))}"
@@ -86,12 +87,12 @@ def _constructor(group: str, target: Any, targets: Iterable[str]) -> Callable[..
         raise ConfigError(f"{group}._target_: {target!r} cannot be imported: {said}.") from error
 
 
-def _shipped(target: str) -> Callable[..., Any]:
+def _shipped(target: str) -> Constructor:
     module, _, name = target.rpartition(".")
     return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
 
 
-def memberwise(group: str, target: Any) -> frozenset[str]:
+def memberwise(group: str, target: object) -> frozenset[str]:
     """Return the keys of a group's node that may differ between the members of one population.
 
     They are marked `Memberwise` in the constructor's signature. The user's own constructors mark nothing: for them the
@@ -114,12 +115,12 @@ def _marked(target: str) -> frozenset[str]:
     return frozenset(name for name, one in parameters.items() if _MEMBERWISE in _metadata(one.annotation))
 
 
-def _metadata(annotation: Any) -> list[Any]:
+def _metadata(annotation: object) -> list[object]:
     """Return the metadata of an annotation and of everything inside it."""
     return [*getattr(annotation, "__metadata__", ()), *(m for one in get_args(annotation) for m in _metadata(one))]
 
 
-def checked(group: str, constructor: Callable[..., Any], keys: Mapping[str, Any]) -> dict[str, Any]:
+def checked(group: str, constructor: Constructor, keys: Plain) -> dict[str, Any]:
     """Return the keywords with the types of the constructor's signature; raise ConfigError if they do not fit it."""
     schema, fields = _schema(group, constructor)
     try:
@@ -131,7 +132,7 @@ def checked(group: str, constructor: Callable[..., Any], keys: Mapping[str, Any]
 
 
 @cache
-def _schema(group: str, constructor: Callable[..., Any]) -> tuple[type[BaseModel], dict[str, Any]]:
+def _schema(group: str, constructor: Constructor) -> tuple[type[BaseModel], dict[str, Any]]:
     """Return the constructor's signature as a pydantic model, and its fields; cached, for it takes a millisecond."""
     fields: dict[str, Any] = {}
     extra: Literal["forbid", "allow"] = "forbid"
@@ -144,7 +145,7 @@ def _schema(group: str, constructor: Callable[..., Any]) -> tuple[type[BaseModel
     return create_model(group, __config__=ConfigDict(extra=extra, arbitrary_types_allowed=True), **fields), fields
 
 
-def made(kind: type[T], value: Any, where: str) -> T:
+def made(kind: type[T], value: object, where: str) -> T:
     """Return a pydantic dataclass made of plain values from a file; raise ConfigError, with `where`, if they misfit."""
     try:
         return TypeAdapter(kind).validate_python(value)
@@ -207,6 +208,6 @@ def _expected(message: str) -> str:
     return message
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """Return a value as the command line writes it: null, true, 0.1, 'text'."""
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
 from hydra._internal.grammar.utils import escape_special_characters
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -27,12 +26,12 @@ def hydra_words(hydra: DictConfig, kind: str = "task") -> list[str]:
     return [str(one) for one in words]
 
 
-def word(key: str, value: Any) -> str:
+def word(key: str, value: object) -> str:
     """Return `key=value`, written so that Hydra's grammar reads the same value back, whatever it holds."""
     return f"{key}={quoted(value)}"
 
 
-def quoted(value: Any) -> str:
+def quoted(value: object) -> str:
     """Return a value as text that Hydra's grammar reads back as the same value."""
     if value is None:
         return "null"
@@ -49,7 +48,7 @@ def quoted(value: Any) -> str:
     return text if plain else QuotedString(text, Quote.single).with_quotes()
 
 
-def _dict_key(key: Any) -> str:
+def _dict_key(key: object) -> str:
     """Return a key of a mapping as text; the grammar allows no quotes there, so special characters are escaped."""
     return escape_special_characters(key) if isinstance(key, str) else quoted(key)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from labkit.config import ConfigError, nearest
 from labkit.engine.trainer import Trainer
@@ -66,7 +65,7 @@ class Recipe:
     loss_clip: float | None = None
 
     @property
-    def structure(self) -> tuple[Any, ...]:
+    def structure(self) -> tuple[Hashable, ...]:
         """A value that is equal for members that one program can train; numbers that may differ are left out."""
         return (
             self.network.structure,

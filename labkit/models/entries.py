@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
-from labkit.config import ConfigError, Count, Flag, Fraction, Natural, first_problem, nearest
+from labkit.config import ConfigError, Count, Flag, Fraction, Natural, Plain, first_problem, nearest
 from labkit.nn.activation import ACTIVATIONS, Activation
 from labkit.nn.convolution import Convolution
 from labkit.nn.embedding import Embedding
@@ -259,7 +259,7 @@ ENTRIES: dict[str, Any] = {
 }
 
 
-def expand(entries: Sequence[Any], activation: str, sizing: Sizing, where: str = "model.layers") -> list[Unit]:
+def expand(entries: Sequence[object], activation: str, sizing: Sizing, where: str = "model.layers") -> list[Unit]:
     """Return the units that a model file's list of layers stands for.
 
     Args:
@@ -283,7 +283,7 @@ def expand(entries: Sequence[Any], activation: str, sizing: Sizing, where: str =
     return units
 
 
-def _kind_and_keys(entry: Any, where: str) -> tuple[str, Mapping[str, Any]]:
+def _kind_and_keys(entry: object, where: str) -> tuple[str, Plain]:
     """Return name and keys of an entry, `flatten` or `linear: {units: 50}`; raise ConfigError for anything else."""
     kind: Any = entry if isinstance(entry, str) else None
     keys: Any = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, get_args
@@ -30,6 +30,9 @@ def kind_of(shape: Shape, sizing: Sizing) -> Kind:
     return "text" if sizing.tokens else _KINDS[len(shape)]
 
 
+Layers = list[Any] | dict[str, list[Any]]  # entries of `model.layers`, or a list of them for each kind of data
+
+
 @dataclass(frozen=True)
 class Model:
     """A network as data, before it meets a data set.
@@ -44,7 +47,7 @@ class Model:
     """
 
     activation: str
-    layers: list[Any] | dict[str, list[Any]]
+    layers: Layers
     skips: list[tuple[int, int]]
     max_parameters: int | None = None
     max_hidden_units: int | None = None
@@ -56,7 +59,7 @@ class Model:
             return {kind: replace(self, layers=entries) for kind, entries in self.layers.items()}
         return {"": self}
 
-    def entries(self, shape: Shape, sizing: Sizing) -> tuple[list[Any], str]:
+    def entries(self, shape: Shape, sizing: Sizing) -> tuple[list[object], str]:
         """Return the layer list for samples of `shape`, and its place for messages; raise ConfigError without one."""
         if not isinstance(self.layers, Mapping):
             return self.layers, "model.layers"
@@ -93,13 +96,13 @@ class Model:
 @defaults("model/mlp")
 def layers(
     *,
-    layers: list[Any] | dict[str, list[Any]],
+    layers: Layers,
     activation: str = IN_FILE,
     skips: list[tuple[Natural, Count]] = [],  # noqa: B006  (read only)
     max_parameters: Count | None = None,
     max_hidden_units: Count | None = None,
     dropout: Memberwise[Fraction | None] = None,
-    **names: Any,
+    **names: object,
 ) -> Model:
     """Return a model from a list of layers, or from one list for each kind of data (`image: [...]`, `sound: [...]`).
 
@@ -255,7 +258,7 @@ class Network:
         return weights * places * steps
 
     @property
-    def structure(self) -> tuple[Any, ...]:
+    def structure(self) -> tuple[Hashable, ...]:
         """A value that is equal for networks that can train as members of one population."""
         return tuple((stage.layer, stage.shape, stage.point, stage.arrivals) for stage in self.stages)
 

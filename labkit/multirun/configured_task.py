@@ -5,7 +5,7 @@ Light: Hydra's plugins ask here in every program of the environment.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -30,7 +30,7 @@ class ConfiguredSweeper(Protocol):
     """
 
     schema: type
-    settings: dict[str, Any]
+    settings: dict[str, object]
     config: DictConfig
     hydra_context: HydraContext
     task_function: TaskFunction
@@ -50,7 +50,7 @@ class ConfiguredTask:
         """Launchers send the task function to their workers; the plan stays here."""
         return type(self), ()
 
-    def __call__(self, config: DictConfig) -> Any:
+    def __call__(self, config: DictConfig) -> object:
         """Do the job of a configuration without Hydra's node."""
         raise NotImplementedError
 

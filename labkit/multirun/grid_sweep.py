@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
@@ -15,7 +15,7 @@ from labkit.multirun.callback import hooks
 from labkit.multirun.composer import Composer, grid
 from labkit.multirun.configured_task import ConfiguredSweeper, ConfiguredTask, trains
 from labkit.multirun.runner import Answer, Runner
-from labkit.multirun.sweeper_settings import check_batch, check_settings, read_settings, sweep_overrides
+from labkit.multirun.sweeper_settings import Settings, check_batch, check_settings, read_settings, sweep_overrides
 from labkit.report.board_layout import board_markdown
 from labkit.report.durations import duration
 from labkit.runs.result import Returns, Table
@@ -40,7 +40,7 @@ def sweep(sweeper: ConfiguredSweeper, arguments: Sequence[str]) -> Returns:
     return _remembering(sweeper, settings, rows)
 
 
-def _rows(overrides: Sequence[Override], settings: Mapping[str, Any]) -> list[Words]:
+def _rows(overrides: Sequence[Override], settings: Settings) -> list[Words]:
     if settings["samples"] is not None:
         from labkit.multirun.space_grammar import sample
 
@@ -48,7 +48,7 @@ def _rows(overrides: Sequence[Override], settings: Mapping[str, Any]) -> list[Wo
     return grid(overrides)
 
 
-def _plain(sweeper: ConfiguredSweeper, settings: Mapping[str, Any], rows: list[Words]) -> Returns:
+def _plain(sweeper: ConfiguredSweeper, settings: Settings, rows: list[Words]) -> Returns:
     """Run jobs as Hydra's basic sweeper does: those of tasks that train nothing, and of other programs."""
     size = settings["max_batch_size"] or len(rows)
     loader = sweeper.hydra_context.config_loader
@@ -62,7 +62,7 @@ def _plain(sweeper: ConfiguredSweeper, settings: Mapping[str, Any], rows: list[W
     )
 
 
-def _remembering(sweeper: ConfiguredSweeper, settings: Mapping[str, Any], rows: list[Words]) -> Returns:
+def _remembering(sweeper: ConfiguredSweeper, settings: Settings, rows: list[Words]) -> Returns:
     config = sweeper.config
     composer = job_composer(sweeper)
     if config.seeds is not None:
@@ -104,7 +104,7 @@ def job_composer(sweeper: ConfiguredSweeper) -> Composer:
 
 
 def _train_and_rank(
-    config: DictConfig, settings: Mapping[str, Any], tracker: Tracker, runner: Runner, jobs: Sequence[Plan]
+    config: DictConfig, settings: Settings, tracker: Tracker, runner: Runner, jobs: Sequence[Plan]
 ) -> tuple[list[Answer], Table]:
     """Run the jobs under one parent run, and make the leaderboard of all."""
     from labkit.multirun import sweep_outcome

@@ -17,7 +17,7 @@ from labkit.multirun import parent_run, runner, search_runs, space_grammar
 from labkit.multirun.configured_task import ConfiguredSweeper, ConfiguredTask, trains
 from labkit.multirun.grid_sweep import job_composer, name_failed
 from labkit.multirun.runner import Runner
-from labkit.multirun.sweeper_settings import check_settings, read_settings, sweep_overrides
+from labkit.multirun.sweeper_settings import Settings, check_settings, read_settings, sweep_overrides
 from labkit.report.durations import duration
 from labkit.runs.result import Returns, Table
 from labkit.search import samplers, stages
@@ -49,7 +49,7 @@ def sweep(sweeper: ConfiguredSweeper, arguments: Sequence[str]) -> Returns:
 
 
 def search_definition(
-    study: str, space: Space, settings: Mapping[str, Any], directions: Sequence[str], seed: int, **more: Any
+    study: str, space: Space, settings: Settings, directions: Sequence[str], seed: int, **more: Any
 ) -> Definition:
     """Return the search that `hydra.sweeper`'s keys describe; raise ConfigError.
 
@@ -81,7 +81,7 @@ def search_definition(
 class LabSearch:
     """One search on runs of labkit."""
 
-    def __init__(self, sweeper: ConfiguredSweeper, settings: Mapping[str, Any], fixed: Words, space: Space) -> None:
+    def __init__(self, sweeper: ConfiguredSweeper, settings: Settings, fixed: Words, space: Space) -> None:
         session.start_writer(sweeper.config)  # first: it imports MLflow while torch is imported here
         from labkit.runs.plan import objectives
         from labkit.runs.prepared_data import PreparedData
@@ -276,7 +276,7 @@ def flat(config: Plain, prefix: str = "") -> dict[str, object]:
     return found
 
 
-def _search_any(sweeper: ConfiguredSweeper, settings: Mapping[str, Any], fixed: Words, space: Space) -> Returns:
+def _search_any(sweeper: ConfiguredSweeper, settings: Settings, fixed: Words, space: Space) -> Returns:
     """Search on the jobs of any Hydra program, each returning its objective; remembered only under a study's name."""
     launcher = Runner(sweeper, None, ())
     folder = Path(str(sweeper.config.hydra.sweep.dir)).absolute()

@@ -37,7 +37,7 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]], first: int) ->
     return [returns[i] for i in range(len(configs))]
 
 
-Training = Callable[[list[DictConfig]], list[Any]]
+Training = Callable[[list[DictConfig]], list[object]]
 
 
 def _programs(launcher: Any, configs: Sequence[DictConfig]) -> Iterable[tuple[tuple[int, ...], Training]]:
@@ -60,7 +60,7 @@ def _run_nested(
     """
     returns: dict[int, JobReturn] = {}
     tasks: list[DictConfig] = []
-    answers: list[Any] = []
+    answers: list[object] = []
 
     def enter(position: int) -> None:
         if position == len(members):
@@ -69,12 +69,13 @@ def _run_nested(
             gc.disable()
             return
 
-        def task(config: DictConfig) -> Any:
+        def task(config: DictConfig) -> object:
             tasks.append(config)
             enter(position + 1)
-            if isinstance(answers[position], BaseException):
-                raise answers[position]
-            return answers[position]
+            answer = answers[position]
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
 
         returns[members[position]] = run_job(
             task_function=task,

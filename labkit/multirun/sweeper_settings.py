@@ -39,7 +39,10 @@ def sweep_overrides(config: DictConfig, arguments: Sequence[str], loader: Config
     return parse_words([*(f"{key}={value}" for key, value in sweep_params(config).items()), *arguments], loader)
 
 
-def read_settings(sweeper: ConfiguredSweeper) -> dict[str, Any]:
+Settings = Mapping[str, Any]  # keys of `hydra.sweeper`, of whatever type each has
+
+
+def read_settings(sweeper: ConfiguredSweeper) -> Settings:
     """Return the keys of one of our sweepers as plain values, with the defaults of those that a file leaves out.
 
     Raises ConfigError for a key that it does not read.

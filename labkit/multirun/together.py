@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import chdir
-from typing import Any
 
 from omegaconf import DictConfig, open_dict
 
@@ -20,11 +19,11 @@ from labkit.runs.prepared_data import PreparedData
 from labkit.runs.record import Job
 from labkit.runs.result import Result
 
-Training = Callable[[list[DictConfig]], list[Any]]
+Training = Callable[[list[DictConfig]], list[object]]
 
 
 def programs(
-    configs: Sequence[DictConfig], limits: dict[str, Any], plans: Sequence[Plan | None] | None = None
+    configs: Sequence[DictConfig], limits: Mapping[str, object], plans: Sequence[Plan | None] | None = None
 ) -> Iterator[tuple[tuple[int, ...], Training]]:
     """Yield the groups of a batch of jobs, each with the function that trains it; say in one line what was chosen.
 
@@ -72,7 +71,7 @@ def _training(group: Group, jobs: Sequence[Job], limits: Limits) -> Training:
     # The store begins with the runs while Hydra still makes their folders.
     runs = [record.start(job) for job in members] if group.together else []
 
-    def train(_: list[DictConfig]) -> list[Any]:
+    def train(_: list[DictConfig]) -> list[object]:
         with chdir(home):
             if group.together:
                 results = execute_all(members, runs=runs)
@@ -85,5 +84,5 @@ def _training(group: Group, jobs: Sequence[Job], limits: Limits) -> Training:
     return train
 
 
-def _answer(job: Job, result: Result | Exception) -> Any:
+def _answer(job: Job, result: Result | Exception) -> object:
     return result if isinstance(result, Exception) else objective(job.plan.objectives, result)

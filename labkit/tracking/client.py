@@ -20,11 +20,11 @@ from dataclasses import asdict
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from labkit.tracking.queries import Wanted
 from labkit.tracking.rows import RunRow
-from labkit.tracking.run import PARAM_CHARACTERS, TAG_CHARACTERS, MlflowRun, cut, metric_name, now
+from labkit.tracking.run import PARAM_CHARACTERS, TAG_CHARACTERS, Message, MlflowRun, cut, metric_name, now
 from labkit.tracking.store import TrackingError, environment, say
 from labkit.tracking.tracker import Curves, Tracker
 
@@ -53,7 +53,7 @@ class MlflowTracker(Tracker):
         self._runs: list[MlflowRun] = []
         self._started = 0  # milliseconds, of the newest run
         self._errors: list[str] = []
-        self._answers: dict[int, dict[str, Any]] = {}  # by the number of the question, until they are read
+        self._answers: dict[int, Message] = {}  # by the number of the question, until they are read
         self._questions = 0
         self._noise: deque[str] = deque(maxlen=20)
         self._out, self._in = bytearray(), b""
@@ -69,7 +69,7 @@ class MlflowTracker(Tracker):
         name: str,
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
-        dataset: Mapping[str, Any] | None = None,
+        dataset: Mapping[str, object] | None = None,
         parent_run_id: str | None = None,
         parent: MlflowRun | None = None,
     ) -> MlflowRun:
@@ -287,7 +287,7 @@ class MlflowTracker(Tracker):
             print(f"error: {error}", file=sys.stderr)
 
 
-def _pipe(stream: Any) -> Any:
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
     assert stream is not None
     return stream
 

@@ -10,7 +10,7 @@ import base64
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -77,7 +77,7 @@ class Recorder:
         self.params: list[Param] = []
         self.lost = 0
 
-    def begin(self, params: dict[str, str], facts: dict[str, Any] | None) -> None:
+    def begin(self, params: dict[str, str], facts: Mapping[str, object] | None) -> None:
         """Record the flattened configuration, buffered, and the data as an MLflow input."""
         from mlflow.entities import Param
 
@@ -192,7 +192,7 @@ class Recorder:
         return get_artifact_repository(self.artifact_uri)
 
 
-def dataset_input(facts: dict[str, Any]) -> DatasetInput:
+def dataset_input(facts: Mapping[str, object]) -> DatasetInput:
     """MLflow's record of a data set: name, digest (36 characters at most), source, and what it was used for."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 

@@ -17,6 +17,7 @@ from labkit.tracking.tracker import Run, Status
 if TYPE_CHECKING:
     from labkit.tracking.client import MlflowTracker
 
+Message = dict[str, Any]  # a line of JSON between the trainer and the writer
 PARAM_CHARACTERS, TAG_CHARACTERS, NAME_CHARACTERS = 6000, 8000, 250  # MLflow's limits; it cuts without a word
 
 
@@ -77,7 +78,7 @@ class MlflowRun(Run):
             raise ValueError(f"artifact name {name!r}: expected a relative path such as 'figures/curves.png'")
         self._send("artifact", wait=True, name=name, content=content)
 
-    def _send(self, op: str, wait: bool = False, **fields: Any) -> None:
+    def _send(self, op: str, wait: bool = False, **fields: object) -> None:
         if not self.open:
             raise ValueError(f"{op}: this run has ended")
         self._tracker._send(op, self._number, wait, **fields)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import sqlite3
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -209,15 +210,13 @@ def _create(file: Path, artifact_root: str | Path) -> None:
     os.replace(draft, file)
 
 
-def _unsynchronised(connection: Any, record: object) -> None:
+def _unsynchronised(connection: sqlite3.Connection, record: object) -> None:
     connection.execute("pragma synchronous = off")
     connection.execute("pragma journal_mode = memory")
 
 
 def _check(uri: str, file: Path) -> None:
     """Refuse a broken file at once: MLflow itself would retry for a minute and a half."""
-    import sqlite3
-
     try:
         with closing(sqlite3.connect(file, timeout=20)) as connection:
             tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}

@@ -9,7 +9,7 @@ kept. Sweeps, searches and labs read back what earlier calls left, so they need 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 from uuid import uuid4
 
 from labkit.tracking.queries import Queries, Wanted
@@ -80,7 +80,7 @@ class Tracker(Queries):
         *,
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
-        dataset: Mapping[str, Any] | None = None,
+        dataset: Mapping[str, object] | None = None,
         parent_run_id: str | None = None,
     ) -> Run:
         """Create a run and return its handle.

@@ -28,7 +28,7 @@ from labkit.tracking.moved import usable
 from labkit.tracking.queries import Wanted
 from labkit.tracking.reading import curves, matching
 from labkit.tracking.recorder import Patience, Recorder
-from labkit.tracking.run import now
+from labkit.tracking.run import Message, now
 from labkit.tracking.store import (
     TrackingError,
     environment,
@@ -56,12 +56,12 @@ class Writer:
         self.experiments: dict[str, str] = {}
         self.patience = Patience()
         self.uri = self.artifact_root = ""
-        self.client: Any = None
+        self.client: Any = None  # MLflow's, once the store is open
         self.failed = self.closed = False
         self.trouble = ""
         self.interval, self.flushed = FLUSH_SECONDS, time.monotonic()
 
-    def handle(self, message: dict[str, Any]) -> None:
+    def handle(self, message: Message) -> None:
         """Carry out one message; an error is reported and the next message still gets its turn."""
         number = message.get("run")
         try:
@@ -83,7 +83,7 @@ class Writer:
         if self.client is None:
             self.client = self.patience(lambda: open_store(self.uri, self.artifact_root, lambda line: reply(say=line)))
 
-    def begin(self, message: dict[str, Any]) -> None:
+    def begin(self, message: Message) -> None:
         """Start or resume a run, opening the store if this is the first."""
         self.open()
         number = message["run"]
@@ -97,7 +97,7 @@ class Writer:
         if message["op"] == "start":
             run.begin(message["params"], message["dataset"])
 
-    def create(self, message: dict[str, Any]) -> RunInfo:
+    def create(self, message: Message) -> RunInfo:
         """Create a run in the store; raise TrackingError for a place that MLflow cannot use."""
         name, tags = message["experiment"], dict(message["tags"])
         parent = message["parent"]
@@ -116,7 +116,7 @@ class Writer:
         info: RunInfo = run.info
         return info
 
-    def answer(self, message: dict[str, Any]) -> None:
+    def answer(self, message: Message) -> None:
         """Read for the trainer; what was sent before the question is written first."""
         for run in self.runs.values():
             run.drain()
@@ -125,7 +125,7 @@ class Writer:
         except Exception as error:
             reply(token=message["token"], failure=sentence(self.uri, error))
 
-    def read(self, message: dict[str, Any]) -> Any:
+    def read(self, message: Message) -> Any:
         """Return what the store holds; nothing if there is none yet (looking creates none), or none is asked."""
         if message["op"] == "settle":
             return []
@@ -137,14 +137,14 @@ class Writer:
             return [asdict(row) for row in matching(self.client, Wanted(**message["wanted"]))]
         return [curves(self.client, run_id, message["keys"]) for run_id in message["ids"]]
 
-    def reopen(self, message: dict[str, Any]) -> RunInfo:
+    def reopen(self, message: Message) -> RunInfo:
         """A run that another process created; RUNNING again if this one is to answer for it."""
         info: RunInfo = self.client.get_run(message["id"]).info
         if message["reopen"]:
             self.patience(lambda: self.client.update_run(info.run_id, status="RUNNING"))
         return info
 
-    def record(self, run: Recorder, message: dict[str, Any]) -> None:
+    def record(self, run: Recorder, message: Message) -> None:
         """One message that belongs to an open run."""
         match message["op"]:
             case "log":
@@ -184,7 +184,7 @@ class Writer:
         reply(run=number, error=sentence(self.uri, error))
 
 
-def reply(**fields: Any) -> None:
+def reply(**fields: object) -> None:
     """One line to the trainer; a trainer that is gone needs no answer."""
     with suppress(OSError):
         os.write(1, MARK + json.dumps(fields).encode() + b"\n")

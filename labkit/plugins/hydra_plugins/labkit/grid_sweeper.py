@@ -48,7 +48,7 @@ class GridSweeper(Sweeper):
     launcher: Launcher
     task_function: TaskFunction
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, **settings: object) -> None:
         self.settings = settings
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -60,7 +60,7 @@ class GridSweeper(Sweeper):
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
-    def sweep(self, arguments: list[str]) -> Any:
+    def sweep(self, arguments: list[str]) -> object:
         """Return the returns of the jobs, one list per batch."""
         from labkit.multirun.grid_sweep import sweep
 

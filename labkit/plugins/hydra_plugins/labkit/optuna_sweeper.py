@@ -82,7 +82,7 @@ class OptunaSweeper(Sweeper):
     launcher: Launcher
     task_function: TaskFunction
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, **settings: object) -> None:
         self.settings = settings
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -94,7 +94,7 @@ class OptunaSweeper(Sweeper):
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
-    def sweep(self, arguments: list[str]) -> Any:
+    def sweep(self, arguments: list[str]) -> object:
         """Return the result of the search."""
         from labkit.multirun.optuna_sweep import sweep
 

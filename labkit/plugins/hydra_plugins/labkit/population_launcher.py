@@ -6,7 +6,6 @@ annotations (Hydra runs it before it is a module).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
@@ -37,7 +36,7 @@ ConfigStore.instance().store("population", PopulationLauncherConf, "hydra/launch
 class PopulationLauncher(Launcher):
     """Groups jobs and hands each group to labkit; jobs of any other program run one after another."""
 
-    def __init__(self, **limits: Any) -> None:
+    def __init__(self, **limits: object) -> None:
         self.limits = limits
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
