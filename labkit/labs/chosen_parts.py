@@ -10,7 +10,7 @@ LABS = CONF / "labs"
 ALL = "all"
 
 
-def chosen(name: str, part: str | None) -> list[tuple[Lab, str]]:
+def parts_asked_for(name: str, part: str | None) -> list[tuple[Lab, str]]:
     """The parts that are asked for, with their labs; raises ConfigError."""
     if name == ALL and part not in (None, ALL):
         raise ConfigError(f"part: lab=all is every part of every lab, expected no part or {ALL}, got {part!r}.")

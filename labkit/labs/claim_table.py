@@ -34,7 +34,7 @@ def claim_sheet(verdicts: Sequence[Verdict], profile: str) -> Sheet:
             (in_files("metric"), lambda verdict: verdict.claim.metric),
             (Column("found", FOUND, ("found", *ENDS), right=True), lambda verdict: verdict),
             (Column("n", TRIED, ("n", "tried"), right=True), lambda verdict: (verdict.n, verdict.tried)),
-            *_judged(profile),
+            *_verdict_columns(profile),
             (Column("source"), lambda verdict: verdict.claim.source),
             (in_files("run_ids"), lambda verdict: " ".join(verdict.run_ids)),
         ],
@@ -55,14 +55,14 @@ def page_sheet(verdicts: Sequence[Verdict], profile: str) -> Sheet:
                 lambda v: (v.claim, v.claim.assignment, v.claim.assignment_says),
             ),
             (Column("best published", BESIDE), lambda v: (v.claim, v.claim.published, v.claim.published_by)),
-            *_judged(profile),
+            *_verdict_columns(profile),
             (Column("source"), lambda verdict: verdict.claim.source or None),
             (Column("runs", FIRST_RUN, right=True), lambda verdict: verdict.run_ids),
         ],
     )
 
 
-def _judged(profile: str) -> list[tuple[Column, Callable[[Verdict], Any]]]:
+def _verdict_columns(profile: str) -> list[tuple[Column, Callable[[Verdict], Any]]]:
     """The columns of what became of a claim."""
     return [
         (Column("band", BAND, ("band_low", "band_high")), lambda verdict: (verdict.claim, verdict.claim.band(profile))),
@@ -84,7 +84,7 @@ def _beside(claim: Claim, value: float | None, words: str) -> str:
 
 def goal(verdict: Verdict) -> str:
     """`at least 52.00 missed`."""
-    words = {True: " reached", False: " missed", None: f" {_untold(verdict)}" if verdict.claim.goal else ""}
+    words = {True: " reached", False: " missed", None: f" {_why_no_interval(verdict)}" if verdict.claim.goal else ""}
     return band(verdict.claim, verdict.claim.goal) + words[verdict.reached]
 
 
@@ -118,13 +118,13 @@ def verdict_words(verdict: Verdict) -> str:
     if not verdict.claim.paired:
         return NOTHING
     if verdict.interval is None:
-        return _untold(verdict)
+        return _why_no_interval(verdict)
     if verdict.interval[0] <= 0 <= verdict.interval[1]:
         return "no difference shown"
     return "more" if verdict.found > 0 else "less"
 
 
-def _untold(verdict: Verdict) -> str:
+def _why_no_interval(verdict: Verdict) -> str:
     """Why a difference has no interval."""
     few = f"cannot be told from {verdict.n} seed{'s' * (verdict.n != 1)}"
     return few if verdict.n < FEWEST else f"{few} that differ by one sample at most"

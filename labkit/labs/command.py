@@ -13,7 +13,7 @@ from pathlib import Path
 from labkit.cli import dispatch
 from labkit.compose import compose
 from labkit.config import ConfigError
-from labkit.labs.rows import Rows
+from labkit.labs.selection import Rows
 from labkit.notebook import sweep
 from labkit.runs import provenance
 from labkit.runs.plan import resolved
@@ -26,7 +26,7 @@ MULTIRUN = "-m"
 
 
 @dataclass(frozen=True)
-class Ran:
+class CommandOutcome:
     """How a command ended.
 
     Attributes:
@@ -44,7 +44,7 @@ class Ran:
     notes: Sequence[str] = ()
 
 
-def carried_out(words: Sequence[str], places: Sequence[str] = ()) -> Ran:
+def run_command(words: Sequence[str], places: Sequence[str] = ()) -> CommandOutcome:
     """Run `labkit WORDS PLACES` here, every training as a multirun, so that finished runs are not trained again.
 
     What is wrong is said on stderr as on the command line, and is the exit code.
@@ -52,7 +52,7 @@ def carried_out(words: Sequence[str], places: Sequence[str] = ()) -> Ran:
     started, code = time.perf_counter(), 0
     rows: Rows = ()
     try:
-        rows, code = _carried_out([*words, *places])
+        rows, code = _dispatch_or_sweep([*words, *places])
     except ConfigError as error:
         print(f"labkit: {error}", file=sys.stderr)
         code = 2
@@ -64,10 +64,10 @@ def carried_out(words: Sequence[str], places: Sequence[str] = ()) -> Ran:
     except Exception:
         traceback.print_exc()
         code = 1
-    return Ran(words, code, rows, time.perf_counter() - started)
+    return CommandOutcome(words, code, rows, time.perf_counter() - started)
 
 
-def written(words: Sequence[str]) -> str:
+def command_line(words: Sequence[str]) -> str:
     """The command line, as a shell takes it."""
     return shlex.join(["labkit", *words])
 
@@ -77,7 +77,7 @@ def check_data(words: Sequence[str]) -> None:
     divided(resolved(compose(words)))
 
 
-def _carried_out(words: Sequence[str]) -> tuple[Rows, int]:
+def _dispatch_or_sweep(words: Sequence[str]) -> tuple[Rows, int]:
     words = [word for word in words if word != MULTIRUN]  # `sweep` is one
     if any(word.startswith("task=") for word in words):
         config, began, code = compose(words), int(1000 * time.time()), 0

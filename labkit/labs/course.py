@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from labkit.config import ConfigError
-from labkit.labs.command import MULTIRUN, Ran, carried_out, check_data, written
+from labkit.labs.command import MULTIRUN, CommandOutcome, check_data, command_line, run_command
 from labkit.labs.definition import definition
-from labkit.labs.record import earlier
-from labkit.labs.rows import Rows, at_the_edge, winner
-from labkit.labs.schema import Claim, Lab, Part, Step, place
+from labkit.labs.part_record import earlier_rows
+from labkit.labs.schema import Claim, Lab, LabPart, Step, part_and_step
+from labkit.labs.selection import Rows, at_the_edge, winner
 from labkit.labs.verdict import Verdict, verdict
-from labkit.labs.wording import worded
+from labkit.labs.wording import claim_in_words
 from labkit.preprocess.prepare import Kind
 from labkit.tracking import session
 from labkit.tracking.rows import RunRow
@@ -58,7 +58,7 @@ class Course:
     def missing(self, lab: Lab, part: str) -> list[str]:
         """The earlier parts whose winners a part takes and that have not run, each after those that it needs itself."""
         found: list[str] = []
-        for name in lab.needed(part, self.profile):
+        for name in lab.required_parts(part, self.profile):
             if not self._knows(lab, name):
                 found += [one for one in (*self.missing(lab, name), name) if one not in found]
         return found
@@ -66,7 +66,7 @@ class Course:
     def _knows(self, lab: Lab, part: str) -> bool:
         key = (lab.name, part)
         if key not in self.known:
-            rows = earlier(session.tracker(Mlflow(), self.root), self.root, self.definition(lab, part))
+            rows = earlier_rows(session.tracker(Mlflow(), self.root), self.root, self.definition(lab, part))
             if rows is not None:
                 self.known[key] = rows
         return key in self.known
@@ -86,55 +86,60 @@ class Course:
             if words:
                 check_data([*words, *self.everywhere])
 
-    def run(self, lab: Lab, name: str) -> Done:
+    def run(self, lab: Lab, name: str) -> PartOutcome:
         """All steps of a part and its claims; a step that fails ends the part only where the command was refused."""
         started = time.perf_counter()
         part = lab.parts[name]
-        ran: dict[str, Ran] = {}
+        ran: dict[str, CommandOutcome] = {}
         steps = part.of_profile(self.profile)
         for number, (key, step) in enumerate(steps.items(), start=1):
             rows = {own: done.rows for own, done in ran.items()}
             try:
-                taken, notes = self._taken(lab, name, step, rows)
+                taken, notes = self._words_of_winners(lab, name, step, rows)
                 words = self.words(part, step, taken)
             except ConfigError as error:
-                ran[key] = self._refused(part, step, error)
+                ran[key] = self._refuse(part, step, error)
                 continue
-            head = [f"\n--- {name}, step {number} of {len(steps)}: {key}", f"    {written([*words, *self.everywhere])}"]
+            head = [
+                f"\n--- {name}, step {number} of {len(steps)}: {key}",
+                f"    {command_line([*words, *self.everywhere])}",
+            ]
             print("\n".join([*head, *(f"    {note}" for note in notes)]), flush=True)
-            ran[key] = replace(carried_out(words, self.everywhere), notes=notes)
+            ran[key] = replace(run_command(words, self.everywhere), notes=notes)
             if ran[key].code == 2:
                 break
         rows = {key: done.rows for key, done in ran.items()}
         self.known[lab.name, name] = rows
-        found = [verdict(claim, rows, self.profile) for claim in self.asked(part)]
-        return Done(lab.name, name, ran, found, time.perf_counter() - started)
+        found = [verdict(claim, rows, self.profile) for claim in self.claims_of(part)]
+        return PartOutcome(lab.name, name, ran, found, time.perf_counter() - started)
 
-    def words(self, part: Part, step: Step, taken: Iterable[str] = ()) -> list[str]:
+    def words(self, part: LabPart, step: Step, taken: Iterable[str] = ()) -> list[str]:
         """A step's command line; what it takes over is not known before it runs."""
         of_kind = part.accepts.words.get(self.kind, []) if part.accepts and self.kind else []
         flag = [word for word in step.run[:1] if word == MULTIRUN]
         return [*flag, *merged(step.run[len(flag) :], taken, step.of_profile(self.profile), self.data, of_kind)]
 
-    def _taken(self, lab: Lab, name: str, step: Step, own: Mapping[str, Rows]) -> tuple[list[str], list[str]]:
+    def _words_of_winners(
+        self, lab: Lab, name: str, step: Step, own: Mapping[str, Rows]
+    ) -> tuple[list[str], list[str]]:
         """The words that winners of earlier steps give, and what a reader should know of these winners."""
         words, notes = [], []
-        for reference in step.taken(self.profile):
+        for reference in step.references(self.profile):
             rows: list[RunRow] = []
             for wanted in reference.steps:
-                part, key = place(wanted, name)
+                part, key = part_and_step(wanted, name)
                 rows += (own if part == name else self.known.get((lab.name, part), {})).get(key, ())
             chosen = winner(reference, rows)
             words += [word(key, value) for key, value in chosen.items()]
             notes += at_the_edge(reference, rows, chosen)
         return words, notes
 
-    def asked(self, part: Part) -> Iterator[Claim]:
+    def claims_of(self, part: LabPart) -> Iterator[Claim]:
         """The claims that mean something, each in the words of the profile and the data."""
-        for claim in self._judged(part):
-            yield worded(claim, self.profile, self.words(part, part.steps[claim.step]))
+        for claim in self._claims_of_profile(part):
+            yield claim_in_words(claim, self.profile, self.words(part, part.steps[claim.step]))
 
-    def _judged(self, part: Part) -> Iterator[Claim]:
+    def _claims_of_profile(self, part: LabPart) -> Iterator[Claim]:
         """On embedded data the claims with a band of their own, elsewhere those that are not about embedded data alone.
 
         Bands of the lab's own data say nothing about another's, and goals are for `full`.
@@ -151,13 +156,13 @@ class Course:
                 kept = {"smoke": claim.smoke, "source": claim.source if claim.of_smoke_alone else ""}
                 yield replace(claim, **{**_OF_THE_LAB, **kept})
 
-    def _refused(self, part: Part, step: Step, error: ConfigError) -> Ran:
+    def _refuse(self, part: LabPart, step: Step, error: ConfigError) -> CommandOutcome:
         print(f"labkit: {error}", file=sys.stderr)
-        return Ran(self.words(part, step), 1, (), 0.0)
+        return CommandOutcome(self.words(part, step), 1, (), 0.0)
 
 
 @dataclass(frozen=True)
-class Done:
+class PartOutcome:
     """How a part went.
 
     Attributes:
@@ -169,7 +174,7 @@ class Done:
 
     lab: str
     part: str
-    ran: Mapping[str, Ran]
+    ran: Mapping[str, CommandOutcome]
     found: Sequence[Verdict]
     seconds: float
 

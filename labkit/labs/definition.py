@@ -35,19 +35,19 @@ def definition(lab: Lab, part: str, profile: str, given: Sequence[str] = (), giv
     own = lab.parts[part]
     steps = {
         name: [
-            composed(merged([word for word in step.run if word != MULTIRUN], step.of_profile(profile), given)),
-            [asdict(reference) for reference in step.taken(profile)],
+            composition(merged([word for word in step.run if word != MULTIRUN], step.of_profile(profile), given)),
+            [asdict(reference) for reference in step.references(profile)],
         ]
         for name, step in own.of_profile(profile).items()
     }
     of_kinds = own.accepts.words if own.accepts and given else {}
-    earlier = [definition(lab, name, profile, given, given_sha256) for name in lab.needed(part, profile)]
+    earlier = [definition(lab, name, profile, given, given_sha256) for name in lab.required_parts(part, profile)]
     content = json.dumps([steps, of_kinds, given_sha256, earlier, NUMERICS_VERSION])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 @cache
-def composed(words: tuple[str, ...]) -> str:
+def composition(words: tuple[str, ...]) -> str:
     """All that a command line composes, as text: the configuration, what is swept, and how."""
     trained = [word for word in words if not word.startswith("hydra/launcher=")]
     overrides = OverridesParser.create().parse_overrides(trained)

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from labkit.labs.claim_table import page_sheet
-from labkit.labs.record import Record, rows_of
-from labkit.labs.rows import Rows
-from labkit.labs.schema import PROFILES, Claim, Part
+from labkit.labs.part_record import Record, rows_of
+from labkit.labs.schema import PROFILES, Claim, LabPart
+from labkit.labs.selection import Rows
 from labkit.labs.settings_table import settings_sheet
 from labkit.report.durations import duration
 from labkit.report.kinds import COMMAND, SECONDS
@@ -27,7 +27,7 @@ _STEP = [Column("step"), Column("command", COMMAND), _COUNTS[0], *_TIMES, _COUNT
 
 
 @dataclass(frozen=True)
-class Shown:
+class PageEntry:
     """A part on the page.
 
     Attributes:
@@ -41,7 +41,7 @@ class Shown:
     """
 
     name: str
-    part: Part
+    part: LabPart
     record: Record
     runs: Mapping[str, Rows]
     changed: bool
@@ -54,7 +54,7 @@ class Shown:
         return " ".join(word for word in self.record.given if not word.startswith("data.root="))
 
     @property
-    def called(self) -> str:
+    def label(self) -> str:
         """Its name and the data set that it was given."""
         return f"{self.name} ({self.given})" if self.given else self.name
 
@@ -65,13 +65,13 @@ class Shown:
         return f"make {self.name.replace(' ', '-', 1)} PROFILE={self.record.profile}{data}"
 
 
-def shown(
+def page_entries(
     name: str,
-    part: Part,
+    part: LabPart,
     records: Iterable[Record],
     runs: Mapping[str, RunRow],
     today: Callable[[Record], tuple[str, Sequence[Claim]]],
-) -> list[Shown]:
+) -> list[PageEntry]:
     """A part as the page has it: once on its own data, once for each other data set that it was given.
 
     Args:
@@ -95,11 +95,11 @@ def shown(
         if not rejudged:
             worded = [replace(one, claim=claim) for one, claim in zip(best.verdicts, claims, strict=True)]
             best = replace(best, verdicts=worded)
-        found.append(Shown(name, part, best, rows, changed, rejudged, tested))
+        found.append(PageEntry(name, part, best, rows, changed, rejudged, tested))
     return found
 
 
-def page(parts: Sequence[Shown], absent: Sequence[str], unverified: Mapping[str, str], command: str) -> str:
+def page(parts: Sequence[PageEntry], absent: Sequence[str], unverified: Mapping[str, str], command: str) -> str:
     """The page.
 
     Args:
@@ -129,7 +129,7 @@ def page(parts: Sequence[Shown], absent: Sequence[str], unverified: Mapping[str,
     return "\n".join(block.rstrip("\n") + "\n" for block in blocks)
 
 
-def _facts(parts: Sequence[Shown], unverified: Mapping[str, str]) -> Iterator[str]:
+def _facts(parts: Sequence[PageEntry], unverified: Mapping[str, str]) -> Iterator[str]:
     """Versions, and data whose files are not the published ones."""
     rows = [part.record.row for part in parts]
     yield f"Versions: {'; '.join(dict.fromkeys(row.tags.get(tag.VERSIONS, '-') for row in rows))}."
@@ -139,11 +139,11 @@ def _facts(parts: Sequence[Shown], unverified: Mapping[str, str]) -> Iterator[st
         yield f"{name}*: its files are not the published archive, so its checksum could not be compared{known}."
 
 
-def _overview(part: Shown) -> list[Any]:
+def _overview(part: PageEntry) -> list[Any]:
     judged = [verdict.holds for verdict in part.record.verdicts if verdict.holds is not None]
     goals = [verdict.reached for verdict in part.record.verdicts if verdict.reached is not None]
     return [
-        part.called,
+        part.label,
         part.record.profile,
         part.record.row.params["data"] or None,
         _claims(part, judged),
@@ -153,7 +153,7 @@ def _overview(part: Shown) -> list[Any]:
     ]
 
 
-def _claims(part: Shown, judged: Sequence[bool]) -> str | None:
+def _claims(part: PageEntry, judged: Sequence[bool]) -> str | None:
     failed = [name for name, step in part.record.steps.items() if step["code"]]
     words = [f"{sum(judged)} of {len(judged)} hold"] if judged else []
     words += [f"FAILED: {', '.join(failed)}"] if failed else []
@@ -161,7 +161,7 @@ def _claims(part: Shown, judged: Sequence[bool]) -> str | None:
     return "; ".join(words) or None
 
 
-def _sizes(part: Shown) -> tuple[int, int, float, float]:
+def _sizes(part: PageEntry) -> tuple[int, int, float, float]:
     """Runs, openings of the test set, seconds of training and of wall time."""
     steps = part.record.steps.values()
     runs = len({run_id for step in steps for run_id in step["run_ids"]})
@@ -169,7 +169,7 @@ def _sizes(part: Shown) -> tuple[int, int, float, float]:
     return runs, len(part.tested), training, wall
 
 
-def _part(part: Shown, unverified: Mapping[str, str]) -> Iterator[str]:
+def _part(part: PageEntry, unverified: Mapping[str, str]) -> Iterator[str]:
     record, tags = part.record, part.record.row.tags
     day = datetime.fromtimestamp(record.row.start_time / 1000, UTC).date()
     commit = tags.get(tag.COMMIT, "")[:8] or "no commit"
@@ -178,7 +178,7 @@ def _part(part: Shown, unverified: Mapping[str, str]) -> Iterator[str]:
     trained = [row for rows in part.runs.values() for row in rows] or [record.row]
     machines = dict.fromkeys(row.tags.get(tag.HARDWARE, "-") for row in trained)
     runs, opened, training, wall = _sizes(part)
-    yield f"## {part.called}: {part.part.title}"
+    yield f"## {part.label}: {part.part.title}"
     known = {f"{name}*": f"{name}* ({said})" for name, said in unverified.items()}
     data = " ".join(known.get(name, name) for name in record.row.params["data"].split()) or "none"
     yield (
@@ -201,7 +201,7 @@ def _part(part: Shown, unverified: Mapping[str, str]) -> Iterator[str]:
         yield "\n".join(said)
 
 
-def _of_others(part: Shown) -> str:
+def _of_others(part: PageEntry) -> str:
     """How many of the openings were not this record's."""
     others = len(part.tested - part.record.tested)
     return f" ({others} of them in other profiles or earlier versions of the part)" if others else ""

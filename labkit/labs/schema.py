@@ -77,7 +77,7 @@ class Step:
         words: list[str] = getattr(self, profile)
         return words
 
-    def taken(self, profile: str) -> list[Reference]:
+    def references(self, profile: str) -> list[Reference]:
         """The winners that it takes in a profile."""
         return [reference for reference in self.takes if profile in reference.only]
 
@@ -178,7 +178,7 @@ class Accepts:
 
 
 @checked(frozen=True, kw_only=True, config=_STRICT)
-class Part:
+class LabPart:
     """One part of a lab.
 
     Attributes:
@@ -212,15 +212,15 @@ class Lab:
     """
 
     name: str
-    parts: dict[str, Part]
+    parts: dict[str, LabPart]
 
     def references(self, part: str, profile: str) -> Iterator[tuple[str, str]]:
         """`(part, step)` of every earlier step whose winner a part takes."""
         for step in self.parts[part].of_profile(profile).values():
-            for reference in step.taken(profile):
-                yield from (place(name, part) for name in reference.steps)
+            for reference in step.references(profile):
+                yield from (part_and_step(name, part) for name in reference.steps)
 
-    def needed(self, part: str, profile: str) -> list[str]:
+    def required_parts(self, part: str, profile: str) -> list[str]:
         """The other parts whose winners a part takes, in their order."""
         return [name for name in self.parts if name in {p for p, _ in self.references(part, profile)} - {part}]
 
@@ -243,14 +243,14 @@ def names(folder: Path) -> list[str]:
     return sorted(file.stem for file in folder.glob("*.yaml"))
 
 
-def _part(content: Any, where: str) -> Part:
+def _part(content: Any, where: str) -> LabPart:
     plain = dict(content) if isinstance(content, Mapping) else content
     if isinstance(plain, dict):
         if isinstance(plain.get("steps"), Mapping):
             plain["steps"] = {key: _step(step, f"{where}.steps.{key}") for key, step in plain["steps"].items()}
         if isinstance(plain.get("claims"), list):
             plain["claims"] = [made(Claim, claim, f"{where}.claims[{i}]") for i, claim in enumerate(plain["claims"])]
-    return made(Part, plain, where)
+    return made(LabPart, plain, where)
 
 
 def _step(content: Any, where: str) -> Step:
@@ -281,7 +281,7 @@ def _check(lab: Lab, name: str, where: str) -> None:
             raise ConfigError(f"{where}.claims: {claim.says!r} has neither band nor goal; then it must be a question.")
 
 
-def place(name: str, part: str) -> tuple[str, str]:
+def part_and_step(name: str, part: str) -> tuple[str, str]:
     """`part.step` as two names; a name alone is a step of `part`."""
     before, dot, after = name.partition(".")
     return (before, after) if dot else (part, name)

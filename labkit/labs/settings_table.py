@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from labkit.labs.rows import Rows, matching
+from labkit.labs.selection import Rows, matching
 from labkit.report import cells as write
 from labkit.report import kinds
 from labkit.report.board_layout import ENDS
@@ -29,13 +29,13 @@ def settings_sheet(steps: Mapping[str, Rows], further: Sequence[str] = ()) -> Sh
     """
     columns = [
         *(Column("step"), Column("setting"), Column("n", kinds.TRIED, ("n", "tried"), right=True)),
-        *(_measured(metric) for metric in (*METRICS, *further)),
+        *(_metric_column(metric) for metric in (*METRICS, *further)),
         Column("runs", kinds.FIRST_RUN, right=True),
     ]
     return Sheet(columns, [line for step, rows in steps.items() for line in lines(step, rows, further)])
 
 
-def _measured(metric: str) -> Column:
+def _metric_column(metric: str) -> Column:
     return Column(
         write.unit(metric), kinds.estimate(metric), (metric, *(f"{metric} {end}" for end in ENDS)), right=True
     )

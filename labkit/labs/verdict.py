@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from labkit.labs.rows import Rows, best, matching
 from labkit.labs.schema import Band, Claim
+from labkit.labs.selection import Rows, best, matching
 from labkit.report.baseline import difference
 from labkit.report.ranked_entries import Entry
 from labkit.report.ranked_entries import entries as entries_of
@@ -51,12 +51,12 @@ def verdict(claim: Claim, steps: Mapping[str, Rows], profile: str) -> Verdict:
         sides.append((claim.against_steps, claim.against or {}))
     rows = [[row for name in names for row in steps.get(name, ())] for names, _ in sides]
     entries = [_entry(claim, own, where) for own, (_, where) in zip(rows, sides, strict=True)]
-    summary = _found(claim, entries)
+    summary = _estimate(claim, entries)
     whole = all(entry is not None and len(entry.values) == entry.tried for entry in entries)
     tried = summary.n if whole else max((entry.tried for entry in entries if entry is not None), default=0)
 
     def inside(band: Band | None) -> bool | None:
-        return None if band is None else whole and judged(claim, summary.mean, summary.interval, band)
+        return None if band is None else whole and estimate_within(claim, summary.mean, summary.interval, band)
 
     run_ids = tuple(run_id for entry in entries if entry is not None for run_id in entry.run_ids)
     holds = False if None in entries else inside(claim.band(profile))
@@ -64,7 +64,7 @@ def verdict(claim: Claim, steps: Mapping[str, Rows], profile: str) -> Verdict:
     return Verdict(claim, summary.mean, *spreads, summary.n, tried, holds, inside(claim.goal), run_ids)
 
 
-def _found(claim: Claim, entries: Sequence[Entry | None]) -> Summary:
+def _estimate(claim: Claim, entries: Sequence[Entry | None]) -> Summary:
     """A metric's mean over the seeds of one entry, or its mean difference to another's; NaN where one is missing."""
     present = [entry for entry in entries if entry is not None and entry.values]
     if len(present) < len(entries):
@@ -76,7 +76,7 @@ def _found(claim: Claim, entries: Sequence[Entry | None]) -> Summary:
     return Summary(gain.n, math.nan if gain.difference is None else gain.difference, None, gain.interval)
 
 
-def judged(claim: Claim, found: float, ends: Interval | None, band: Band) -> bool | None:
+def estimate_within(claim: Claim, found: float, ends: Interval | None, band: Band) -> bool | None:
     """Whether a value lies in a band, of a difference its whole interval.
 
     A difference without an interval is never inside, since nobody knows how far it would reach; outside it is outside,
@@ -87,7 +87,7 @@ def judged(claim: Claim, found: float, ends: Interval | None, band: Band) -> boo
     return None if ends is None else all(within(end, band) for end in ends)
 
 
-def of_record(plain: Mapping[str, Any]) -> Verdict:
+def stored_verdict(plain: Mapping[str, Any]) -> Verdict:
     """A verdict as a record in the store has it; those of earlier versions hold half the width of their interval.
 
     Raises:

@@ -15,7 +15,7 @@ from labkit.labs.schema import Band, Claim
 from labkit.report.cells import is_percent
 
 
-def worded(claim: Claim, profile: str, words: Sequence[str]) -> Claim:
+def claim_in_words(claim: Claim, profile: str, words: Sequence[str]) -> Claim:
     """The claim with its sentence of a profile; a statement that nothing judges there becomes a question.
 
     In braces a sentence may have `data_set`, the option of `data`; `seeds`, as `5 seeds`; `low` and `high`, the ends of

@@ -23,7 +23,7 @@ from labkit.report.sheet_terminal import to_terminal
 from labkit.runs import commands, provenance
 from labkit.runs.plan import resolved, writable
 from labkit.shipped import IN_FILE, defaults
-from labkit.tasks.only import chosen
+from labkit.tasks.only import names_asked_for
 from labkit.tracking import session
 from labkit.tracking import tags as tag
 from labkit.tracking.tracker import Tracker
@@ -45,7 +45,7 @@ def check(
     Raises:
         ConfigError: there is no such test.
     """
-    tests = chosen(only, TESTS, "test")
+    tests = names_asked_for(only, TESTS, "test")
 
     def task(config: DictConfig, overrides: Sequence[str]) -> None:
         plain = resolved(config)

@@ -41,7 +41,7 @@ def info(*, samples: Count = IN_FILE, picture: str = IN_FILE) -> Callable[[DictC
             _print(title, facts)
         target = ready.paths.root / picture
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(drawn(stored, ready, samples))
+        target.write_bytes(samples_picture(stored, ready, samples))
         _print("Picture", [("samples", str(target))])
 
     return task
@@ -106,7 +106,7 @@ def _run_facts(ready: Plan) -> Iterator[tuple[str, object]]:
     yield "config hash", ready.config_hash
 
 
-def drawn(stored: Dataset, ready: Plan, count: int) -> bytes:
+def samples_picture(stored: Dataset, ready: Plan, count: int) -> bytes:
     """A PNG of training samples before and after preprocessing and augmentation."""
 
     from labkit.report.canvas import render

@@ -10,13 +10,13 @@ from omegaconf import DictConfig, open_dict
 
 from labkit.config import ConfigError, Flag, nearest
 from labkit.data.dataset import Dataset, MissingFileError
-from labkit.labs import record
-from labkit.labs.chosen_parts import chosen
+from labkit.labs import part_record
+from labkit.labs.chosen_parts import parts_asked_for
 from labkit.labs.claim_table import claim_sheet
-from labkit.labs.command import Ran, written
-from labkit.labs.course import Course, Done
-from labkit.labs.rows import diagnoses
+from labkit.labs.command import CommandOutcome, command_line
+from labkit.labs.course import Course, PartOutcome
 from labkit.labs.schema import PROFILES, Lab
+from labkit.labs.selection import diagnoses
 from labkit.report.durations import duration
 from labkit.report.sheet_terminal import to_terminal
 from labkit.runs.plan import resolved
@@ -44,8 +44,8 @@ def lab(*, dry_run: Flag = IN_FILE) -> Callable[[DictConfig, Sequence[str]], Non
     def task(config: DictConfig, overrides: Sequence[str]) -> None:
         if config.profile not in PROFILES:
             raise ConfigError(f"profile: there is no profile {config.profile!r}, {nearest(config.profile, PROFILES)}")
-        wanted = chosen(config.lab, config.part)
-        everywhere, data = passed_on(overrides)
+        wanted = parts_asked_for(config.lab, config.part)
+        everywhere, data = words_for_steps(overrides)
         course = Course(config.profile, Path(config.paths.root).absolute(), everywhere, data)
         with session.kept():
             given = given_data(config) if data else None
@@ -61,7 +61,7 @@ def lab(*, dry_run: Flag = IN_FILE) -> Callable[[DictConfig, Sequence[str]], Non
     return task
 
 
-def passed_on(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+def words_for_steps(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     """The words that every step gets, of places and of data; raises ConfigError for one that would be lost."""
     own = ("task=", "task.", "lab=", "part=", "profile=")
     for word in overrides:
@@ -116,10 +116,10 @@ def announce(course: Course, order: Sequence[tuple[Lab, str]]) -> None:
         time = f", about {duration(60 * expected)} on two cores" if expected else ""
         print(f"{lab.name} {name}: {lab.parts[name].title} (profile {course.profile}{time})")
         for key, step in lab.parts[name].of_profile(course.profile).items():
-            print(f"  {key:<20} {written([*course.words(lab.parts[name], step), *course.everywhere])}")
-            for one in step.taken(course.profile):
+            print(f"  {key:<20} {command_line([*course.words(lab.parts[name], step), *course.everywhere])}")
+            for one in step.references(course.profile):
                 print(f"  {'':<20} + {', '.join(one.keys)} of {one}")
-        for earlier in lab.needed(name, course.profile):
+        for earlier in lab.required_parts(name, course.profile):
             later = any((lab.name, earlier) == (other.name, key) for other, key in order)
             print(f"  it takes winners of {earlier}, which {'runs first' if later else 'has run'}")
     if len(order) > 1:
@@ -127,7 +127,7 @@ def announce(course: Course, order: Sequence[tuple[Lab, str]]) -> None:
     sys.stdout.flush()
 
 
-def carry_out(course: Course, lab: Lab, part: str, config: DictConfig) -> Done:
+def carry_out(course: Course, lab: Lab, part: str, config: DictConfig) -> PartOutcome:
     """Run one part, print its claims, and keep its record; nothing is run or written where its data are missing."""
     definition = course.definition(lab, part)  # of the files as they are now, which its commands read
     try:
@@ -135,7 +135,7 @@ def carry_out(course: Course, lab: Lab, part: str, config: DictConfig) -> Done:
     except ConfigError as error:
         hint = " Without files: profile=smoke." if isinstance(error, MissingFileError) else ""
         print(f"labkit: {error}{hint}", file=sys.stderr)
-        done = Done(lab.name, part, {"data": Ran((), 2, (), 0.0)}, (), 0.0)
+        done = PartOutcome(lab.name, part, {"data": CommandOutcome((), 2, (), 0.0)}, (), 0.0)
     else:
         done = course.run(lab, part)
     show(done, course.profile)
@@ -144,11 +144,11 @@ def carry_out(course: Course, lab: Lab, part: str, config: DictConfig) -> Done:
         with open_dict(own):
             own.lab, own.part = lab.name, part
         words = ["task=lab", f"lab={lab.name}", f"part={part}", f"profile={course.profile}", *course.data]
-        record.keep(own, words, definition, done.ran, done.found, course.data, course.sha256)
+        part_record.keep(own, words, definition, done.ran, done.found, course.data, course.sha256)
     return done
 
 
-def show(done: Done, profile: str) -> None:
+def show(done: PartOutcome, profile: str) -> None:
     """Print the claims of a part and what failed."""
     from rich.console import Console
 
@@ -166,7 +166,7 @@ def show(done: Done, profile: str) -> None:
     sys.stdout.flush()
 
 
-def finish(parts: Sequence[Done]) -> None:
+def finish(parts: Sequence[PartOutcome]) -> None:
     """Say how several parts went; exit with 2 where a command was refused, with 1 where a claim or a command failed."""
     for done in parts if len(parts) > 1 else ():
         holding = sum(verdict.holds is True for verdict in done.found)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from labkit.config import ConfigError, nearest
 
 
-def chosen(only: str | list[str] | None, known: Iterable[str], noun: str) -> list[str]:
+def names_asked_for(only: str | list[str] | None, known: Iterable[str], noun: str) -> list[str]:
     """The names to do, one or a list or None for all, in the order of `known`; raises ConfigError."""
     known = list(known)
     names = known if only is None else [only] if isinstance(only, str) else only

@@ -28,7 +28,7 @@ from labkit.report.canvas import render
 from labkit.report.sheet_csv import to_csv
 from labkit.runs import commands, provenance
 from labkit.runs.plan import resolved, writable
-from labkit.tasks.only import chosen
+from labkit.tasks.only import names_asked_for
 from labkit.tracking import session
 from labkit.tracking import tags as tag
 from labkit.tracking.tracker import Tracker
@@ -82,7 +82,7 @@ def principles(*, only: str | list[str] | None = None) -> Callable[[DictConfig, 
     Raises:
         ConfigError: there is no such principle.
     """
-    names = chosen(only, PRINCIPLES, "principle")
+    names = names_asked_for(only, PRINCIPLES, "principle")
 
     def task(config: DictConfig, overrides: Sequence[str]) -> None:
         plain = resolved(config)
@@ -91,7 +91,7 @@ def principles(*, only: str | list[str] | None = None) -> Callable[[DictConfig, 
             writable(Path(paths.root).absolute())
             session.start_writer(config)
         tracker = session.tracker(tracking, Path(paths.root)) if tracking.enabled else None
-        findings = {name: _done(name, tracker, plain, overrides) for name in names}
+        findings = {name: _examine(name, tracker, plain, overrides) for name in names}
         claims = [claim for finding in findings.values() for claim in finding.claims]
         false = [claim.sentence for claim in claims if not claim.holds]
         print(f"{len(claims) - len(false)} of {len(claims)} claims hold")
@@ -104,7 +104,7 @@ def principles(*, only: str | list[str] | None = None) -> Callable[[DictConfig, 
     return task
 
 
-def _done(name: str, tracker: Tracker | None, config: dict[str, Any], overrides: Sequence[str]) -> Finding:
+def _examine(name: str, tracker: Tracker | None, config: dict[str, Any], overrides: Sequence[str]) -> Finding:
     """Measure one principle, show what was found, and record it where there is a tracker."""
     principle = PRINCIPLES[name]
     if sys.stderr.isatty():

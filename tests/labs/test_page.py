@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from labkit.labs.page import Shown, page, shown
-from labkit.labs.record import Record
-from labkit.labs.schema import Claim, Part, Step
+from labkit.labs.page import PageEntry, page, page_entries
+from labkit.labs.part_record import Record
+from labkit.labs.schema import Claim, LabPart, Step
 from labkit.labs.settings_table import lines, settings_sheet
 from labkit.labs.verdict import Verdict
 from labkit.tracking.rows import RunRow
@@ -69,14 +69,14 @@ RUNS = {
 }
 
 
-PART = Part(title="a part", steps={"train": Step(run=["-m"])}, shows=["test/recall"])
+PART = LabPart(title="a part", steps={"train": Step(run=["-m"])}, shows=["test/recall"])
 
 
-def part(*records: Record, today: str = "d", claims: Sequence[Claim] | None = None) -> list[Shown]:
+def part(*records: Record, today: str = "d", claims: Sequence[Claim] | None = None) -> list[PageEntry]:
     def now(one: Record) -> tuple[str, Sequence[Claim]]:
         return today, [verdict.claim for verdict in one.verdicts] if claims is None else claims
 
-    return shown("own first", PART, records, RUNS, now)
+    return page_entries("own first", PART, records, RUNS, now)
 
 
 def text(*records: Record, **now: Any) -> str:

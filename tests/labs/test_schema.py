@@ -17,10 +17,10 @@ from labkit.config import ConfigError
 from labkit.labs.claim_table import claim_sheet, verdict_words
 from labkit.labs.command import MULTIRUN
 from labkit.labs.course import Course
-from labkit.labs.definition import composed, definition
-from labkit.labs.rows import at_the_edge, matching, wall_seconds, winner
-from labkit.labs.schema import PROFILES, Claim, Lab, Part, Reference, read
-from labkit.labs.verdict import Verdict, of_record, within
+from labkit.labs.definition import composition, definition
+from labkit.labs.schema import PROFILES, Claim, Lab, LabPart, Reference, read
+from labkit.labs.selection import at_the_edge, matching, wall_seconds, winner
+from labkit.labs.verdict import Verdict, stored_verdict, within
 from labkit.labs.verdict import verdict as judge
 from labkit.multirun.composer import grid
 from labkit.multirun.sweeper_settings import sweep_params
@@ -79,7 +79,7 @@ def verdict(claim: Claim, rows: list[RunRow], profile: str) -> Verdict:
 def claim(**keys: Any) -> Claim:
     usual = {"says": "it is good", "step": "train", "metric": "test/accuracy", "full": [0.5, 0.7], "goal": [0.65, None]}
     steps = {"train": {"run": ["-m", "seed=0,1"]}}
-    return Part(title="", steps=steps, claims=[{**usual, **keys}]).claims[0]  # type: ignore[arg-type]
+    return LabPart(title="", steps=steps, claims=[{**usual, **keys}]).claims[0]  # type: ignore[arg-type]
 
 
 def row(run_id: str, seed: int, test: float, val: float = 0.5, **params: str) -> RunRow:
@@ -164,15 +164,15 @@ OLD = {
 def test_records_of_earlier_versions_are_read_with_todays_rule(
     changed: dict[str, Any], interval: tuple[float, float] | None, holds: bool | None
 ) -> None:
-    found = of_record({**OLD, **changed})
+    found = stored_verdict({**OLD, **changed})
     assert found.interval == (None if interval is None else pytest.approx(interval))
     assert (found.holds, found.run_ids) == (holds, ("a", "b"))
-    assert of_record(json.loads(json.dumps(asdict(found)))) == found
+    assert stored_verdict(json.loads(json.dumps(asdict(found)))) == found
 
 
 def test_an_old_mean_gets_an_interval_within_what_a_share_can_be() -> None:
     mean = {**OLD, "claim": {**OLD["claim"], "against": None}, "found": 0.98, "deviation": 0.02, "half_width": 0.05}
-    found = of_record(mean)
+    found = stored_verdict(mean)
     assert found.interval is not None
     assert 0.79 < found.interval[0] < 0.98 < found.interval[1] < 1
     assert found.holds is True
@@ -438,14 +438,14 @@ def test_a_definition_is_the_same_wherever_the_data_lie(monkeypatch: pytest.Monk
     found = set()
     for folder in ("/here", "/there"):
         monkeypatch.setenv("LABKIT_DATA", folder)
-        composed.cache_clear()
+        composition.cache_clear()
         found.add(definition(KNOWN["kth"], "ex3", "full"))
     assert len(found) == 1
 
 
 def test_a_definition_is_of_a_profile_and_of_the_data_given(tmp_path: Path) -> None:
     lab = two(tmp_path)
-    assert lab.needed("second", "smoke") == ["first"]
+    assert lab.required_parts("second", "smoke") == ["first"]
     assert definition(lab, "second", "full") != definition(lab, "second", "quick")
     given = definition(lab, "second", "smoke", ["data=circle"])
     assert given != definition(lab, "second", "smoke")
@@ -466,13 +466,13 @@ def test_what_a_sweep_file_says_is_part_of_a_definition(tmp_path: Path, monkeypa
 
     def with_text(text: str) -> str:
         sweep.write_text("# @package _global_\nname: rates\nhydra: {mode: MULTIRUN, sweeper: {params: {seed: " + text)
-        composed.cache_clear()
+        composition.cache_clear()
         return definition(lab, "first", "smoke")
 
     first = with_text("'0,1'}}}\n")
     assert with_text("'0,1'}}}  # two of them\n") == first
     assert with_text("'0,2'}}}\n") != first
-    composed.cache_clear()
+    composition.cache_clear()
 
 
 def test_every_part_has_a_make_target() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from labkit.labs.command import Ran
-from labkit.labs.record import _step, rows_of
+from labkit.labs.command import CommandOutcome
+from labkit.labs.part_record import _step, rows_of
 from labkit.tracking.rows import RunRow
 from tests.stored import run_row
 
@@ -14,8 +14,8 @@ def row(run_id: str, stage: str | None, **metrics: float) -> RunRow:
     return run_row(run_id, tags, metrics=found, end_time=2000)
 
 
-def ran(*rows: RunRow) -> Ran:
-    return Ran(("sweeps=own",), 0, list(rows), 1.0)
+def ran(*rows: RunRow) -> CommandOutcome:
+    return CommandOutcome(("sweeps=own",), 0, list(rows), 1.0)
 
 
 def test_a_step_gives_back_the_stages_that_its_runs_had_in_it() -> None:

@@ -12,9 +12,9 @@ from typing import Any
 from omegaconf import DictConfig
 
 from labkit.labs.claim_table import claim_sheet
-from labkit.labs.command import Ran, written
-from labkit.labs.rows import Rows, diagnoses, wall_seconds
-from labkit.labs.verdict import Verdict, of_record
+from labkit.labs.command import CommandOutcome, command_line
+from labkit.labs.selection import Rows, diagnoses, wall_seconds
+from labkit.labs.verdict import Verdict, stored_verdict
 from labkit.report.sheet_csv import to_csv
 from labkit.report.sheet_markdown import to_markdown
 from labkit.runs import commands, provenance
@@ -65,7 +65,7 @@ def keep(
     config: DictConfig,
     overrides: Sequence[str],
     definition: str,
-    ran: Mapping[str, Ran],
+    ran: Mapping[str, CommandOutcome],
     found: Sequence[Verdict],
     given: Sequence[str] = (),
     given_sha256: str = "",
@@ -107,7 +107,7 @@ def keep(
     kept.finish("FAILED" if bad else "FINISHED", "A claim or a step failed." if bad else "")
 
 
-def earlier(tracker: Tracker, root: Path, definition: str) -> dict[str, Rows] | None:
+def earlier_rows(tracker: Tracker, root: Path, definition: str) -> dict[str, Rows] | None:
     """The rows of each step of a part that ran whole before, by its definition; None where it has not."""
     found = list(read(tracker.whole_parts(definition), root))
     if not found:
@@ -143,18 +143,18 @@ def read(rows: Iterable[RunRow], root: Path) -> Iterator[Record]:
             continue
         try:
             claims, steps = (json.loads(artifact(uri, row.run_id, f"{name}.json")) for name in ("claims", "steps"))
-            verdicts = [of_record(one) for one in claims]
+            verdicts = [stored_verdict(one) for one in claims]
         except (TypeError, ValueError, KeyError):
             continue
         if all("tested" in step for step in steps.values()):
             yield Record(row, verdicts, steps)
 
 
-def _step(step: Ran) -> dict[str, Any]:
+def _step(step: CommandOutcome) -> dict[str, Any]:
     runs = {row.run_id: row for row in step.rows}.values()
     tested = [row.run_id for row in runs if row.opened_test]
     return {
-        "command": written(step.words),
+        "command": command_line(step.words),
         "code": step.code,
         "seconds": max(step.seconds, wall_seconds(step.rows)),
         "training": sum(row.seconds for row in runs if not row.speaks_for_others),
