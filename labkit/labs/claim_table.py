@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from labkit.labs.schema import PROFILES, Band, Claim
 from labkit.labs.verdict import Verdict
 from labkit.report import cells as write
 from labkit.report.board_layout import ENDS
 from labkit.report.kinds import FIRST_RUN, TRIED, summary_fields
-from labkit.report.sheet import NOTHING, Column, Kind, Mark, Sheet, in_files, sheet_of
+from labkit.report.sheet import NOTHING, Cell, Column, Kind, Mark, Sheet, in_files, sheet_of
 from labkit.report.statistics import FEWEST, Summary
 
 _NO_ENDS = (None, None)
@@ -62,7 +61,7 @@ def page_sheet(verdicts: Sequence[Verdict], profile: str) -> Sheet:
     )
 
 
-def _verdict_columns(profile: str) -> list[tuple[Column, Callable[[Verdict], Any]]]:
+def _verdict_columns(profile: str) -> list[tuple[Column, Callable[[Verdict], Cell]]]:
     """The columns of what became of a claim."""
     return [
         (Column("band", BAND, ("band_low", "band_high")), lambda verdict: (verdict.claim, verdict.claim.band(profile))),

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from labkit.config import ConfigError
 from labkit.labs.command import MULTIRUN, CommandOutcome, check_data, command_line, run_command
@@ -23,13 +22,6 @@ from labkit.tracking.rows import RunRow
 from labkit.tracking.settings import Mlflow
 from labkit.words import merged, word
 
-# What a claim says of the lab's own data only, whoever measured it,
-_PUBLISHED: dict[str, Any] = {
-    **dict.fromkeys(("goal", "assignment", "published")),
-    **dict.fromkeys(("assignment_says", "published_by"), ""),
-}
-# and what it says of them unless it is about any data.
-_OF_THE_LAB: dict[str, Any] = {**_PUBLISHED, **dict.fromkeys(("smoke", "quick", "full")), "source": ""}
 _OF_DATA = ("experiment=", "sweeps=", "data", "~data")  # words that say which data a command trains on
 
 
@@ -149,12 +141,12 @@ class Course:
             if not {*claim.about} <= steps or (claim.of_smoke_alone and self.profile != "smoke"):
                 continue
             if self.data:
-                yield replace(claim, **(_PUBLISHED if claim.any_data else _OF_THE_LAB))
+                yield _without_published(claim) if claim.any_data else _without_numbers(claim)
             elif self.profile != "smoke":
                 yield claim if self.profile == "full" else replace(claim, goal=None)  # a goal is for all of the data
             elif claim.band("smoke") is not None:
-                kept = {"smoke": claim.smoke, "source": claim.source if claim.of_smoke_alone else ""}
-                yield replace(claim, **{**_OF_THE_LAB, **kept})
+                source = claim.source if claim.of_smoke_alone else ""
+                yield replace(_without_numbers(claim), smoke=claim.smoke, source=source)
 
     def _refuse(self, part: LabPart, step: Step, error: ConfigError) -> CommandOutcome:
         print(f"labkit: {error}", file=sys.stderr)
@@ -167,24 +159,34 @@ class PartOutcome:
 
     Attributes:
         lab, part: its names.
-        ran: how each step ended.
-        found: the claims.
+        steps: Outcome of each step's command, by the step's name.
+        verdicts: What became of each claim.
         seconds: wall time.
     """
 
     lab: str
     part: str
-    ran: Mapping[str, CommandOutcome]
-    found: Sequence[Verdict]
+    steps: Mapping[str, CommandOutcome]
+    verdicts: Sequence[Verdict]
     seconds: float
 
     @property
     def outside(self) -> list[str]:
         """The claims outside their bands."""
-        return [verdict.claim.says for verdict in self.found if verdict.holds is False]
+        return [verdict.claim.says for verdict in self.verdicts if verdict.holds is False]
 
     @property
     def code(self) -> int:
         """2 where a command was refused, 1 where a claim or a command failed, else 0."""
-        codes = {step.code for step in self.ran.values()}
+        codes = {step.code for step in self.steps.values()}
         return 2 if 2 in codes else int(bool(self.outside or any(codes)))
+
+
+def _without_published(claim: Claim) -> Claim:
+    """Return a claim without what is said of the lab's own data only, whoever measured it."""
+    return replace(claim, goal=None, assignment=None, assignment_says="", published=None, published_by="")
+
+
+def _without_numbers(claim: Claim) -> Claim:
+    """Return a claim without any number of the lab's own data, its bands and their source included."""
+    return replace(_without_published(claim), smoke=None, quick=None, full=None, source="")

@@ -6,16 +6,16 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from labkit.labs.claim_table import page_sheet
-from labkit.labs.part_record import Record, rows_of
+from labkit.labs.part_record import Record
 from labkit.labs.schema import PROFILES, Claim, LabPart
 from labkit.labs.selection import Rows
 from labkit.labs.settings_table import settings_sheet
+from labkit.labs.step_record import StepRecord, rows_of
 from labkit.report.durations import duration
 from labkit.report.kinds import COMMAND, SECONDS
-from labkit.report.sheet import Column, Sheet
+from labkit.report.sheet import Cell, Column, Sheet
 from labkit.report.sheet_markdown import to_markdown
 from labkit.tracking import tags as tag
 from labkit.tracking.rows import RunRow
@@ -139,7 +139,7 @@ def _facts(parts: Sequence[PageEntry], unverified: Mapping[str, str]) -> Iterato
         yield f"{name}*: its files are not the published archive, so its checksum could not be compared{known}."
 
 
-def _overview(part: PageEntry) -> list[Any]:
+def _overview(part: PageEntry) -> list[Cell]:
     judged = [verdict.holds for verdict in part.record.verdicts if verdict.holds is not None]
     goals = [verdict.reached for verdict in part.record.verdicts if verdict.reached is not None]
     return [
@@ -154,7 +154,7 @@ def _overview(part: PageEntry) -> list[Any]:
 
 
 def _claims(part: PageEntry, judged: Sequence[bool]) -> str | None:
-    failed = [name for name, step in part.record.steps.items() if step["code"]]
+    failed = [name for name, step in part.record.steps.items() if step.code]
     words = [f"{sum(judged)} of {len(judged)} hold"] if judged else []
     words += [f"FAILED: {', '.join(failed)}"] if failed else []
     words += ["changed since"] if part.changed else ["claims changed since"] if part.rejudged else []
@@ -164,9 +164,8 @@ def _claims(part: PageEntry, judged: Sequence[bool]) -> str | None:
 def _sizes(part: PageEntry) -> tuple[int, int, float, float]:
     """Runs, openings of the test set, seconds of training and of wall time."""
     steps = part.record.steps.values()
-    runs = len({run_id for step in steps for run_id in step["run_ids"]})
-    training, wall = (sum(step[kind] for step in steps) for kind in ("training", "seconds"))
-    return runs, len(part.tested), training, wall
+    runs = len({run_id for step in steps for run_id in step.run_ids})
+    return runs, len(part.tested), sum(step.training for step in steps), sum(step.seconds for step in steps)
 
 
 def _part(part: PageEntry, unverified: Mapping[str, str]) -> Iterator[str]:
@@ -196,7 +195,7 @@ def _part(part: PageEntry, unverified: Mapping[str, str]) -> Iterator[str]:
     if settings.rows:
         yield to_markdown(settings)
     yield to_markdown(Sheet(_STEP, [_step(name, step) for name, step in record.steps.items()]))
-    said = [f"- {name}: {sentence}" for name, step in record.steps.items() for sentence in step["diagnoses"]]
+    said = [f"- {name}: {sentence}" for name, step in record.steps.items() for sentence in step.diagnoses]
     if said:
         yield "\n".join(said)
 
@@ -211,7 +210,7 @@ def _runs(number: int) -> str:
     return "1 run" if number == 1 else f"{number} runs"
 
 
-def _step(name: str, step: Mapping[str, Any]) -> list[Any]:
-    failed = f" (exit code {step['code']})" if step["code"] else ""
-    runs, tested = (len({*step[key]}) for key in ("run_ids", "tested"))
-    return [name + failed, step["command"], runs, step["training"], step["seconds"], tested]
+def _step(name: str, step: StepRecord) -> list[Cell]:
+    failed = f" (exit code {step.code})" if step.code else ""
+    runs, tested = len({*step.run_ids}), len({*step.tested})
+    return [name + failed, step.command, runs, step.training, step.seconds, tested]

@@ -7,14 +7,15 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 
 from labkit.labs.claim_table import claim_sheet
-from labkit.labs.command import CommandOutcome, command_line
-from labkit.labs.selection import Rows, diagnoses, wall_seconds
-from labkit.labs.verdict import Verdict, stored_verdict
+from labkit.labs.command import CommandOutcome
+from labkit.labs.selection import Rows
+from labkit.labs.step_record import StepRecord, rows_of, step_record, stored_step
+from labkit.labs.stored_verdict import stored_verdict
+from labkit.labs.verdict import Verdict
 from labkit.report.sheet_csv import to_csv
 from labkit.report.sheet_markdown import to_markdown
 from labkit.runs import commands, provenance
@@ -35,15 +36,12 @@ class Record:
     Attributes:
         row: its run.
         verdicts: its claims.
-        steps: by name: `command`, `code`, `seconds` of wall time (of the call, or of its runs where earlier calls
-            trained them), seconds of `training`, `run_ids` and the `stages` that these were of in the step (a search
-            may use a run in several), the runs that opened the test set (`tested`), and what is known of the winners
-            taken and what the runs said at their ends (`diagnoses`).
+        steps: Its steps by name.
     """
 
     row: RunRow
     verdicts: Sequence[Verdict]
-    steps: Mapping[str, Mapping[str, Any]]
+    steps: Mapping[str, StepRecord]
 
     @property
     def profile(self) -> str:
@@ -58,7 +56,7 @@ class Record:
     @property
     def tested(self) -> set[str]:
         """The runs that opened the test set."""
-        return {run_id for step in self.steps.values() for run_id in step["tested"]}
+        return {run_id for step in self.steps.values() for run_id in step.tested}
 
 
 def keep(
@@ -100,7 +98,9 @@ def keep(
     kept.artifact_text("claims.md", to_markdown(claim_sheet(found, config.profile)))
     kept.artifact_text("claims.csv", to_csv(claim_sheet(found, config.profile)))
     kept.artifact_text("claims.json", json.dumps([asdict(verdict) for verdict in found], indent=1))
-    kept.artifact_text("steps.json", json.dumps({name: _step(step) for name, step in ran.items()}, indent=1))
+    kept.artifact_text(
+        "steps.json", json.dumps({name: asdict(step_record(step)) for name, step in ran.items()}, indent=1)
+    )
     kept.set_tag(tag.PART_WHOLE, str(whole).lower())
     kept.set_tag(tag.PART_DEFINITION, definition)
     bad = failed or not whole
@@ -113,26 +113,11 @@ def earlier_rows(tracker: Tracker, root: Path, definition: str) -> dict[str, Row
     if not found:
         return None
     steps = found[-1].steps
-    ids = {run_id for step in steps.values() for run_id in step["run_ids"]}
+    ids = {run_id for step in steps.values() for run_id in step.run_ids}
     runs = tracker.by_id(ids)
     if ids - runs.keys():  # runs were deleted since
         return None
     return {name: rows_of(step, runs) for name, step in steps.items()}
-
-
-def rows_of(step: Mapping[str, Any], runs: Mapping[str, RunRow]) -> list[RunRow]:
-    """The rows of a step as it had them, each with its stage there: its own tags name the search that trained it first.
-
-    Args:
-        step: One of `Record.steps`; those of earlier versions know no stages.
-        runs: Rows of the store by id; a run that is not among them is left out.
-    """
-    stages = step.get("stages") or [None] * len(step["run_ids"])
-    return [
-        runs[run_id] if stage is None else runs[run_id].with_tags({tag.STAGE: stage})
-        for run_id, stage in zip(step["run_ids"], stages, strict=True)
-        if run_id in runs
-    ]
 
 
 def read(rows: Iterable[RunRow], root: Path) -> Iterator[Record]:
@@ -144,25 +129,10 @@ def read(rows: Iterable[RunRow], root: Path) -> Iterator[Record]:
         try:
             claims, steps = (json.loads(artifact(uri, row.run_id, f"{name}.json")) for name in ("claims", "steps"))
             verdicts = [stored_verdict(one) for one in claims]
+            read_steps = {name: stored_step(step) for name, step in steps.items()}
         except (TypeError, ValueError, KeyError):
             continue
-        if all("tested" in step for step in steps.values()):
-            yield Record(row, verdicts, steps)
-
-
-def _step(step: CommandOutcome) -> dict[str, Any]:
-    runs = {row.run_id: row for row in step.rows}.values()
-    tested = [row.run_id for row in runs if row.opened_test]
-    return {
-        "command": command_line(step.words),
-        "code": step.code,
-        "seconds": max(step.seconds, wall_seconds(step.rows)),
-        "training": sum(row.seconds for row in runs if not row.speaks_for_others),
-        "run_ids": [row.run_id for row in step.rows],
-        "stages": [row.stage or None for row in step.rows],
-        "tested": tested,
-        "diagnoses": [*step.notes, *diagnoses(step.rows)],
-    }
+        yield Record(row, verdicts, read_steps)
 
 
 def _data(row: RunRow) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from omegaconf import OmegaConf
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked
 
 from labkit.config import ConfigError, Count, made, nearest
@@ -17,7 +17,7 @@ from labkit.preprocess.prepare import Kind
 Profile = Literal["smoke", "quick", "full"]
 PROFILES: tuple[Profile, ...] = ("smoke", "quick", "full")
 Band = tuple[float | None, float | None]  # lowest and highest value; None: no limit
-_STRICT: Any = {"extra": "forbid"}
+_STRICT = ConfigDict(extra="forbid")
 _WORDING = ("says", "says_in", "source", "assignment_says", "published_by")  # of a claim: changes no verdict
 _CHOOSES = "^(val|train|grad_l1|time)/"  # what a row may be chosen by: nothing of the test set
 
@@ -42,7 +42,7 @@ class Reference:
     metric: str = Field(default="val/accuracy", pattern=_CHOOSES)
     rule: Literal["highest", "lowest"] = "highest"
     place: Count = 1
-    where: dict[str, Any] = field(default_factory=dict)
+    where: dict[str, object] = field(default_factory=dict)
     stage: str | None = None
     only: list[Profile] = field(default_factory=lambda: list(PROFILES))
 
@@ -111,10 +111,10 @@ class Claim:
     says: str
     step: str
     metric: str
-    where: dict[str, Any] = field(default_factory=dict)
+    where: dict[str, object] = field(default_factory=dict)
     best: str = Field(default="val/accuracy", pattern=_CHOOSES)
     stage: str | None = None
-    against: dict[str, Any] | None = None
+    against: dict[str, object] | None = None
     against_step: str | list[str] | None = None
     smoke: Band | None = None
     quick: Band | None = None
@@ -134,7 +134,7 @@ class Claim:
         return found
 
     @property
-    def asks(self) -> dict[str, Any]:
+    def asks(self) -> dict[str, object]:
         """What is judged and by what, without the words that say it."""
         return {key: value for key, value in asdict(self).items() if key not in _WORDING}
 
@@ -230,11 +230,14 @@ def read(folder: Path, name: str) -> Lab:
     files = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
     if name not in files:
         raise ConfigError(f"lab: there is no lab {name!r}, {nearest(name, [*files, 'all'])}")
-    content: Any = OmegaConf.to_container(OmegaConf.load(files[name]))
-    parts = {part: _part(value, f"{files[name].name}: {part}") for part, value in content.items()}
+    file = files[name]
+    content = OmegaConf.to_container(OmegaConf.load(file))
+    if not isinstance(content, dict):
+        raise ConfigError(f"{file.name}: expected parts by their names, got a list.")
+    parts = {str(part): _part(value, f"{file.name}: {part!s}") for part, value in content.items()}
     found = Lab(name=name, parts=parts)
     for part in parts:
-        _check(found, part, f"{files[name].name}: {part}")
+        _check(found, part, f"{file.name}: {part}")
     return found
 
 
@@ -243,7 +246,7 @@ def names(folder: Path) -> list[str]:
     return sorted(file.stem for file in folder.glob("*.yaml"))
 
 
-def _part(content: Any, where: str) -> LabPart:
+def _part(content: object, where: str) -> LabPart:
     plain = dict(content) if isinstance(content, Mapping) else content
     if isinstance(plain, dict):
         if isinstance(plain.get("steps"), Mapping):
@@ -253,7 +256,7 @@ def _part(content: Any, where: str) -> LabPart:
     return made(LabPart, plain, where)
 
 
-def _step(content: Any, where: str) -> Step:
+def _step(content: object, where: str) -> Step:
     plain = dict(content) if isinstance(content, Mapping) else content
     if isinstance(plain, dict) and isinstance(plain.get("takes"), list):
         plain["takes"] = [made(Reference, one, f"{where}.takes[{i}]") for i, one in enumerate(plain["takes"])]

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from labkit.config import ConfigError
 from labkit.labs.schema import Reference
-from labkit.report.diagnoses import kind
 from labkit.report.leaderboard import rank
 from labkit.tracking.rows import RunRow
 
 Rows = Sequence[RunRow]
 
 
-def matching(rows: Rows, where: Mapping[str, Any], stage: str | None = None) -> Rows:
+def matching(rows: Rows, where: Mapping[str, object], stage: str | None = None) -> Rows:
     """The rows with these parameters, a list of values meaning one of them, and of one stage where that is given."""
     kept = [row for row in rows if stage is None or row.stage == stage]
     return [row for row in kept if all(_has(row.params.get(key), value) for key, value in where.items())]
-
-
-def wall_seconds(rows: Rows) -> float:
-    """Seconds in which at least one of these runs was under way, whenever that was; open ends do not count."""
-    spans = sorted((row.start_time, row.end_time) for row in rows if row.end_time is not None)
-    total, last = 0, 0
-    for start, end in spans:
-        total += max(0, end - max(start, last))
-        last = max(last, end)
-    return total / 1000
 
 
 def best(rows: Rows, metric: str, maximise: bool | None = None, place: int = 1) -> Rows:
@@ -51,16 +39,7 @@ def best(rows: Rows, metric: str, maximise: bool | None = None, place: int = 1) 
     return ()
 
 
-def diagnoses(rows: Rows) -> list[str]:
-    """What runs said at their ends, kind by kind: how many diverged or stayed at ln K, and why the first of them."""
-    kinds: dict[str, list[tuple[str, str]]] = {}
-    for row in rows:
-        for sentence in row.diagnoses:
-            kinds.setdefault(kind(sentence), []).append((row.run_id[:8], sentence))
-    return [f"{len(own)} of {len(rows)} runs, first {own[0][0]}: {own[0][1]}" for own in kinds.values()]
-
-
-def winner(reference: Reference, rows: Rows) -> dict[str, Any]:
+def winner(reference: Reference, rows: Rows) -> dict[str, object]:
     """The parameters that a step takes over from the winner among `rows`.
 
     Raises:
@@ -86,7 +65,7 @@ def winner(reference: Reference, rows: Rows) -> dict[str, Any]:
     return {key: _value(found[0].params[key]) for key in reference.keys}
 
 
-def at_the_edge(reference: Reference, rows: Rows, chosen: Mapping[str, Any]) -> list[str]:
+def at_the_edge(reference: Reference, rows: Rows, chosen: Mapping[str, object]) -> list[str]:
     """Which numbers of a winner are the smallest or largest of three or more that were tried; farther ones may win.
 
     Args:
@@ -104,7 +83,7 @@ def at_the_edge(reference: Reference, rows: Rows, chosen: Mapping[str, Any]) -> 
     return found
 
 
-def _value(text: str) -> Any:
+def _value(text: str) -> object:
     """What the store keeps as text: a number, a list, true, null, or the text itself."""
     words = {"null": None, "true": True, "false": False}
     if text.lower() in words:
@@ -115,7 +94,7 @@ def _value(text: str) -> Any:
         return text
 
 
-def _has(have: str | None, want: Any) -> bool:
+def _has(have: str | None, want: object) -> bool:
     """Whether a parameter has a value, or one of several; 0.1 and 1e-1 are one value."""
     if have is None:
         return False

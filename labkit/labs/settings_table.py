@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from labkit.labs.selection import Rows, matching
 from labkit.report import cells as write
@@ -11,7 +10,7 @@ from labkit.report import kinds
 from labkit.report.board_layout import ENDS
 from labkit.report.leaderboard import rank
 from labkit.report.ranked_entries import Entry
-from labkit.report.sheet import Column, Sheet
+from labkit.report.sheet import Cell, Column, Sheet
 from labkit.report.statistics import Summary
 from labkit.tracking.quantities import is_maximised
 from labkit.tracking.rows import RunRow
@@ -41,7 +40,7 @@ def _metric_column(metric: str) -> Column:
     )
 
 
-def lines(step: str, rows: Rows, further: Sequence[str] = ()) -> Iterator[list[Any]]:
+def lines(step: str, rows: Rows, further: Sequence[str] = ()) -> Iterator[list[Cell]]:
     """Return a step's settings as rows of the sheet, best first by the first of `METRICS` that its runs have.
 
     Of a search every stage is one group; of many settings the first and the last are shown. What a step checked,
@@ -70,7 +69,7 @@ def lines(step: str, rows: Rows, further: Sequence[str] = ()) -> Iterator[list[A
         yield from made
 
 
-def _line(name: str, entry: Entry, objective: str, shown: Sequence[str]) -> list[Any]:
+def _line(name: str, entry: Entry, objective: str, shown: Sequence[str]) -> list[Cell]:
     setting = " ".join(f"{key.rpartition('.')[2]}={write.brief(value)}" for key, value in entry.params.items())
     n = (len(entry.seeds), entry.tried)
     if entry.rank is None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import ClassVar
+
+from pydantic import ConfigDict
 
 from labkit.labs.schema import Band, Claim
 from labkit.labs.selection import Rows, best, matching
 from labkit.report.baseline import difference
 from labkit.report.ranked_entries import Entry
 from labkit.report.ranked_entries import entries as entries_of
-from labkit.report.statistics import FEWEST, Interval, Summary, interval
-from labkit.tracking.quantities import scale
+from labkit.report.statistics import Interval, Summary
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Verdict:
         run_ids: of the runs behind it, of both sides of a difference.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}  # stored JSON with other keys is no verdict
+
     claim: Claim
     found: float
     deviation: float | None
@@ -46,7 +49,7 @@ class Verdict:
 
 def verdict(claim: Claim, steps: Mapping[str, Rows], profile: str) -> Verdict:
     """The claim's, from the rows of each step as the store has them."""
-    sides: list[tuple[tuple[str, ...], Mapping[str, Any]]] = [((claim.step,), claim.where)]
+    sides: list[tuple[tuple[str, ...], Mapping[str, object]]] = [((claim.step,), claim.where)]
     if claim.paired:
         sides.append((claim.against_steps, claim.against or {}))
     rows = [[row for name in names for row in steps.get(name, ())] for names, _ in sides]
@@ -87,37 +90,13 @@ def estimate_within(claim: Claim, found: float, ends: Interval | None, band: Ban
     return None if ends is None else all(within(end, band) for end in ends)
 
 
-def stored_verdict(plain: Mapping[str, Any]) -> Verdict:
-    """A verdict as a record in the store has it; those of earlier versions hold half the width of their interval.
-
-    Raises:
-        TypeError, KeyError, ValueError: it has other keys.
-    """
-    about = {**plain, "claim": (claim := Claim(**plain["claim"])), "run_ids": tuple(plain["run_ids"])}
-    if "half_width" in about:
-        half = about.pop("half_width")
-        some = bool(half) and about["n"] >= FEWEST
-        about["interval"] = _ends(claim, about["found"], about["deviation"], half, about["n"]) if some else None
-        if claim.paired and not some and about["holds"]:
-            about["holds"] = None
-        if claim.paired and not some and about["reached"]:
-            about["reached"] = None
-    elif about["interval"] is not None:
-        about["interval"] = tuple(about["interval"])
-    return Verdict(**about)
-
-
-def _ends(claim: Claim, found: float, deviation: float | None, half: float, n: int) -> Interval | None:
-    return (found - half, found + half) if claim.paired else interval(found, deviation, n, scale(claim.metric))
-
-
 def within(value: float, band: Band) -> bool:
     """Whether a value lies in a band; NaN lies in none."""
     low, high = band
     return not math.isnan(value) and (low is None or value >= low) and (high is None or value <= high)
 
 
-def _entry(claim: Claim, rows: Rows, where: Mapping[str, Any]) -> Entry | None:
+def _entry(claim: Claim, rows: Rows, where: Mapping[str, object]) -> Entry | None:
     """The runs that the claim is about, those without a result among them, as one entry; None where there are none."""
     asked = matching(rows, where, claim.stage)
     chosen = asked if all(row.is_untrained for row in asked) else best(asked, claim.best)

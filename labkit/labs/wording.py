@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -34,7 +33,7 @@ def claim_in_words(claim: Claim, profile: str, words: Sequence[str]) -> Claim:
 
 
 @cache
-def facts(words: tuple[str, ...]) -> Mapping[str, Any]:
+def facts(words: tuple[str, ...]) -> Mapping[str, object]:
     """What a sentence may name of a step: the composed configuration, with `data_set` and `seeds` in words."""
     overrides = OverridesParser.create().parse_overrides([word for word in words if word != MULTIRUN])
     config = compose([str(one.input_line) for one in overrides if not one.is_sweep_override()])

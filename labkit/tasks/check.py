@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -27,6 +27,9 @@ from labkit.tasks.only import names_asked_for
 from labkit.tracking import session
 from labkit.tracking import tags as tag
 from labkit.tracking.tracker import Tracker
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 EXPERIMENT = "checks"
 _WIDTH = 180  # of a table that goes to a file
@@ -73,15 +76,17 @@ def shipped_models() -> dict[str, Model]:
 
 
 def _model(path: Path) -> Model:
-    plain: Any = OmegaConf.to_container(OmegaConf.create({"model": _node(path)}), resolve=True)
-    return build("model", plain["model"])  # type: ignore[no-any-return]
+    root = OmegaConf.create({"model": _node(path)})  # where its interpolations begin
+    plain = cast(dict[str, object], OmegaConf.to_container(root.model, resolve=True))
+    return build("model", plain)  # type: ignore[no-any-return]
 
 
-def _node(path: Path) -> Any:
+def _node(path: Path) -> DictConfig:
     """A model file on top of those of its folder that its defaults name, as Hydra would merge them."""
-    own: Any = OmegaConf.load(path)
+    own = cast(DictConfig, OmegaConf.load(path))
     names = own.pop("defaults", ["_self_"])
-    return OmegaConf.merge(*(own if name == "_self_" else _node(path.with_name(f"{name}.yaml")) for name in names))
+    files = (own if name == "_self_" else _node(path.with_name(f"{name}.yaml")) for name in names)
+    return cast(DictConfig, OmegaConf.merge(*files))
 
 
 def _announce(test: str) -> None:
@@ -104,7 +109,9 @@ def show(found: Findings, details: bool, seconds: float) -> None:
     print(f"{summary(found.verdicts)} ({seconds:.1f} s)")
 
 
-def record(found: Findings, tracker: Tracker, config: dict[str, Any], overrides: Sequence[str], seconds: float) -> None:
+def record(
+    found: Findings, tracker: Tracker, config: Mapping[str, object], overrides: Sequence[str], seconds: float
+) -> None:
     """One run with the table and the figures, begun when all is known; FAILED where a check has failed."""
     kept = tracker.start_run(
         experiment=EXPERIMENT,
@@ -126,7 +133,7 @@ def record(found: Findings, tracker: Tracker, config: dict[str, Any], overrides:
     kept.finish("FAILED" if found.failed else "FINISHED", summary(found.verdicts) if found.failed else "")
 
 
-def figures(found: Findings) -> Iterator[tuple[str, Any]]:
+def figures(found: Findings) -> Iterator[tuple[str, Figure]]:
     """What there is to draw, by file name."""
     for subject, curves in found.remainders.items():
         name = f"taylor_{'_'.join(subject.replace(',', '').split())}"

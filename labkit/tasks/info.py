@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -115,10 +114,9 @@ def samples_picture(stored: Dataset, ready: Plan, count: int) -> bytes:
     train = ready.parts.kept
     assert train is not None
     index = train[:count] if ready.parts.kind != "vector" else train
-    before: Any = stored.features[index]
+    rows = stored.features[index]
+    before = rows if stored.kind != "text" else ["".join(stored.vocabulary[i] for i in row if i) for row in rows]
     after = ready.parts.train.features[: len(index)].cpu()
-    if stored.kind == "text":
-        before = ["".join(stored.vocabulary[i] for i in row if i) for row in before]
     strengths = ready.recipe.augmentation
     if strengths.active:
         numbers = [torch.tensor([float(s)]) for s in (strengths.mirror, strengths.noise)]

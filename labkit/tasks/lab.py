@@ -16,7 +16,7 @@ from labkit.labs.claim_table import claim_sheet
 from labkit.labs.command import CommandOutcome, command_line
 from labkit.labs.course import Course, PartOutcome
 from labkit.labs.schema import PROFILES, Lab
-from labkit.labs.selection import diagnoses
+from labkit.labs.step_record import diagnoses
 from labkit.report.durations import duration
 from labkit.report.sheet_terminal import to_terminal
 from labkit.runs.plan import resolved
@@ -139,12 +139,12 @@ def carry_out(course: Course, lab: Lab, part: str, config: DictConfig) -> PartOu
     else:
         done = course.run(lab, part)
     show(done, course.profile)
-    if done.code != 2 or any(step.rows for step in done.ran.values()):
+    if done.code != 2 or any(step.rows for step in done.steps.values()):
         own = config.copy()
         with open_dict(own):
             own.lab, own.part = lab.name, part
         words = ["task=lab", f"lab={lab.name}", f"part={part}", f"profile={course.profile}", *course.data]
-        part_record.keep(own, words, definition, done.ran, done.found, course.data, course.sha256)
+        part_record.keep(own, words, definition, done.steps, done.verdicts, course.data, course.sha256)
     return done
 
 
@@ -154,9 +154,9 @@ def show(done: PartOutcome, profile: str) -> None:
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     print(f"\n{done.lab} {done.part}, profile {profile}, {duration(done.seconds)}")
-    if done.found:
-        console.print(to_terminal(claim_sheet(done.found, profile)))
-    for name, step in done.ran.items():
+    if done.verdicts:
+        console.print(to_terminal(claim_sheet(done.verdicts, profile)))
+    for name, step in done.steps.items():
         for sentence in diagnoses(step.rows):
             print(f"step {name}: {sentence}")
         if step.code:
@@ -169,7 +169,7 @@ def show(done: PartOutcome, profile: str) -> None:
 def finish(parts: Sequence[PartOutcome]) -> None:
     """Say how several parts went; exit with 2 where a command was refused, with 1 where a claim or a command failed."""
     for done in parts if len(parts) > 1 else ():
-        holding = sum(verdict.holds is True for verdict in done.found)
+        holding = sum(verdict.holds is True for verdict in done.verdicts)
         state = {0: "", 1: "  FAILED", 2: "  REFUSED"}[done.code]
         claims = f"{holding} claims hold, {len(done.outside)} do not"
         print(f"{done.lab + ' ' + done.part:<24} {duration(done.seconds):>8}  {claims}{state}")

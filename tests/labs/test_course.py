@@ -89,10 +89,10 @@ def test_a_part_runs_the_parts_it_needs_first_and_nothing_twice(
     first, second = part_record.read([records["first"], records["second"]], tmp_path)
     assert len(first.tested) == 4
     assert [verdict.holds for verdict in second.verdicts] == [False, True]
-    assert second.steps["again"]["command"].startswith("labkit name=again")
-    assert str(tmp_path) not in second.steps["again"]["command"]
-    assert (len(second.steps["checked"]["run_ids"]), second.steps["checked"]["training"]) == (1, 0)
-    assert second.tested == set(second.steps["again"]["run_ids"]) == {row.run_id for row in again}
+    assert second.steps["again"].command.startswith("labkit name=again")
+    assert str(tmp_path) not in second.steps["again"].command
+    assert (len(second.steps["checked"].run_ids), second.steps["checked"].training) == (1, 0)
+    assert second.tested == set(second.steps["again"].run_ids) == {row.run_id for row in again}
 
     assert call("part=second") == 1
     assert "it takes winners of first, which has run" in capsys.readouterr().out

@@ -13,6 +13,7 @@ from labkit.labs.page import PageEntry, page, page_entries
 from labkit.labs.part_record import Record
 from labkit.labs.schema import Claim, LabPart, Step
 from labkit.labs.settings_table import lines, settings_sheet
+from labkit.labs.step_record import StepRecord
 from labkit.labs.verdict import Verdict
 from labkit.tracking.rows import RunRow
 from tests.stored import run_row
@@ -37,19 +38,13 @@ CLAIM = Claim(
     published_by="a report",
 )
 VERDICT = Verdict(CLAIM, 0.615, 0.01, (0.595, 0.635), 5, 5, True, False, ("abcdefgh12", "b", "c"))
-STEP = {
-    "command": "labkit x",
-    "code": 0,
-    "seconds": 75.0,
-    "training": 65.0,
-    "run_ids": list("abcdefg"),
-    "tested": list("abcde"),
-    "diagnoses": [],
-}
+STEP = StepRecord(
+    command="labkit x", code=0, seconds=75.0, training=65.0, run_ids=tuple("abcdefg"), tested=tuple("abcde")
+)
 
 
 def record(*verdicts: Verdict, about: RunRow | None = None, **step: Any) -> Record:
-    return Record(about or row(), verdicts, {"train": {**STEP, **step}})
+    return Record(about or row(), verdicts, {"train": replace(STEP, **step)})
 
 
 def trained(run_id: str, seed: int, accuracy: float, **params: str) -> RunRow:
