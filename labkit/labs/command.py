@@ -27,14 +27,14 @@ MULTIRUN = "-m"
 
 @dataclass(frozen=True)
 class CommandOutcome:
-    """How a command ended.
+    """The outcome of one command.
 
     Attributes:
-        words: of the command line, without those of places.
-        code: its exit code.
-        rows: of its runs as the store has them; none of a command that trains nothing.
-        seconds: wall time.
-        notes: what a reader should know of the winners that it took over.
+        words: Words of the command line, without those that say where files lie.
+        code: Exit code.
+        rows: Rows of its runs in the store.
+        seconds: Wall time in seconds.
+        notes: Sentences on the winners that it took over.
     """
 
     words: Sequence[str]
@@ -45,9 +45,14 @@ class CommandOutcome:
 
 
 def run_command(words: Sequence[str], places: Sequence[str] = ()) -> CommandOutcome:
-    """Run `labkit WORDS PLACES` here, every training as a multirun, so that finished runs are not trained again.
+    """Run `labkit WORDS PLACES` in this process, every training as a multirun, which skips finished runs.
 
-    What is wrong is said on stderr as on the command line, and is the exit code.
+    An error is printed on stderr as the command line does it, and becomes the exit code; none is raised, so that a part
+    keeps a record of the steps before.
+
+    Args:
+        words: Words of the command line.
+        places: Words that say where files lie; they are no part of the outcome's `words`.
     """
     started, code = time.perf_counter(), 0
     rows: Rows = ()
@@ -68,17 +73,22 @@ def run_command(words: Sequence[str], places: Sequence[str] = ()) -> CommandOutc
 
 
 def command_line(words: Sequence[str]) -> str:
-    """The command line, as a shell takes it."""
+    """Return the command line as a shell takes it."""
     return shlex.join(["labkit", *words])
 
 
 def check_data(words: Sequence[str]) -> None:
-    """Read the data set of a command; raises ConfigError where files of it are missing or wrong, or too few samples."""
+    """Read and divide the data set of a command, to find its faults before anything trains.
+
+    Raises:
+        ConfigError: Files are missing or wrong, or there are too few samples.
+    """
     divided(resolved(compose(words)))
 
 
 def _dispatch_or_sweep(words: Sequence[str]) -> tuple[Rows, int]:
-    words = [word for word in words if word != MULTIRUN]  # `sweep` is one
+    """Run a task as the command line does, and anything else as a sweep; return its runs and the exit code."""
+    words = [word for word in words if word != MULTIRUN]  # `sweep` always makes one
     if any(word.startswith("task=") for word in words):
         config, began, code = compose(words), int(1000 * time.time()), 0
         try:
@@ -86,8 +96,8 @@ def _dispatch_or_sweep(words: Sequence[str]) -> tuple[Rows, int]:
         except SystemExit as left:  # a check failed
             code = left.code if isinstance(left.code, int) else 1
         kept = session.tracker(Mlflow(), Path(config.paths.root)).since(began)
-        here = provenance.process()  # others may be checking meanwhile
+        here = provenance.process()  # other processes may record checks in the same store meanwhile
         return [row for row in kept if row.is_untrained and row.process == here], code
-    rows = sweep(*words, "hydra.sweeper.max_failure_rate=1").rows  # what did not fail counts, and is claimed of
+    rows = sweep(*words, "hydra.sweeper.max_failure_rate=1").rows  # claims are judged on what remains
     failed = sum(row.status == "FAILED" for row in rows)
     return rows, int(failed > 0)

@@ -1,4 +1,4 @@
-"""A part of a lab on its way: the winners it takes, its steps one after another, its claims, its record."""
+"""Run the parts of a lab: the winners that a part takes over, its steps one after another, its claims."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _OF_DATA = ("experiment=", "sweeps=", "data", "~data")  # words that say which d
 
 @dataclass
 class Course:
-    """What one call of `task=lab` goes through.
+    """The parts that one call of `task=lab` runs, and what is known of those that ran before.
 
     Attributes:
-        profile: of all its parts.
-        root: whose store keeps the runs.
-        everywhere: words that every step gets: where things lie.
-        data: words that name another data set than the labs' own.
-        kind: of that data set, and
-        sha256: its hash.
-        known: rows by (lab, part) and step of the parts that have run, in this call or before.
+        profile: Profile of all parts.
+        root: Folder whose store keeps the runs.
+        everywhere: Words that every step gets; they say where files lie.
+        data: Words that name another data set than the labs' own; () for none.
+        kind: Kind of that data set.
+        sha256: Hash of that data set.
+        known: Rows of each step of the parts that have run, in this call or before, by (lab, part).
     """
 
     profile: str
@@ -48,7 +48,7 @@ class Course:
     known: dict[tuple[str, str], Mapping[str, Rows]] = field(default_factory=dict)
 
     def missing(self, lab: Lab, part: str) -> list[str]:
-        """The earlier parts whose winners a part takes and that have not run, each after those that it needs itself."""
+        """Return the earlier parts that must run before a part, each after those that it needs itself."""
         found: list[str] = []
         for name in lab.required_parts(part, self.profile):
             if not self._knows(lab, name):
@@ -64,13 +64,13 @@ class Course:
         return key in self.known
 
     def definition(self, lab: Lab, part: str) -> str:
-        """What a part is here, see `labkit.labs.definition`."""
+        """Return the hash of what a part trains in this profile, on these data, see `labkit.labs.definition`."""
         return definition(lab, part, self.profile, self.data, self.sha256)
 
     def check_data(self, lab: Lab, name: str) -> None:
-        """Raise ConfigError where a data set that the part trains on lacks files, or has too few samples."""
+        """Raise ConfigError where a data set that the part trains on lacks files or samples."""
         if self.profile == "smoke" and not self.data:
-            return  # embedded data
+            return  # this profile trains on embedded data only
         part = lab.parts[name]
         steps = part.of_profile(self.profile).values()
         about = {tuple(word for word in self.words(part, step) if word.startswith(_OF_DATA)) for step in steps}
@@ -79,7 +79,10 @@ class Course:
                 check_data([*words, *self.everywhere])
 
     def run(self, lab: Lab, name: str) -> PartOutcome:
-        """All steps of a part and its claims; a step that fails ends the part only where the command was refused."""
+        """Run all steps of a part and judge its claims.
+
+        A step that fails ends the part only where its command was refused: then the later ones would be, too.
+        """
         started = time.perf_counter()
         part = lab.parts[name]
         ran: dict[str, CommandOutcome] = {}
@@ -106,7 +109,13 @@ class Course:
         return PartOutcome(lab.name, name, ran, found, time.perf_counter() - started)
 
     def words(self, part: LabPart, step: Step, taken: Iterable[str] = ()) -> list[str]:
-        """A step's command line; what it takes over is not known before it runs."""
+        """Return the words of a step's command line.
+
+        Args:
+            part: Part of the step.
+            step: Step.
+            taken: Words that winners of earlier steps give; they are unknown before those have run.
+        """
         of_kind = part.accepts.words.get(self.kind, []) if part.accepts and self.kind else []
         flag = [word for word in step.run[:1] if word == MULTIRUN]
         return [*flag, *merged(step.run[len(flag) :], taken, step.of_profile(self.profile), self.data, of_kind)]
@@ -114,7 +123,17 @@ class Course:
     def _words_of_winners(
         self, lab: Lab, name: str, step: Step, own: Mapping[str, Rows]
     ) -> tuple[list[str], list[str]]:
-        """The words that winners of earlier steps give, and what a reader should know of these winners."""
+        """Return the words that winners of earlier steps give, and sentences on these winners.
+
+        Args:
+            lab: Lab of the part.
+            name: Name of the part.
+            step: Step that takes them over.
+            own: Rows of the part's own steps so far, by name.
+
+        Raises:
+            ConfigError: There is no winner.
+        """
         words, notes = [], []
         for reference in step.references(self.profile):
             rows: list[RunRow] = []
@@ -127,14 +146,16 @@ class Course:
         return words, notes
 
     def claims_of(self, part: LabPart) -> Iterator[Claim]:
-        """The claims that mean something, each in the words of the profile and the data."""
+        """Yield the claims that can be judged here, each in the words of the profile and the data."""
         for claim in self._claims_of_profile(part):
             yield claim_in_words(claim, self.profile, self.words(part, part.steps[claim.step]))
 
     def _claims_of_profile(self, part: LabPart) -> Iterator[Claim]:
-        """On embedded data the claims with a band of their own, elsewhere those that are not about embedded data alone.
+        """Yield the claims of a profile, without the numbers that do not apply to its data.
 
-        Bands of the lab's own data say nothing about another's, and goals are for `full`.
+        The profile `smoke` trains on embedded data: only claims with a band for it are judged, and only by that band.
+        Elsewhere claims about embedded data alone are left out. Bands of the lab's own data say nothing about another
+        data set, and goals are for `full`.
         """
         steps = part.of_profile(self.profile).keys()
         for claim in part.claims:
@@ -149,19 +170,21 @@ class Course:
                 yield replace(_without_numbers(claim), smoke=claim.smoke, source=source)
 
     def _refuse(self, part: LabPart, step: Step, error: ConfigError) -> CommandOutcome:
+        """Print why a step cannot run; the part goes on, since other steps may not need the winner."""
         print(f"labkit: {error}", file=sys.stderr)
         return CommandOutcome(self.words(part, step), 1, (), 0.0)
 
 
 @dataclass(frozen=True)
 class PartOutcome:
-    """How a part went.
+    """The outcome of a part.
 
     Attributes:
-        lab, part: its names.
+        lab: Name of its lab.
+        part: Name.
         steps: Outcome of each step's command, by the step's name.
-        verdicts: What became of each claim.
-        seconds: wall time.
+        verdicts: Verdict on each claim.
+        seconds: Wall time in seconds.
     """
 
     lab: str
@@ -172,12 +195,12 @@ class PartOutcome:
 
     @property
     def outside(self) -> list[str]:
-        """The claims outside their bands."""
+        """Sentences of the claims outside their bands."""
         return [verdict.claim.says for verdict in self.verdicts if verdict.holds is False]
 
     @property
     def code(self) -> int:
-        """2 where a command was refused, 1 where a claim or a command failed, else 0."""
+        """Exit code: 2 where a command was refused, 1 where a claim or a command failed, else 0."""
         codes = {step.code for step in self.steps.values()}
         return 2 if 2 in codes else int(bool(self.outside or any(codes)))
 

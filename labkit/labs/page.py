@@ -28,16 +28,16 @@ _STEP = [Column("step"), Column("command", COMMAND), _COUNTS[0], *_TIMES, _COUNT
 
 @dataclass(frozen=True)
 class PageEntry:
-    """A part on the page.
+    """A part as the page shows it.
 
     Attributes:
-        name: lab and part.
-        part: as its file says it.
-        record: the newest in the largest profile that it ran in.
-        runs: by step, as the store has them.
-        changed: whether its file, or one that its commands name, trains something else by now.
-        rejudged: whether its file claims something else by now; other words for the same are none.
-        tested: all its runs that ever opened the test set, those of other profiles and of earlier definitions included.
+        name: Names of lab and part, `kth ex3`.
+        part: Part as its file describes it today.
+        record: Newest record in the largest profile that it ran in.
+        runs: Rows of the store by step.
+        changed: True where its file, or one that its commands name, trains something else by now.
+        rejudged: True where its file claims something else by now, not only in other words.
+        tested: Ids of all its runs that ever opened the test set, in any profile and under any definition.
     """
 
     name: str
@@ -50,17 +50,17 @@ class PageEntry:
 
     @property
     def given(self) -> str:
-        """The words that gave it another data set, but for where its files lie."""
+        """Words that gave it another data set, without the one that says where its files lie."""
         return " ".join(word for word in self.record.given if not word.startswith("data.root="))
 
     @property
     def label(self) -> str:
-        """Its name and the data set that it was given."""
+        """Name, and the data set that it was given."""
         return f"{self.name} ({self.given})" if self.given else self.name
 
     @property
     def command(self) -> str:
-        """It runs again by."""
+        """Command that runs it again."""
         data = f" DATA={shlex.quote(self.given.removeprefix('data='))}" if self.given else ""
         return f"make {self.name.replace(' ', '-', 1)} PROFILE={self.record.profile}{data}"
 
@@ -72,14 +72,14 @@ def page_entries(
     runs: Mapping[str, RunRow],
     today: Callable[[Record], tuple[str, Sequence[Claim]]],
 ) -> list[PageEntry]:
-    """A part as the page has it: once on its own data, once for each other data set that it was given.
+    """Return the entries of a part: one on its own data, and one for each other data set that it was given.
 
     Args:
-        name: lab and part.
-        part: as its file says it.
-        records: of the part.
-        runs: rows of the store by id.
-        today: what the hash of the part, and the claims that are asked of it, would be today.
+        name: Names of lab and part.
+        part: Part as its file describes it today.
+        records: Records of the part.
+        runs: Rows of the store by id.
+        today: Record -> the definition and the claims that its part would have today.
     """
     by_given: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
@@ -100,13 +100,13 @@ def page_entries(
 
 
 def page(parts: Sequence[PageEntry], absent: Sequence[str], unverified: Mapping[str, str], command: str) -> str:
-    """The page.
+    """Return the results page as Markdown.
 
     Args:
-        parts: those that ran, in order.
-        absent: names of the parts that have no record.
-        unverified: what is known of data sets whose files are not the published ones.
-        command: that wrote it.
+        parts: Entries of the parts that ran, in order.
+        absent: Names of the parts without a record.
+        unverified: Name of a data set whose files are not the published ones -> a remark on them.
+        command: Command that writes the page.
     """
     blocks = [
         "# Results of the labs",
@@ -130,7 +130,7 @@ def page(parts: Sequence[PageEntry], absent: Sequence[str], unverified: Mapping[
 
 
 def _facts(parts: Sequence[PageEntry], unverified: Mapping[str, str]) -> Iterator[str]:
-    """Versions, and data whose files are not the published ones."""
+    """Yield sentences on the versions, and on data whose files are not the published ones."""
     rows = [part.record.row for part in parts]
     yield f"Versions: {'; '.join(dict.fromkeys(row.tags.get(tag.VERSIONS, '-') for row in rows))}."
     marked = {name for row in rows for name in row.params["data"].split() if name.endswith("*")}
@@ -140,6 +140,7 @@ def _facts(parts: Sequence[PageEntry], unverified: Mapping[str, str]) -> Iterato
 
 
 def _overview(part: PageEntry) -> list[Cell]:
+    """Return the part's row of the first table, a value for each of `_PART`."""
     judged = [verdict.holds for verdict in part.record.verdicts if verdict.holds is not None]
     goals = [verdict.reached for verdict in part.record.verdicts if verdict.reached is not None]
     return [
@@ -154,6 +155,7 @@ def _overview(part: PageEntry) -> list[Cell]:
 
 
 def _claims(part: PageEntry, judged: Sequence[bool]) -> str | None:
+    """Say how many claims hold, which steps failed, and whether the part has changed since."""
     failed = [name for name, step in part.record.steps.items() if step.code]
     words = [f"{sum(judged)} of {len(judged)} hold"] if judged else []
     words += [f"FAILED: {', '.join(failed)}"] if failed else []
@@ -162,13 +164,14 @@ def _claims(part: PageEntry, judged: Sequence[bool]) -> str | None:
 
 
 def _sizes(part: PageEntry) -> tuple[int, int, float, float]:
-    """Runs, openings of the test set, seconds of training and of wall time."""
+    """Return the numbers of runs and of openings of the test set, seconds of training and of wall time."""
     steps = part.record.steps.values()
     runs = len({run_id for step in steps for run_id in step.run_ids})
     return runs, len(part.tested), sum(step.training for step in steps), sum(step.seconds for step in steps)
 
 
 def _part(part: PageEntry, unverified: Mapping[str, str]) -> Iterator[str]:
+    """Yield the blocks of a part's own section."""
     record, tags = part.record, part.record.row.tags
     day = datetime.fromtimestamp(record.row.start_time / 1000, UTC).date()
     commit = tags.get(tag.COMMIT, "")[:8] or "no commit"
@@ -201,7 +204,7 @@ def _part(part: PageEntry, unverified: Mapping[str, str]) -> Iterator[str]:
 
 
 def _of_others(part: PageEntry) -> str:
-    """How many of the openings were not this record's."""
+    """Say how many of the openings belong to other records of the part."""
     others = len(part.tested - part.record.tested)
     return f" ({others} of them in other profiles or earlier versions of the part)" if others else ""
 
@@ -211,6 +214,7 @@ def _runs(number: int) -> str:
 
 
 def _step(name: str, step: StepRecord) -> list[Cell]:
+    """Return a step's row, a value for each of `_STEP`."""
     failed = f" (exit code {step.code})" if step.code else ""
     runs, tested = len({*step.run_ids}), len({*step.tested})
     return [name + failed, step.command, runs, step.training, step.seconds, tested]

@@ -1,4 +1,4 @@
-"""What the store keeps of a part: one run with its claims, its commands and the runs behind them."""
+"""The record of a part: one run in the store, with its claims, its commands and the ids of the runs behind them."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Record:
     """A part as the store has it.
 
     Attributes:
-        row: its run.
-        verdicts: its claims.
-        steps: Its steps by name.
+        row: Row of the run that is the record.
+        verdicts: Verdict on each claim.
+        steps: Record of each step, by name.
     """
 
     row: RunRow
@@ -45,17 +45,17 @@ class Record:
 
     @property
     def profile(self) -> str:
-        """It ran in."""
+        """Profile that it ran in."""
         return self.row.params["profile"]
 
     @property
     def given(self) -> tuple[str, ...]:
-        """The words that gave it another data set than its own; none where none did."""
+        """Words that gave it another data set than its own; () for none."""
         return tuple(shlex.split(self.row.tags.get(tag.PART_GIVEN, "")))
 
     @property
     def tested(self) -> set[str]:
-        """The runs that opened the test set."""
+        """Ids of the runs that opened the test set."""
         return {run_id for step in self.steps.values() for run_id in step.tested}
 
 
@@ -68,16 +68,16 @@ def keep(
     given: Sequence[str] = (),
     given_sha256: str = "",
 ) -> None:
-    """One run for a part; FAILED where a claim or a step failed.
+    """Write the record of a part: one run, FAILED where a claim or a step failed.
 
     Args:
-        config: of the command, with `lab`, `part` and `profile` of this part.
-        overrides: the words that run the part again.
-        definition: of the part, see `labkit.labs.definition`.
-        ran: its steps.
-        found: its claims.
-        given: words that name another data set than the lab's own, and
-        given_sha256: the hash of that data.
+        config: Configuration of the command, with `lab`, `part` and `profile` of this part.
+        overrides: Words that run the part again.
+        definition: Hash of what the part trains, see `labkit.labs.definition`.
+        ran: Outcome of each step's command, by the step's name.
+        found: Verdict on each claim.
+        given: Words that name another data set than the lab's own; () for none.
+        given_sha256: Hash of that data set; "" for none.
     """
     whole = not any(step.code for step in ran.values())
     runs = {row.run_id: row for step in ran.values() for row in step.rows}.values()
@@ -108,7 +108,16 @@ def keep(
 
 
 def earlier_rows(tracker: Tracker, root: Path, definition: str) -> dict[str, Rows] | None:
-    """The rows of each step of a part that ran whole before, by its definition; None where it has not."""
+    """Return the rows of each step of a part that ran whole before.
+
+    Args:
+        tracker: Tracker of the store.
+        root: Folder of the store.
+        definition: Hash of what the part trains; the newest record with it counts.
+
+    Returns:
+        Rows by the step's name; None where no such record is, or one of its runs was deleted since.
+    """
     found = list(read(tracker.whole_parts(definition), root))
     if not found:
         return None
@@ -121,7 +130,10 @@ def earlier_rows(tracker: Tracker, root: Path, definition: str) -> dict[str, Row
 
 
 def read(rows: Iterable[RunRow], root: Path) -> Iterator[Record]:
-    """The records among the rows of a store, but for those that were never finished or are of another version."""
+    """Yield the records among the rows of a store.
+
+    A record that was never finished is left out, and so is one of a version that kept other things.
+    """
     uri, _ = default_store(root)
     for row in rows:
         if tag.LAB_PART not in row.tags or tag.PART_DEFINITION not in row.tags:
@@ -136,7 +148,7 @@ def read(rows: Iterable[RunRow], root: Path) -> Iterator[Record]:
 
 
 def _data(row: RunRow) -> str:
-    """The data set's name, with a star where it is read from files that are not the published archive."""
+    """Return the data set's name, with a star where it is read from files that are not the published archive."""
     name = row.params.get("data._target_", "data").rpartition(".")[2]
     verified = row.tags.get(tag.DATA_VERIFIED) != "false"
     return name if verified or "data.root" not in row.params else f"{name}*"

@@ -1,4 +1,4 @@
-"""Rows of a leaderboard picked by their parameters: for claims, and for the winners that later steps take over."""
+"""Selection of runs by their parameters and results: for claims, and for the winners that later steps take over."""
 
 from __future__ import annotations
 
@@ -14,18 +14,31 @@ Rows = Sequence[RunRow]
 
 
 def matching(rows: Rows, where: Mapping[str, object], stage: str | None = None) -> Rows:
-    """The rows with these parameters, a list of values meaning one of them, and of one stage where that is given."""
+    """Return the rows that have some parameters.
+
+    Args:
+        rows: Rows to pick from.
+        where: Parameter -> its value; a list of values means one of them.
+        stage: Stage of a search; None for all.
+    """
     kept = [row for row in rows if stage is None or row.stage == stage]
     return [row for row in kept if all(_has(row.params.get(key), value) for key, value in where.items())]
 
 
 def best(rows: Rows, metric: str, maximise: bool | None = None, place: int = 1) -> Rows:
-    """All runs of the best setting by the mean of `metric` over seeds, those without a result included.
+    """Return all runs of the best setting by the mean over seeds, those without a result included.
 
-    With `place` 2 of the second best, and so on.
+    A setting that lost seeds (a run diverged or failed) comes behind all that lost none. A single setting is the best
+    whether it has a result or not.
 
-    A setting that lost seeds (a run diverged or failed) comes behind all that lost none. The rows themselves where
-    there is one setting only; none where no run has a result to choose by, or they are of different data sets.
+    Args:
+        rows: Rows to choose from.
+        metric: Name of the metric that ranks the settings.
+        maximise: True where more is better; None: what is usual for the metric.
+        place: Place of the setting; 2 for the second best, and so on.
+
+    Returns:
+        Rows of the setting; none where no run has a result to choose by, or they are of different data sets.
     """
     board = rank(rows, metric, maximise=maximise)
     if len(board.sections) != 1 or not board.entries:
@@ -40,10 +53,14 @@ def best(rows: Rows, metric: str, maximise: bool | None = None, place: int = 1) 
 
 
 def winner(reference: Reference, rows: Rows) -> dict[str, object]:
-    """The parameters that a step takes over from the winner among `rows`.
+    """Return the parameters that a step takes over from the winner.
+
+    Args:
+        reference: Description of the winner.
+        rows: Rows among which it is looked for.
 
     Raises:
-        ConfigError: no run has a result, the winner has lost seeds, or it lacks a parameter.
+        ConfigError: No run has a result, the winner has lost seeds, or it lacks a parameter.
     """
     named = " and ".join(reference.steps)
     kept = matching(rows, reference.where, reference.stage)
@@ -66,12 +83,14 @@ def winner(reference: Reference, rows: Rows) -> dict[str, object]:
 
 
 def at_the_edge(reference: Reference, rows: Rows, chosen: Mapping[str, object]) -> list[str]:
-    """Which numbers of a winner are the smallest or largest of three or more that were tried; farther ones may win.
+    """Return a sentence for each number of a winner that lies at the edge of those tried: one beyond might win.
+
+    Of two values each lies at an edge, so nothing is said of fewer than three.
 
     Args:
-        reference: what was asked for.
-        rows: among which it was looked for.
-        chosen: the winner's parameters.
+        reference: Description of the winner.
+        rows: Rows among which it was looked for.
+        chosen: Parameters of the winner.
     """
     found, tried_rows = [], matching(rows, reference.where)  # of all stages: the last ones try few
     for key, value in chosen.items():
@@ -84,7 +103,7 @@ def at_the_edge(reference: Reference, rows: Rows, chosen: Mapping[str, object]) 
 
 
 def _value(text: str) -> object:
-    """What the store keeps as text: a number, a list, true, null, or the text itself."""
+    """Return the value that the store keeps as text: a number, a list, true, null, or the text itself."""
     words = {"null": None, "true": True, "false": False}
     if text.lower() in words:
         return words[text.lower()]
@@ -95,7 +114,7 @@ def _value(text: str) -> object:
 
 
 def _has(have: str | None, want: object) -> bool:
-    """Whether a parameter has a value, or one of several; 0.1 and 1e-1 are one value."""
+    """Return True where a parameter has a value, or one of several; 0.1 and 1e-1 are one value."""
     if have is None:
         return False
     known = _value(have)

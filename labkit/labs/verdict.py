@@ -1,4 +1,4 @@
-"""Claims against the runs of their steps."""
+"""The verdict on a claim, from the runs of its step."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ from labkit.report.statistics import Interval, Summary
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a claim.
+    """The verdict on a claim.
 
     Attributes:
-        claim: as the lab's file says it.
-        found: the metric's mean over seeds, or the mean paired difference; NaN where no run says.
-        deviation: over seeds; None for fewer than two, and of a difference.
-        interval: low and high end of its 95% interval; None where the seeds give none (see `labkit.report.statistics`).
-        n: seeds with a result.
-        tried: seeds in all; where some diverged or failed the claim neither holds nor reaches its goal.
-        holds: whether it lies in the band of the profile, of a difference its whole interval; None without a band, and
-            where a difference in the band has no interval. False where no run is what the claim is about, band or not.
-        reached: the same of the goal.
-        run_ids: of the runs behind it, of both sides of a difference.
+        claim: Claim as the lab's file says it.
+        found: Mean of the metric over seeds, or mean paired difference, in the metric's unit; NaN without a result.
+        deviation: Sample standard deviation over seeds; None for fewer than two seeds, and for a difference.
+        interval: Ends of the 95% interval; None where the seeds give none (see `labkit.report.statistics`).
+        n: Number of seeds with a result.
+        tried: Number of seeds in all. Where some diverged or failed, the claim neither holds nor reaches its goal.
+        holds: True where `found` lies in the band of the profile, for a difference its whole interval. None without a
+            band, and where a difference in the band has no interval. False where there is no run that the claim is
+            about, with a band or without.
+        reached: The same for the goal.
+        run_ids: Ids of the runs behind it, of both sides for a difference.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}  # stored JSON with other keys is no verdict
@@ -48,7 +49,13 @@ class Verdict:
 
 
 def verdict(claim: Claim, steps: Mapping[str, Rows], profile: str) -> Verdict:
-    """The claim's, from the rows of each step as the store has them."""
+    """Return the verdict on a claim.
+
+    Args:
+        claim: Claim.
+        steps: Rows of each step of its part, by the step's name.
+        profile: Profile whose band counts.
+    """
     sides: list[tuple[tuple[str, ...], Mapping[str, object]]] = [((claim.step,), claim.where)]
     if claim.paired:
         sides.append((claim.against_steps, claim.against or {}))
@@ -68,7 +75,7 @@ def verdict(claim: Claim, steps: Mapping[str, Rows], profile: str) -> Verdict:
 
 
 def _estimate(claim: Claim, entries: Sequence[Entry | None]) -> Summary:
-    """A metric's mean over the seeds of one entry, or its mean difference to another's; NaN where one is missing."""
+    """Return the mean over the seeds of one entry, or the mean difference to another; NaN where one is missing."""
     present = [entry for entry in entries if entry is not None and entry.values]
     if len(present) < len(entries):
         return Summary(0, math.nan, None, None)
@@ -80,10 +87,16 @@ def _estimate(claim: Claim, entries: Sequence[Entry | None]) -> Summary:
 
 
 def estimate_within(claim: Claim, found: float, ends: Interval | None, band: Band) -> bool | None:
-    """Whether a value lies in a band, of a difference its whole interval.
+    """Return True where an estimate lies in a band, for a difference where its whole interval does.
 
-    A difference without an interval is never inside, since nobody knows how far it would reach; outside it is outside,
-    because every interval has its middle in it.
+    A difference without an interval is never inside, since nobody knows how far the interval would reach: None. It can
+    be outside, since every interval contains its middle.
+
+    Args:
+        claim: Claim.
+        found: Estimate, in the metric's unit.
+        ends: Ends of its 95% interval, or None.
+        band: Band.
     """
     if not claim.paired or not within(found, band):
         return within(found, band)
@@ -91,13 +104,13 @@ def estimate_within(claim: Claim, found: float, ends: Interval | None, band: Ban
 
 
 def within(value: float, band: Band) -> bool:
-    """Whether a value lies in a band; NaN lies in none."""
+    """Return True where a value lies in a band, its ends included; NaN lies in none."""
     low, high = band
     return not math.isnan(value) and (low is None or value >= low) and (high is None or value <= high)
 
 
 def _entry(claim: Claim, rows: Rows, where: Mapping[str, object]) -> Entry | None:
-    """The runs that the claim is about, those without a result among them, as one entry; None where there are none."""
+    """Return the runs that a claim is about as one entry, those without a result included; None for no run."""
     asked = matching(rows, where, claim.stage)
     chosen = asked if all(row.is_untrained for row in asked) else best(asked, claim.best)
     if not chosen and asked:  # none of several settings has a result to be chosen by

@@ -21,11 +21,11 @@ from labkit.shipped import IN_FILE, defaults
 
 @defaults("task/info")
 def info(*, samples: Count = IN_FILE, picture: str = IN_FILE) -> Callable[[DictConfig, Sequence[str]], None]:
-    """The task: print the facts, and draw samples before and after preprocessing and augmentation.
+    """Make the task that prints the facts, and draws samples before and after preprocessing and augmentation.
 
     Args:
-        samples: how many are drawn.
-        picture: where to, under `paths.root`.
+        samples: Number of samples drawn.
+        picture: Path of the PNG file, under `paths.root`.
     """
 
     def task(config: DictConfig, overrides: Sequence[str]) -> None:
@@ -106,7 +106,13 @@ def _run_facts(ready: Plan) -> Iterator[tuple[str, object]]:
 
 
 def samples_picture(stored: Dataset, ready: Plan, count: int) -> bytes:
-    """A PNG of training samples before and after preprocessing and augmentation."""
+    """Return a PNG of training samples before and after preprocessing and augmentation.
+
+    Args:
+        stored: Data set as stored.
+        ready: Plan, which has the same data prepared.
+        count: Number of samples; vectors are all drawn, since a scatter plot takes them.
+    """
 
     from labkit.report.canvas import render
     from labkit.report.samples import samples

@@ -29,19 +29,22 @@ _EMBEDDED = ("cluttered_digits", "tones", "syllables")  # images, sounds, texts
 
 @defaults("task/lab")
 def lab(*, dry_run: Flag = IN_FILE) -> Callable[[DictConfig, Sequence[str]], None]:
-    """The task: run the part `part` of the lab `lab` in the profile `profile`; `all` is every part, or every lab.
+    """Make the task that runs the part `part` of the lab `lab` in the profile `profile`.
 
-    Each step is a `labkit` command, so finished runs are skipped and a killed part goes on when it is called again. A
-    part that takes winners of earlier parts runs those first where they have not run.
+    `all` stands for every part, or every lab. Each step is a `labkit` command, so finished runs are skipped and a
+    killed part goes on when it is called again. A part that takes winners of earlier parts runs those first where they
+    have not run.
 
     Args:
-        dry_run: only print the plan.
+        dry_run: True to print the plan only.
 
-    Raises:
-        ConfigError: there is no such lab, part or profile, or the part does not take the data set.
+    Returns:
+        The task. It raises ConfigError where there is no such lab, part or profile, or the part does not take the data
+        set, and SystemExit with a code other than 0 where a claim or a command failed.
     """
 
     def task(config: DictConfig, overrides: Sequence[str]) -> None:
+        """Run the parts that `config` names; raises as `lab` says."""
         if config.profile not in PROFILES:
             raise ConfigError(f"profile: there is no profile {config.profile!r}, {nearest(config.profile, PROFILES)}")
         wanted = parts_asked_for(config.lab, config.part)
@@ -62,7 +65,11 @@ def lab(*, dry_run: Flag = IN_FILE) -> Callable[[DictConfig, Sequence[str]], Non
 
 
 def words_for_steps(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words that every step gets, of places and of data; raises ConfigError for one that would be lost."""
+    """Return the words of the command line that every step gets: those of places, and those of data.
+
+    Raises:
+        ConfigError: A word would be lost: it is about neither, or it is a key of a data set that is not named.
+    """
     own = ("task=", "task.", "lab=", "part=", "profile=")
     for word in overrides:
         if not word.lstrip("+").startswith((*own, "paths.", "data=", "data.")):
@@ -77,7 +84,11 @@ def words_for_steps(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def given_data(config: DictConfig) -> Dataset:
-    """The data set that is given; raises ConfigError."""
+    """Return the data set that the command line gives.
+
+    Raises:
+        ConfigError: Its files are missing or wrong.
+    """
     try:
         return dataset(resolved(config))
     except MissingFileError as error:
@@ -85,7 +96,7 @@ def given_data(config: DictConfig) -> Dataset:
 
 
 def check_fits(given: Dataset, wanted: Sequence[tuple[Lab, str]]) -> None:
-    """Raise ConfigError unless every part takes the data set that is given."""
+    """Raise ConfigError unless every part accepts the data set that is given."""
     for lab, name in wanted:
         accepts = lab.parts[name].accepts
         where = f"data={given.name}: {lab.name} {name}"
@@ -100,7 +111,7 @@ def check_fits(given: Dataset, wanted: Sequence[tuple[Lab, str]]) -> None:
 
 
 def in_order(course: Course, wanted: Sequence[tuple[Lab, str]]) -> list[tuple[Lab, str]]:
-    """The parts, each after the earlier ones whose winners it takes."""
+    """Return the parts, each behind the earlier ones that must run first, and none twice."""
     order: list[tuple[Lab, str]] = []
     for lab, part in wanted:
         for name in [*course.missing(lab, part), part]:
@@ -128,8 +139,8 @@ def announce(course: Course, order: Sequence[tuple[Lab, str]]) -> None:
 
 
 def carry_out(course: Course, lab: Lab, part: str, config: DictConfig) -> PartOutcome:
-    """Run one part, print its claims, and keep its record; nothing is run or written where its data are missing."""
-    definition = course.definition(lab, part)  # of the files as they are now, which its commands read
+    """Run one part, print its claims, and write its record; where its data are missing, do neither."""
+    definition = course.definition(lab, part)  # before the run, since a file may be edited while it goes on
     try:
         course.check_data(lab, part)
     except ConfigError as error:
@@ -167,7 +178,11 @@ def show(done: PartOutcome, profile: str) -> None:
 
 
 def finish(parts: Sequence[PartOutcome]) -> None:
-    """Say how several parts went; exit with 2 where a command was refused, with 1 where a claim or a command failed."""
+    """Print how several parts went.
+
+    Raises:
+        SystemExit: Code 2 where a command was refused, 1 where a claim or a command failed.
+    """
     for done in parts if len(parts) > 1 else ():
         holding = sum(verdict.holds is True for verdict in done.verdicts)
         state = {0: "", 1: "  FAILED", 2: "  REFUSED"}[done.code]

@@ -45,7 +45,14 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Principle:
-    """One experiment: what it asks, and the three functions it goes through."""
+    """An experiment.
+
+    Attributes:
+        question: Question that it asks.
+        measure: Function that trains or computes, and returns numbers.
+        finding: Numbers -> tables and claims.
+        figure: Numbers -> figure.
+    """
 
     question: str
     measure: Callable[[], Measured]
@@ -81,17 +88,21 @@ PRINCIPLES = {
 
 
 def principles(*, only: str | list[str] | None = None) -> Callable[[DictConfig, Sequence[str]], None]:
-    """The task: measure, print and record one principle after another; exit with 1 if a claim is false.
+    """Make the task that measures, prints and records one principle after another.
 
     Args:
-        only: names of principles, one or a list; None: all.
+        only: Name of a principle, or a list of names; None for all.
+
+    Returns:
+        The task. It raises SystemExit with code 1 where a claim is false.
 
     Raises:
-        ConfigError: there is no such principle.
+        ConfigError: There is no such principle.
     """
     names = names_asked_for(only, PRINCIPLES, "principle")
 
     def task(config: DictConfig, overrides: Sequence[str]) -> None:
+        """Examine the principles, show and record what is found; raises as `principles` says."""
         plain = resolved(config)
         tracking, paths = (build(group, plain[group], plain["targets"]) for group in ("tracker", "paths"))
         if tracking.enabled:
@@ -128,7 +139,10 @@ def _examine(name: str, start: Callable[[str, Finding], Run] | None) -> Finding:
 
 
 def _on_one_thread(measure: Callable[[], Value]) -> Value:
-    """All these networks are small, and with one thread the numbers are the same on any number of cores."""
+    """Return what `measure` returns on one thread: then its numbers are the same on any number of cores.
+
+    All these networks are small, so more threads would not be faster.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

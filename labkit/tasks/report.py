@@ -26,17 +26,18 @@ from labkit.tracking.store import default_store
 def report(
     *, file: str | None = None, unverified: dict[str, str] | None = None
 ) -> Callable[[DictConfig, Sequence[str]], None]:
-    """The task: write the page for the lab `lab`, or for `lab=all`.
+    """Make the task that writes the page for the lab `lab`, or for `lab=all`.
 
     Args:
         file: Path of the page, from `paths.root`; None: `mlruns/reports/results.md` for all labs, `<lab>.md` for one.
-        unverified: what is known of data sets whose files are not the published archive.
+        unverified: Name of a data set whose files are not the published archive -> a remark on them.
 
-    Raises:
-        ConfigError: there is no such lab, no part of it has run, or `file` is a folder.
+    Returns:
+        The task. It raises ConfigError where there is no such lab, no part of it has run, or `file` is a folder.
     """
 
     def write(config: DictConfig, overrides: Sequence[str]) -> None:
+        """Write the page of the labs that `config` names; raises as `report` says."""
         root = Path(config.paths.root).absolute()
         target = page_path(root, config.lab, file)
         uri, _ = default_store(root)
@@ -67,7 +68,10 @@ def report(
 
 
 def today(lab: Lab, part: str, one: part_record.Record) -> tuple[str, list[Claim]]:
-    """The definition and the claims of a part as its file says them now, in the profile and on the data of a record."""
+    """Return the definition and the claims that a part has now, in the profile and on the data of a record.
+
+    They are "" and none where that data set is gone.
+    """
     course = Course(one.profile, Path(), data=one.given, sha256=one.row.tags.get(tag.PART_GIVEN_SHA256, ""))
     try:
         return course.definition(lab, part), list(course.claims_of(lab.parts[part]))
@@ -76,7 +80,16 @@ def today(lab: Lab, part: str, one: part_record.Record) -> tuple[str, list[Claim
 
 
 def page_path(root: Path, lab: str, file: str | None) -> Path:
-    """Path of the page: beside the store unless told, as its profile may be any."""
+    """Return the path of the page, beside the store unless told.
+
+    Args:
+        root: Folder of the store.
+        lab: Name of a lab, or `all`.
+        file: Path from `root`, or None.
+
+    Raises:
+        ConfigError: `file` is a folder.
+    """
     target = root / (file or f"mlruns/reports/{'results' if lab == ALL else lab}.md")
     if target.is_dir():
         raise ConfigError(f"task.file: expected the path of a page such as {file}/results.md, got the folder {file}.")
