@@ -10,8 +10,16 @@ LABS = CONF / "labs"
 ALL = "all"
 
 
-def chosen(name: str, part: str | None) -> list[tuple[Lab, str]]:
-    """The parts that are asked for, with their labs; raises ConfigError."""
+def parts_asked_for(name: str, part: str | None) -> list[tuple[Lab, str]]:
+    """Return the parts that are asked for, each with its lab.
+
+    Args:
+        name: Name of a lab, or `all`.
+        part: Name of one of its parts, or `all`; None with `lab=all` only.
+
+    Raises:
+        ConfigError: There is no such lab or part, a part is named of all labs, or none of a single one.
+    """
     if name == ALL and part not in (None, ALL):
         raise ConfigError(f"part: lab=all is every part of every lab, expected no part or {ALL}, got {part!r}.")
     if name == ALL:

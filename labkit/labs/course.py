@@ -1,4 +1,4 @@
-"""A part of a lab on its way: the winners it takes, its steps one after another, its claims, its record."""
+"""Run the parts of a lab: the winners that a part takes over, its steps one after another, its claims."""
 
 from __future__ import annotations
 
@@ -7,44 +7,36 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from labkit.config import ConfigError
-from labkit.labs.command import MULTIRUN, Ran, carried_out, check_data, written
+from labkit.labs.command import MULTIRUN, CommandOutcome, check_data, command_line, run_command
 from labkit.labs.definition import definition
-from labkit.labs.record import earlier
-from labkit.labs.rows import Rows, at_the_edge, winner
-from labkit.labs.schema import Claim, Lab, Part, Step, place
+from labkit.labs.part_record import earlier_rows
+from labkit.labs.schema import Claim, Lab, LabPart, Step, part_and_step
+from labkit.labs.selection import Rows, at_the_edge, winner
 from labkit.labs.verdict import Verdict, verdict
-from labkit.labs.wording import worded
+from labkit.labs.wording import claim_in_words
 from labkit.preprocess.prepare import Kind
 from labkit.tracking import session
 from labkit.tracking.rows import RunRow
 from labkit.tracking.settings import Mlflow
 from labkit.words import merged, word
 
-# What a claim says of the lab's own data only, whoever measured it,
-_PUBLISHED: dict[str, Any] = {
-    **dict.fromkeys(("goal", "assignment", "published")),
-    **dict.fromkeys(("assignment_says", "published_by"), ""),
-}
-# and what it says of them unless it is about any data.
-_OF_THE_LAB: dict[str, Any] = {**_PUBLISHED, **dict.fromkeys(("smoke", "quick", "full")), "source": ""}
 _OF_DATA = ("experiment=", "sweeps=", "data", "~data")  # words that say which data a command trains on
 
 
 @dataclass
 class Course:
-    """What one call of `task=lab` goes through.
+    """The parts that one call of `task=lab` runs, and what is known of those that ran before.
 
     Attributes:
-        profile: of all its parts.
-        root: whose store keeps the runs.
-        everywhere: words that every step gets: where things lie.
-        data: words that name another data set than the labs' own.
-        kind: of that data set, and
-        sha256: its hash.
-        known: rows by (lab, part) and step of the parts that have run, in this call or before.
+        profile: Profile of all parts.
+        root: Folder whose store keeps the runs.
+        everywhere: Words that every step gets; they say where files lie.
+        data: Words that name another data set than the labs' own; () for none.
+        kind: Kind of that data set.
+        sha256: Hash of that data set.
+        known: Rows of each step of the parts that have run, in this call or before, by (lab, part).
     """
 
     profile: str
@@ -56,9 +48,9 @@ class Course:
     known: dict[tuple[str, str], Mapping[str, Rows]] = field(default_factory=dict)
 
     def missing(self, lab: Lab, part: str) -> list[str]:
-        """The earlier parts whose winners a part takes and that have not run, each after those that it needs itself."""
+        """Return the earlier parts that must run before a part, each after those that it needs itself."""
         found: list[str] = []
-        for name in lab.needed(part, self.profile):
+        for name in lab.required_parts(part, self.profile):
             if not self._knows(lab, name):
                 found += [one for one in (*self.missing(lab, name), name) if one not in found]
         return found
@@ -66,19 +58,19 @@ class Course:
     def _knows(self, lab: Lab, part: str) -> bool:
         key = (lab.name, part)
         if key not in self.known:
-            rows = earlier(session.tracker(Mlflow(), self.root), self.root, self.definition(lab, part))
+            rows = earlier_rows(session.tracker(Mlflow(), self.root), self.root, self.definition(lab, part))
             if rows is not None:
                 self.known[key] = rows
         return key in self.known
 
     def definition(self, lab: Lab, part: str) -> str:
-        """What a part is here, see `labkit.labs.definition`."""
+        """Return the hash of what a part trains in this profile, on these data, see `labkit.labs.definition`."""
         return definition(lab, part, self.profile, self.data, self.sha256)
 
     def check_data(self, lab: Lab, name: str) -> None:
-        """Raise ConfigError where a data set that the part trains on lacks files, or has too few samples."""
+        """Raise ConfigError where a data set that the part trains on lacks files or samples."""
         if self.profile == "smoke" and not self.data:
-            return  # embedded data
+            return  # this profile trains on embedded data only
         part = lab.parts[name]
         steps = part.of_profile(self.profile).values()
         about = {tuple(word for word in self.words(part, step) if word.startswith(_OF_DATA)) for step in steps}
@@ -86,100 +78,138 @@ class Course:
             if words:
                 check_data([*words, *self.everywhere])
 
-    def run(self, lab: Lab, name: str) -> Done:
-        """All steps of a part and its claims; a step that fails ends the part only where the command was refused."""
+    def run(self, lab: Lab, name: str) -> PartOutcome:
+        """Run all steps of a part and judge its claims.
+
+        A step that fails ends the part only where its command was refused: then the later ones would be, too.
+        """
         started = time.perf_counter()
         part = lab.parts[name]
-        ran: dict[str, Ran] = {}
+        ran: dict[str, CommandOutcome] = {}
         steps = part.of_profile(self.profile)
         for number, (key, step) in enumerate(steps.items(), start=1):
             rows = {own: done.rows for own, done in ran.items()}
             try:
-                taken, notes = self._taken(lab, name, step, rows)
+                taken, notes = self._words_of_winners(lab, name, step, rows)
                 words = self.words(part, step, taken)
             except ConfigError as error:
-                ran[key] = self._refused(part, step, error)
+                ran[key] = self._refuse(part, step, error)
                 continue
-            head = [f"\n--- {name}, step {number} of {len(steps)}: {key}", f"    {written([*words, *self.everywhere])}"]
+            head = [
+                f"\n--- {name}, step {number} of {len(steps)}: {key}",
+                f"    {command_line([*words, *self.everywhere])}",
+            ]
             print("\n".join([*head, *(f"    {note}" for note in notes)]), flush=True)
-            ran[key] = replace(carried_out(words, self.everywhere), notes=notes)
+            ran[key] = replace(run_command(words, self.everywhere), notes=notes)
             if ran[key].code == 2:
                 break
         rows = {key: done.rows for key, done in ran.items()}
         self.known[lab.name, name] = rows
-        found = [verdict(claim, rows, self.profile) for claim in self.asked(part)]
-        return Done(lab.name, name, ran, found, time.perf_counter() - started)
+        found = [verdict(claim, rows, self.profile) for claim in self.claims_of(part)]
+        return PartOutcome(lab.name, name, ran, found, time.perf_counter() - started)
 
-    def words(self, part: Part, step: Step, taken: Iterable[str] = ()) -> list[str]:
-        """A step's command line; what it takes over is not known before it runs."""
+    def words(self, part: LabPart, step: Step, taken: Iterable[str] = ()) -> list[str]:
+        """Return the words of a step's command line.
+
+        Args:
+            part: Part of the step.
+            step: Step.
+            taken: Words that winners of earlier steps give; they are unknown before those have run.
+        """
         of_kind = part.accepts.words.get(self.kind, []) if part.accepts and self.kind else []
         flag = [word for word in step.run[:1] if word == MULTIRUN]
         return [*flag, *merged(step.run[len(flag) :], taken, step.of_profile(self.profile), self.data, of_kind)]
 
-    def _taken(self, lab: Lab, name: str, step: Step, own: Mapping[str, Rows]) -> tuple[list[str], list[str]]:
-        """The words that winners of earlier steps give, and what a reader should know of these winners."""
+    def _words_of_winners(
+        self, lab: Lab, name: str, step: Step, own: Mapping[str, Rows]
+    ) -> tuple[list[str], list[str]]:
+        """Return the words that winners of earlier steps give, and sentences on these winners.
+
+        Args:
+            lab: Lab of the part.
+            name: Name of the part.
+            step: Step that takes them over.
+            own: Rows of the part's own steps so far, by name.
+
+        Raises:
+            ConfigError: There is no winner.
+        """
         words, notes = [], []
-        for reference in step.taken(self.profile):
+        for reference in step.references(self.profile):
             rows: list[RunRow] = []
             for wanted in reference.steps:
-                part, key = place(wanted, name)
+                part, key = part_and_step(wanted, name)
                 rows += (own if part == name else self.known.get((lab.name, part), {})).get(key, ())
             chosen = winner(reference, rows)
             words += [word(key, value) for key, value in chosen.items()]
             notes += at_the_edge(reference, rows, chosen)
         return words, notes
 
-    def asked(self, part: Part) -> Iterator[Claim]:
-        """The claims that mean something, each in the words of the profile and the data."""
-        for claim in self._judged(part):
-            yield worded(claim, self.profile, self.words(part, part.steps[claim.step]))
+    def claims_of(self, part: LabPart) -> Iterator[Claim]:
+        """Yield the claims that can be judged here, each in the words of the profile and the data."""
+        for claim in self._claims_of_profile(part):
+            yield claim_in_words(claim, self.profile, self.words(part, part.steps[claim.step]))
 
-    def _judged(self, part: Part) -> Iterator[Claim]:
-        """On embedded data the claims with a band of their own, elsewhere those that are not about embedded data alone.
+    def _claims_of_profile(self, part: LabPart) -> Iterator[Claim]:
+        """Yield the claims of a profile, without the numbers that do not apply to its data.
 
-        Bands of the lab's own data say nothing about another's, and goals are for `full`.
+        The profile `smoke` trains on embedded data: only claims with a band for it are judged, and only by that band.
+        Elsewhere claims about embedded data alone are left out. Bands of the lab's own data say nothing about another
+        data set, and goals are for `full`.
         """
         steps = part.of_profile(self.profile).keys()
         for claim in part.claims:
             if not {*claim.about} <= steps or (claim.of_smoke_alone and self.profile != "smoke"):
                 continue
             if self.data:
-                yield replace(claim, **(_PUBLISHED if claim.any_data else _OF_THE_LAB))
+                yield _without_published(claim) if claim.any_data else _without_numbers(claim)
             elif self.profile != "smoke":
                 yield claim if self.profile == "full" else replace(claim, goal=None)  # a goal is for all of the data
             elif claim.band("smoke") is not None:
-                kept = {"smoke": claim.smoke, "source": claim.source if claim.of_smoke_alone else ""}
-                yield replace(claim, **{**_OF_THE_LAB, **kept})
+                source = claim.source if claim.of_smoke_alone else ""
+                yield replace(_without_numbers(claim), smoke=claim.smoke, source=source)
 
-    def _refused(self, part: Part, step: Step, error: ConfigError) -> Ran:
+    def _refuse(self, part: LabPart, step: Step, error: ConfigError) -> CommandOutcome:
+        """Print why a step cannot run; the part goes on, since other steps may not need the winner."""
         print(f"labkit: {error}", file=sys.stderr)
-        return Ran(self.words(part, step), 1, (), 0.0)
+        return CommandOutcome(self.words(part, step), 1, (), 0.0)
 
 
 @dataclass(frozen=True)
-class Done:
-    """How a part went.
+class PartOutcome:
+    """The outcome of a part.
 
     Attributes:
-        lab, part: its names.
-        ran: how each step ended.
-        found: the claims.
-        seconds: wall time.
+        lab: Name of its lab.
+        part: Name.
+        steps: Outcome of each step's command, by the step's name.
+        verdicts: Verdict on each claim.
+        seconds: Wall time in seconds.
     """
 
     lab: str
     part: str
-    ran: Mapping[str, Ran]
-    found: Sequence[Verdict]
+    steps: Mapping[str, CommandOutcome]
+    verdicts: Sequence[Verdict]
     seconds: float
 
     @property
     def outside(self) -> list[str]:
-        """The claims outside their bands."""
-        return [verdict.claim.says for verdict in self.found if verdict.holds is False]
+        """Sentences of the claims outside their bands."""
+        return [verdict.claim.says for verdict in self.verdicts if verdict.holds is False]
 
     @property
     def code(self) -> int:
-        """2 where a command was refused, 1 where a claim or a command failed, else 0."""
-        codes = {step.code for step in self.ran.values()}
+        """Exit code: 2 where a command was refused, 1 where a claim or a command failed, else 0."""
+        codes = {step.code for step in self.steps.values()}
         return 2 if 2 in codes else int(bool(self.outside or any(codes)))
+
+
+def _without_published(claim: Claim) -> Claim:
+    """Return a claim without what is said of the lab's own data only, whoever measured it."""
+    return replace(claim, goal=None, assignment=None, assignment_says="", published=None, published_by="")
+
+
+def _without_numbers(claim: Claim) -> Claim:
+    """Return a claim without any number of the lab's own data, its bands and their source included."""
+    return replace(_without_published(claim), smoke=None, quick=None, full=None, source="")

@@ -1,4 +1,7 @@
-"""What a part is: a hash of all that it trains, by which its record is known again and a change is noticed."""
+"""The definition of a part: a hash of all that it trains.
+
+A record of the part is found again by it, and a part that has changed since is told from one that has not.
+"""
 
 from __future__ import annotations
 
@@ -21,34 +24,43 @@ from labkit.words import merged
 
 
 def definition(lab: Lab, part: str, profile: str, given: Sequence[str] = (), given_sha256: str = "") -> str:
-    """A hash of what the steps of a part compose in a profile, and of the earlier parts whose winners they take.
+    """Return a hash of what the steps of a part compose in a profile, and of the earlier parts whose winners they take.
 
-    Titles, claims and comments are not in it.
+    Titles, claims and comments are not in it: they change what is read, not what is trained.
 
     Args:
-        lab: that it belongs to.
-        part: its name.
-        profile: that it runs in.
-        given: words of another data set, which all its steps get, and
-        given_sha256: the hash of that data.
+        lab: Lab of the part.
+        part: Name of the part.
+        profile: Profile.
+        given: Words that name another data set, which all steps get; () for none.
+        given_sha256: Hash of that data set; "" for none.
+
+    Returns:
+        The first 16 hexadecimal digits of a SHA-256.
+
+    Raises:
+        ConfigError: A command of the part does not compose.
     """
     own = lab.parts[part]
     steps = {
         name: [
-            composed(merged([word for word in step.run if word != MULTIRUN], step.of_profile(profile), given)),
-            [asdict(reference) for reference in step.taken(profile)],
+            composition(merged([word for word in step.run if word != MULTIRUN], step.of_profile(profile), given)),
+            [asdict(reference) for reference in step.references(profile)],
         ]
         for name, step in own.of_profile(profile).items()
     }
     of_kinds = own.accepts.words if own.accepts and given else {}
-    earlier = [definition(lab, name, profile, given, given_sha256) for name in lab.needed(part, profile)]
+    earlier = [definition(lab, name, profile, given, given_sha256) for name in lab.required_parts(part, profile)]
     content = json.dumps([steps, of_kinds, given_sha256, earlier, NUMERICS_VERSION])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 @cache
-def composed(words: tuple[str, ...]) -> str:
-    """All that a command line composes, as text: the configuration, what is swept, and how."""
+def composition(words: tuple[str, ...]) -> str:
+    """Return what a command line composes, as JSON: the configuration, what is swept, and how.
+
+    The launcher is left out, and so are paths: neither changes a number.
+    """
     trained = [word for word in words if not word.startswith("hydra/launcher=")]
     overrides = OverridesParser.create().parse_overrides(trained)
     fixed = [str(one.input_line) for one in overrides if not one.is_sweep_override()]

@@ -6,16 +6,16 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from labkit.labs.claim_table import page_sheet
-from labkit.labs.record import Record, rows_of
-from labkit.labs.rows import Rows
-from labkit.labs.schema import PROFILES, Claim, Part
+from labkit.labs.part_record import Record
+from labkit.labs.schema import PROFILES, Claim, LabPart
+from labkit.labs.selection import Rows
 from labkit.labs.settings_table import settings_sheet
+from labkit.labs.step_record import StepRecord, rows_of
 from labkit.report.durations import duration
 from labkit.report.kinds import COMMAND, SECONDS
-from labkit.report.sheet import Column, Sheet
+from labkit.report.sheet import Cell, Column, Sheet
 from labkit.report.sheet_markdown import to_markdown
 from labkit.tracking import tags as tag
 from labkit.tracking.rows import RunRow
@@ -27,21 +27,21 @@ _STEP = [Column("step"), Column("command", COMMAND), _COUNTS[0], *_TIMES, _COUNT
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A part on the page.
+class PageEntry:
+    """A part as the page shows it.
 
     Attributes:
-        name: lab and part.
-        part: as its file says it.
-        record: the newest in the largest profile that it ran in.
-        runs: by step, as the store has them.
-        changed: whether its file, or one that its commands name, trains something else by now.
-        rejudged: whether its file claims something else by now; other words for the same are none.
-        tested: all its runs that ever opened the test set, those of other profiles and of earlier definitions included.
+        name: Names of lab and part, `kth ex3`.
+        part: Part as its file describes it today.
+        record: Newest record in the largest profile that it ran in.
+        runs: Rows of the store by step.
+        changed: True where its file, or one that its commands name, trains something else by now.
+        rejudged: True where its file claims something else by now, not only in other words.
+        tested: Ids of all its runs that ever opened the test set, in any profile and under any definition.
     """
 
     name: str
-    part: Part
+    part: LabPart
     record: Record
     runs: Mapping[str, Rows]
     changed: bool
@@ -50,36 +50,36 @@ class Shown:
 
     @property
     def given(self) -> str:
-        """The words that gave it another data set, but for where its files lie."""
+        """Words that gave it another data set, without the one that says where its files lie."""
         return " ".join(word for word in self.record.given if not word.startswith("data.root="))
 
     @property
-    def called(self) -> str:
-        """Its name and the data set that it was given."""
+    def label(self) -> str:
+        """Name, and the data set that it was given."""
         return f"{self.name} ({self.given})" if self.given else self.name
 
     @property
     def command(self) -> str:
-        """It runs again by."""
+        """Command that runs it again."""
         data = f" DATA={shlex.quote(self.given.removeprefix('data='))}" if self.given else ""
         return f"make {self.name.replace(' ', '-', 1)} PROFILE={self.record.profile}{data}"
 
 
-def shown(
+def page_entries(
     name: str,
-    part: Part,
+    part: LabPart,
     records: Iterable[Record],
     runs: Mapping[str, RunRow],
     today: Callable[[Record], tuple[str, Sequence[Claim]]],
-) -> list[Shown]:
-    """A part as the page has it: once on its own data, once for each other data set that it was given.
+) -> list[PageEntry]:
+    """Return the entries of a part: one on its own data, and one for each other data set that it was given.
 
     Args:
-        name: lab and part.
-        part: as its file says it.
-        records: of the part.
-        runs: rows of the store by id.
-        today: what the hash of the part, and the claims that are asked of it, would be today.
+        name: Names of lab and part.
+        part: Part as its file describes it today.
+        records: Records of the part.
+        runs: Rows of the store by id.
+        today: Record -> the definition and the claims that its part would have today.
     """
     by_given: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
@@ -95,18 +95,18 @@ def shown(
         if not rejudged:
             worded = [replace(one, claim=claim) for one, claim in zip(best.verdicts, claims, strict=True)]
             best = replace(best, verdicts=worded)
-        found.append(Shown(name, part, best, rows, changed, rejudged, tested))
+        found.append(PageEntry(name, part, best, rows, changed, rejudged, tested))
     return found
 
 
-def page(parts: Sequence[Shown], absent: Sequence[str], unverified: Mapping[str, str], command: str) -> str:
-    """The page.
+def page(parts: Sequence[PageEntry], absent: Sequence[str], unverified: Mapping[str, str], command: str) -> str:
+    """Return the results page as Markdown.
 
     Args:
-        parts: those that ran, in order.
-        absent: names of the parts that have no record.
-        unverified: what is known of data sets whose files are not the published ones.
-        command: that wrote it.
+        parts: Entries of the parts that ran, in order.
+        absent: Names of the parts without a record.
+        unverified: Name of a data set whose files are not the published ones -> a remark on them.
+        command: Command that writes the page.
     """
     blocks = [
         "# Results of the labs",
@@ -129,8 +129,8 @@ def page(parts: Sequence[Shown], absent: Sequence[str], unverified: Mapping[str,
     return "\n".join(block.rstrip("\n") + "\n" for block in blocks)
 
 
-def _facts(parts: Sequence[Shown], unverified: Mapping[str, str]) -> Iterator[str]:
-    """Versions, and data whose files are not the published ones."""
+def _facts(parts: Sequence[PageEntry], unverified: Mapping[str, str]) -> Iterator[str]:
+    """Yield sentences on the versions, and on data whose files are not the published ones."""
     rows = [part.record.row for part in parts]
     yield f"Versions: {'; '.join(dict.fromkeys(row.tags.get(tag.VERSIONS, '-') for row in rows))}."
     marked = {name for row in rows for name in row.params["data"].split() if name.endswith("*")}
@@ -139,11 +139,12 @@ def _facts(parts: Sequence[Shown], unverified: Mapping[str, str]) -> Iterator[st
         yield f"{name}*: its files are not the published archive, so its checksum could not be compared{known}."
 
 
-def _overview(part: Shown) -> list[Any]:
+def _overview(part: PageEntry) -> list[Cell]:
+    """Return the part's row of the first table, a value for each of `_PART`."""
     judged = [verdict.holds for verdict in part.record.verdicts if verdict.holds is not None]
     goals = [verdict.reached for verdict in part.record.verdicts if verdict.reached is not None]
     return [
-        part.called,
+        part.label,
         part.record.profile,
         part.record.row.params["data"] or None,
         _claims(part, judged),
@@ -153,23 +154,24 @@ def _overview(part: Shown) -> list[Any]:
     ]
 
 
-def _claims(part: Shown, judged: Sequence[bool]) -> str | None:
-    failed = [name for name, step in part.record.steps.items() if step["code"]]
+def _claims(part: PageEntry, judged: Sequence[bool]) -> str | None:
+    """Say how many claims hold, which steps failed, and whether the part has changed since."""
+    failed = [name for name, step in part.record.steps.items() if step.code]
     words = [f"{sum(judged)} of {len(judged)} hold"] if judged else []
     words += [f"FAILED: {', '.join(failed)}"] if failed else []
     words += ["changed since"] if part.changed else ["claims changed since"] if part.rejudged else []
     return "; ".join(words) or None
 
 
-def _sizes(part: Shown) -> tuple[int, int, float, float]:
-    """Runs, openings of the test set, seconds of training and of wall time."""
+def _sizes(part: PageEntry) -> tuple[int, int, float, float]:
+    """Return the numbers of runs and of openings of the test set, seconds of training and of wall time."""
     steps = part.record.steps.values()
-    runs = len({run_id for step in steps for run_id in step["run_ids"]})
-    training, wall = (sum(step[kind] for step in steps) for kind in ("training", "seconds"))
-    return runs, len(part.tested), training, wall
+    runs = len({run_id for step in steps for run_id in step.run_ids})
+    return runs, len(part.tested), sum(step.training for step in steps), sum(step.seconds for step in steps)
 
 
-def _part(part: Shown, unverified: Mapping[str, str]) -> Iterator[str]:
+def _part(part: PageEntry, unverified: Mapping[str, str]) -> Iterator[str]:
+    """Yield the blocks of a part's own section."""
     record, tags = part.record, part.record.row.tags
     day = datetime.fromtimestamp(record.row.start_time / 1000, UTC).date()
     commit = tags.get(tag.COMMIT, "")[:8] or "no commit"
@@ -178,7 +180,7 @@ def _part(part: Shown, unverified: Mapping[str, str]) -> Iterator[str]:
     trained = [row for rows in part.runs.values() for row in rows] or [record.row]
     machines = dict.fromkeys(row.tags.get(tag.HARDWARE, "-") for row in trained)
     runs, opened, training, wall = _sizes(part)
-    yield f"## {part.called}: {part.part.title}"
+    yield f"## {part.label}: {part.part.title}"
     known = {f"{name}*": f"{name}* ({said})" for name, said in unverified.items()}
     data = " ".join(known.get(name, name) for name in record.row.params["data"].split()) or "none"
     yield (
@@ -196,13 +198,13 @@ def _part(part: Shown, unverified: Mapping[str, str]) -> Iterator[str]:
     if settings.rows:
         yield to_markdown(settings)
     yield to_markdown(Sheet(_STEP, [_step(name, step) for name, step in record.steps.items()]))
-    said = [f"- {name}: {sentence}" for name, step in record.steps.items() for sentence in step["diagnoses"]]
+    said = [f"- {name}: {sentence}" for name, step in record.steps.items() for sentence in step.diagnoses]
     if said:
         yield "\n".join(said)
 
 
-def _of_others(part: Shown) -> str:
-    """How many of the openings were not this record's."""
+def _of_others(part: PageEntry) -> str:
+    """Say how many of the openings belong to other records of the part."""
     others = len(part.tested - part.record.tested)
     return f" ({others} of them in other profiles or earlier versions of the part)" if others else ""
 
@@ -211,7 +213,8 @@ def _runs(number: int) -> str:
     return "1 run" if number == 1 else f"{number} runs"
 
 
-def _step(name: str, step: Mapping[str, Any]) -> list[Any]:
-    failed = f" (exit code {step['code']})" if step["code"] else ""
-    runs, tested = (len({*step[key]}) for key in ("run_ids", "tested"))
-    return [name + failed, step["command"], runs, step["training"], step["seconds"], tested]
+def _step(name: str, step: StepRecord) -> list[Cell]:
+    """Return a step's row, a value for each of `_STEP`."""
+    failed = f" (exit code {step.code})" if step.code else ""
+    runs, tested = len({*step.run_ids}), len({*step.tested})
+    return [name + failed, step.command, runs, step.training, step.seconds, tested]

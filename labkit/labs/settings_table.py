@@ -1,27 +1,26 @@
-"""What the steps of a part trained, setting by setting: the rows behind its claims and those that no claim is about."""
+"""The settings that the steps of a part trained, one row for each: those behind its claims and all others."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from labkit.labs.rows import Rows, matching
+from labkit.labs.selection import Rows, matching
 from labkit.report import cells as write
 from labkit.report import kinds
 from labkit.report.board_layout import ENDS
 from labkit.report.leaderboard import rank
 from labkit.report.ranked_entries import Entry
-from labkit.report.sheet import Column, Sheet
+from labkit.report.sheet import Cell, Column, Sheet
 from labkit.report.statistics import Summary
 from labkit.tracking.quantities import is_maximised
 from labkit.tracking.rows import RunRow
 
 METRICS = ("val/accuracy", "test/accuracy", "train/loss", "val/loss")
-_FIRST, _LAST = 10, 3  # settings of a step, or of a stage of a search, that are shown of many
+_FIRST, _LAST = 10, 3  # settings shown where a step, or a stage of a search, has many
 
 
 def settings_sheet(steps: Mapping[str, Rows], further: Sequence[str] = ()) -> Sheet:
-    """Return the settings of all steps of a part.
+    """Return the settings of all steps of a part as a sheet.
 
     Args:
         steps: Runs of each step, by its name.
@@ -29,28 +28,28 @@ def settings_sheet(steps: Mapping[str, Rows], further: Sequence[str] = ()) -> Sh
     """
     columns = [
         *(Column("step"), Column("setting"), Column("n", kinds.TRIED, ("n", "tried"), right=True)),
-        *(_measured(metric) for metric in (*METRICS, *further)),
+        *(_metric_column(metric) for metric in (*METRICS, *further)),
         Column("runs", kinds.FIRST_RUN, right=True),
     ]
     return Sheet(columns, [line for step, rows in steps.items() for line in lines(step, rows, further)])
 
 
-def _measured(metric: str) -> Column:
+def _metric_column(metric: str) -> Column:
     return Column(
         write.unit(metric), kinds.estimate(metric), (metric, *(f"{metric} {end}" for end in ENDS)), right=True
     )
 
 
-def lines(step: str, rows: Rows, further: Sequence[str] = ()) -> Iterator[list[Any]]:
-    """Return a step's settings as rows of the sheet, best first by the first of `METRICS` that its runs have.
+def lines(step: str, rows: Rows, further: Sequence[str] = ()) -> Iterator[list[Cell]]:
+    """Yield a step's settings as rows of the sheet, best first by the first of `METRICS` that its runs have.
 
-    Of a search every stage is one group; of many settings the first and the last are shown. What a step checked,
-    without training, is a line for each of its runs and of their findings.
+    Each stage of a search is a group of its own. Of many settings the first and the last are shown. A run that checked
+    something without training has a row for itself and one for each of its findings.
 
     Args:
-        step: its name.
-        rows: its runs.
-        further: metrics beside `METRICS`.
+        step: Name of the step.
+        rows: Runs of the step.
+        further: Metrics beside `METRICS`.
     """
     shown = (*METRICS, *further)
     for row in (row for row in rows if row.is_untrained):
@@ -70,7 +69,8 @@ def lines(step: str, rows: Rows, further: Sequence[str] = ()) -> Iterator[list[A
         yield from made
 
 
-def _line(name: str, entry: Entry, objective: str, shown: Sequence[str]) -> list[Any]:
+def _line(name: str, entry: Entry, objective: str, shown: Sequence[str]) -> list[Cell]:
+    """Return one setting as a row of the sheet."""
     setting = " ".join(f"{key.rpartition('.')[2]}={write.brief(value)}" for key, value in entry.params.items())
     n = (len(entry.seeds), entry.tried)
     if entry.rank is None:
@@ -80,7 +80,7 @@ def _line(name: str, entry: Entry, objective: str, shown: Sequence[str]) -> list
 
 
 def check_summary(row: RunRow) -> str:
-    """What a run without training found: `659 checks, 0 failed`, `or_xor: 5 claims, 0 false`."""
+    """Count what a run without training found: `659 checks, 0 failed: gradient`, `or_xor: 5 claims, 0 false`."""
     metrics = row.metrics
     if "checks" in metrics:
         return f"{metrics['checks']:.0f} checks, {metrics['checks_failed']:.0f} failed: {row.params['task.only']}"

@@ -1,11 +1,10 @@
-"""What a claim says in one profile, on one data set: its sentence filled in from what its step composes."""
+"""The sentence of a claim in one profile, on one data set, filled in from what its step composes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -15,15 +14,15 @@ from labkit.labs.schema import Band, Claim
 from labkit.report.cells import is_percent
 
 
-def worded(claim: Claim, profile: str, words: Sequence[str]) -> Claim:
-    """The claim with its sentence of a profile; a statement that nothing judges there becomes a question.
+def claim_in_words(claim: Claim, profile: str, words: Sequence[str]) -> Claim:
+    """Return a claim with its sentence of a profile; a statement that nothing judges there becomes a question.
 
     In braces a sentence may have `data_set`, the option of `data`; `seeds`, as `5 seeds`; `low` and `high`, the ends of
     the profile's band; and any key of the composed configuration, such as `trainer.epochs`.
 
     Args:
-        claim: As it is asked in the profile.
-        profile: That profile.
+        claim: Claim with the bands that apply.
+        profile: Profile.
         words: Command line of the claim's step in the profile.
     """
     text = claim.says_in.get(profile, claim.says)  # type: ignore[call-overload]
@@ -34,8 +33,8 @@ def worded(claim: Claim, profile: str, words: Sequence[str]) -> Claim:
 
 
 @cache
-def facts(words: tuple[str, ...]) -> Mapping[str, Any]:
-    """What a sentence may name of a step: the composed configuration, with `data_set` and `seeds` in words."""
+def facts(words: tuple[str, ...]) -> Mapping[str, object]:
+    """Return what a sentence may name: the configuration that a step composes, with `data_set` and `seeds` in words."""
     overrides = OverridesParser.create().parse_overrides([word for word in words if word != MULTIRUN])
     config = compose([str(one.input_line) for one in overrides if not one.is_sweep_override()])
     swept = {one.get_key_element(): list(one.sweep_string_iterator()) for one in overrides if one.is_sweep_override()}
@@ -45,7 +44,7 @@ def facts(words: tuple[str, ...]) -> Mapping[str, Any]:
 
 
 def ends(claim: Claim, band: Band | None) -> dict[str, str]:
-    """The ends of a band as a sentence has them: `97.5%`, `1.5`."""
+    """Return the ends of a band, `low` and `high`, as a sentence writes them: `97.5%`, `1.5`."""
     named = zip(("low", "high"), band or (None, None), strict=True)
     percent = is_percent(claim.metric)
     return {name: f"{100 * end:g}%" if percent else f"{end:g}" for name, end in named if end is not None}

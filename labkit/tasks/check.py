@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -23,10 +23,13 @@ from labkit.report.sheet_terminal import to_terminal
 from labkit.runs import commands, provenance
 from labkit.runs.plan import resolved, writable
 from labkit.shipped import IN_FILE, defaults
-from labkit.tasks.only import chosen
+from labkit.tasks.only import names_asked_for
 from labkit.tracking import session
 from labkit.tracking import tags as tag
 from labkit.tracking.tracker import Tracker
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 EXPERIMENT = "checks"
 _WIDTH = 180  # of a table that goes to a file
@@ -36,18 +39,23 @@ _WIDTH = 180  # of a table that goes to a file
 def check(
     *, only: str | list[str] | None = None, details: Flag = IN_FILE
 ) -> Callable[[DictConfig, Sequence[str]], None]:
-    """The task: print the table of verdicts, record it in the experiment `checks`, and exit with 1 on a failure.
+    """Make the task that prints the table of verdicts and records it in the experiment `checks`.
 
     Args:
-        only: names of tests, one or a list; None: all.
-        details: a line for each verdict instead of one for each layer, network and model; the files always have them.
+        only: Name of a test, or a list of names; None for all.
+        details: True for a line for each verdict, instead of one for each layer, network and model; the files always
+            have all.
+
+    Returns:
+        The task. It raises SystemExit with code 1 where a check fails.
 
     Raises:
-        ConfigError: there is no such test.
+        ConfigError: There is no such test.
     """
-    tests = chosen(only, TESTS, "test")
+    tests = names_asked_for(only, TESTS, "test")
 
     def task(config: DictConfig, overrides: Sequence[str]) -> None:
+        """Run the tests, show and record what they find; raises as `check` says."""
         plain = resolved(config)
         tracking, paths = (build(group, plain[group], plain["targets"]) for group in ("tracker", "paths"))
         root = Path(paths.root).absolute()
@@ -68,30 +76,33 @@ def check(
 
 
 def shipped_models() -> dict[str, Model]:
-    """Every option of conf/model as it stands, by name."""
+    """Return every option of conf/model as it stands, by name."""
     return {path.stem: _model(path) for path in sorted((CONF / "model").glob("*.yaml"))}
 
 
 def _model(path: Path) -> Model:
-    plain: Any = OmegaConf.to_container(OmegaConf.create({"model": _node(path)}), resolve=True)
-    return build("model", plain["model"])  # type: ignore[no-any-return]
+    """Return the model of a file of conf/model."""
+    root = OmegaConf.create({"model": _node(path)})  # where its interpolations begin
+    plain = cast(dict[str, object], OmegaConf.to_container(root.model, resolve=True))
+    return build("model", plain)  # type: ignore[no-any-return]
 
 
-def _node(path: Path) -> Any:
-    """A model file on top of those of its folder that its defaults name, as Hydra would merge them."""
-    own: Any = OmegaConf.load(path)
+def _node(path: Path) -> DictConfig:
+    """Return a model file on top of those of its folder that its defaults name, merged as Hydra does it."""
+    own = cast(DictConfig, OmegaConf.load(path))
     names = own.pop("defaults", ["_self_"])
-    return OmegaConf.merge(*(own if name == "_self_" else _node(path.with_name(f"{name}.yaml")) for name in names))
+    files = (own if name == "_self_" else _node(path.with_name(f"{name}.yaml")) for name in names)
+    return cast(DictConfig, OmegaConf.merge(*files))
 
 
 def _announce(test: str) -> None:
-    """Say on a terminal what is being done; the whole takes some seconds."""
+    """Say on a terminal which test runs; all of them take some seconds."""
     if sys.stderr.isatty():
         print(f"checking: {test}", file=sys.stderr)
 
 
 def show(found: Findings, details: bool, seconds: float) -> None:
-    """Print the table, what its columns mean, every failure in full, and what it comes to."""
+    """Print the table, what its columns mean, every failure in full, and the totals."""
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else _WIDTH
@@ -104,8 +115,20 @@ def show(found: Findings, details: bool, seconds: float) -> None:
     print(f"{summary(found.verdicts)} ({seconds:.1f} s)")
 
 
-def record(found: Findings, tracker: Tracker, config: dict[str, Any], overrides: Sequence[str], seconds: float) -> None:
-    """One run with the table and the figures, begun when all is known; FAILED where a check has failed."""
+def record(
+    found: Findings, tracker: Tracker, config: Mapping[str, object], overrides: Sequence[str], seconds: float
+) -> None:
+    """Write one run with the table and the figures, FAILED where a check has failed.
+
+    It begins when all is known, so that a check that breaks off leaves no run behind.
+
+    Args:
+        found: Findings of all tests.
+        tracker: Tracker of the store.
+        config: Configuration as plain values.
+        overrides: Words of the command line.
+        seconds: Wall time of the tests in seconds.
+    """
     kept = tracker.start_run(
         experiment=EXPERIMENT,
         name="check",
@@ -126,8 +149,8 @@ def record(found: Findings, tracker: Tracker, config: dict[str, Any], overrides:
     kept.finish("FAILED" if found.failed else "FINISHED", summary(found.verdicts) if found.failed else "")
 
 
-def figures(found: Findings) -> Iterator[tuple[str, Any]]:
-    """What there is to draw, by file name."""
+def figures(found: Findings) -> Iterator[tuple[str, Figure]]:
+    """Yield the figures of the findings, each with its file's name."""
     for subject, curves in found.remainders.items():
         name = f"taylor_{'_'.join(subject.replace(',', '').split())}"
         yield name, draw.taylor_remainders(curves, f"Taylor remainders of the {subject}")

@@ -22,13 +22,16 @@ _EXTRA = ("test/accuracy", "time/seconds")
 def compare(
     *, metric: str = IN_FILE, minimise: Flag = IN_FILE, lab: str | None = None, baseline: str | None = None
 ) -> Callable[[DictConfig, Sequence[str]], None]:
-    """The task: print the runs in the store, best first, with the parameters that differ.
+    """Make the task that prints the runs in the store, best first, with the parameters that differ.
 
     Args:
-        metric: what ranks them.
-        minimise: whether less is better.
-        lab: only this lab's runs; None: all.
-        baseline: a run's name or id, or `key=value` words that pick a row: the others are compared with it, by seed.
+        metric: Metric that ranks them.
+        minimise: True where less is better; False: what is usual for the metric.
+        lab: Lab whose runs alone are shown; None for all.
+        baseline: Name or id of a run, or `key=value` words that pick a row; the others are compared with it by seed.
+
+    Returns:
+        The task. It raises ConfigError where there are no such runs.
     """
 
     def task(config: DictConfig, overrides: Sequence[str]) -> None:
@@ -40,7 +43,17 @@ def compare(
 
 
 def _rows(rows: Sequence[RunRow], uri: str, lab: str | None, metric: str) -> list[RunRow]:
-    """The runs of a lab; raises ConfigError where there are none, or none of them has the metric."""
+    """Return the runs of a lab, or all.
+
+    Args:
+        rows: Rows of the store.
+        uri: Address of the store, for messages.
+        lab: Name of a lab; None for all.
+        metric: Metric that at least one of them must have.
+
+    Raises:
+        ConfigError: There are no such runs, or none of them has the metric.
+    """
     if not rows:
         raise ConfigError(f"compare: there are no runs in {uri}.")
     labs = {row.experiment for row in rows}

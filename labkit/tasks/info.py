@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,11 +21,11 @@ from labkit.shipped import IN_FILE, defaults
 
 @defaults("task/info")
 def info(*, samples: Count = IN_FILE, picture: str = IN_FILE) -> Callable[[DictConfig, Sequence[str]], None]:
-    """The task: print the facts, and draw samples before and after preprocessing and augmentation.
+    """Make the task that prints the facts, and draws samples before and after preprocessing and augmentation.
 
     Args:
-        samples: how many are drawn.
-        picture: where to, under `paths.root`.
+        samples: Number of samples drawn.
+        picture: Path of the PNG file, under `paths.root`.
     """
 
     def task(config: DictConfig, overrides: Sequence[str]) -> None:
@@ -41,7 +40,7 @@ def info(*, samples: Count = IN_FILE, picture: str = IN_FILE) -> Callable[[DictC
             _print(title, facts)
         target = ready.paths.root / picture
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(drawn(stored, ready, samples))
+        target.write_bytes(samples_picture(stored, ready, samples))
         _print("Picture", [("samples", str(target))])
 
     return task
@@ -106,8 +105,14 @@ def _run_facts(ready: Plan) -> Iterator[tuple[str, object]]:
     yield "config hash", ready.config_hash
 
 
-def drawn(stored: Dataset, ready: Plan, count: int) -> bytes:
-    """A PNG of training samples before and after preprocessing and augmentation."""
+def samples_picture(stored: Dataset, ready: Plan, count: int) -> bytes:
+    """Return a PNG of training samples before and after preprocessing and augmentation.
+
+    Args:
+        stored: Data set as stored.
+        ready: Plan, which has the same data prepared.
+        count: Number of samples; vectors are all drawn, since a scatter plot takes them.
+    """
 
     from labkit.report.canvas import render
     from labkit.report.samples import samples
@@ -115,10 +120,9 @@ def drawn(stored: Dataset, ready: Plan, count: int) -> bytes:
     train = ready.parts.kept
     assert train is not None
     index = train[:count] if ready.parts.kind != "vector" else train
-    before: Any = stored.features[index]
+    rows = stored.features[index]
+    before = rows if stored.kind != "text" else ["".join(stored.vocabulary[i] for i in row if i) for row in rows]
     after = ready.parts.train.features[: len(index)].cpu()
-    if stored.kind == "text":
-        before = ["".join(stored.vocabulary[i] for i in row if i) for row in before]
     strengths = ready.recipe.augmentation
     if strengths.active:
         numbers = [torch.tensor([float(s)]) for s in (strengths.mirror, strengths.noise)]

@@ -1,4 +1,4 @@
-"""The key `task.only` of tasks that do several things: which of them."""
+"""The key `task.only` of tasks that do several things: it names some of them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ from collections.abc import Iterable
 from labkit.config import ConfigError, nearest
 
 
-def chosen(only: str | list[str] | None, known: Iterable[str], noun: str) -> list[str]:
-    """The names to do, one or a list or None for all, in the order of `known`; raises ConfigError."""
+def names_asked_for(only: str | list[str] | None, known: Iterable[str], noun: str) -> list[str]:
+    """Return the names that are asked for, in the order of `known`.
+
+    Args:
+        only: Name, or a list of names; None for all.
+        known: Names there are.
+        noun: Noun for messages, such as `test`.
+
+    Raises:
+        ConfigError: A name is unknown, or the list is empty.
+    """
     known = list(known)
     names = known if only is None else [only] if isinstance(only, str) else only
     if not names:

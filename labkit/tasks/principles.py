@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import torch
 from omegaconf import DictConfig
@@ -28,22 +29,35 @@ from labkit.report.canvas import render
 from labkit.report.sheet_csv import to_csv
 from labkit.runs import commands, provenance
 from labkit.runs.plan import resolved, writable
-from labkit.tasks.only import chosen
+from labkit.tasks.only import names_asked_for
 from labkit.tracking import session
 from labkit.tracking import tags as tag
-from labkit.tracking.tracker import Tracker
+from labkit.tracking.tracker import Run, Tracker
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LAB, PART = "caltech", "principles"
+# A principle's numbers, of a class of its own: only its other two functions read them.
+Measured: TypeAlias = Any
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class Principle:
-    """One experiment: what it asks, and the three functions it goes through."""
+    """An experiment.
+
+    Attributes:
+        question: Question that it asks.
+        measure: Function that trains or computes, and returns numbers.
+        finding: Numbers -> tables and claims.
+        figure: Numbers -> figure.
+    """
 
     question: str
-    measure: Callable[[], Any]
-    finding: Callable[[Any], Finding]
-    figure: Callable[[Any], Any]
+    measure: Callable[[], Measured]
+    finding: Callable[[Measured], Finding]
+    figure: Callable[[Measured], Figure]
 
 
 PRINCIPLES = {
@@ -74,24 +88,29 @@ PRINCIPLES = {
 
 
 def principles(*, only: str | list[str] | None = None) -> Callable[[DictConfig, Sequence[str]], None]:
-    """The task: measure, print and record one principle after another; exit with 1 if a claim is false.
+    """Make the task that measures, prints and records one principle after another.
 
     Args:
-        only: names of principles, one or a list; None: all.
+        only: Name of a principle, or a list of names; None for all.
+
+    Returns:
+        The task. It raises SystemExit with code 1 where a claim is false.
 
     Raises:
-        ConfigError: there is no such principle.
+        ConfigError: There is no such principle.
     """
-    names = chosen(only, PRINCIPLES, "principle")
+    names = names_asked_for(only, PRINCIPLES, "principle")
 
     def task(config: DictConfig, overrides: Sequence[str]) -> None:
+        """Examine the principles, show and record what is found; raises as `principles` says."""
         plain = resolved(config)
         tracking, paths = (build(group, plain[group], plain["targets"]) for group in ("tracker", "paths"))
         if tracking.enabled:
             writable(Path(paths.root).absolute())
             session.start_writer(config)
         tracker = session.tracker(tracking, Path(paths.root)) if tracking.enabled else None
-        findings = {name: _done(name, tracker, plain, overrides) for name in names}
+        start = partial(_start_run, tracker, plain, overrides, only) if tracker is not None else None
+        findings = {name: _examine(name, start) for name in names}
         claims = [claim for finding in findings.values() for claim in finding.claims]
         false = [claim.sentence for claim in claims if not claim.holds]
         print(f"{len(claims) - len(false)} of {len(claims)} claims hold")
@@ -104,8 +123,8 @@ def principles(*, only: str | list[str] | None = None) -> Callable[[DictConfig, 
     return task
 
 
-def _done(name: str, tracker: Tracker | None, config: dict[str, Any], overrides: Sequence[str]) -> Finding:
-    """Measure one principle, show what was found, and record it where there is a tracker."""
+def _examine(name: str, start: Callable[[str, Finding], Run] | None) -> Finding:
+    """Measure one principle, show what was found, and record it in the run that `start` begins, if any."""
     principle = PRINCIPLES[name]
     if sys.stderr.isatty():
         print(f"measuring: {name}", file=sys.stderr)
@@ -113,13 +132,17 @@ def _done(name: str, tracker: Tracker | None, config: dict[str, Any], overrides:
     measured = _on_one_thread(principle.measure)
     finding, seconds = principle.finding(measured), time.perf_counter() - started
     show(name, principle.question, finding, seconds)
-    if tracker is not None:
-        _record(tracker, name, principle, finding, render(principle.figure(measured)), seconds, config, overrides)
+    if start is not None:
+        figure = render(principle.figure(measured))  # before a run begins, so that a failure leaves none behind
+        _record(start(name, finding), name, finding, figure, seconds)
     return finding
 
 
-def _on_one_thread(measure: Callable[[], Any]) -> Any:
-    """All these networks are small, and with one thread the numbers are the same on any number of cores."""
+def _on_one_thread(measure: Callable[[], Value]) -> Value:
+    """Return what `measure` returns on one thread: then its numbers are the same on any number of cores.
+
+    All these networks are small, so more threads would not be faster.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -128,21 +151,19 @@ def _on_one_thread(measure: Callable[[], Any]) -> Any:
         torch.set_num_threads(before)
 
 
-def _record(
+def _start_run(
     tracker: Tracker,
-    name: str,
-    principle: Principle,
-    finding: Finding,
-    figure: bytes,
-    seconds: float,
-    config: dict[str, Any],
+    config: Mapping[str, object],
     overrides: Sequence[str],
-) -> None:
-    """One run with tables and figure; FAILED where a claim is false."""
-    run = tracker.start_run(
+    only: str | list[str] | None,
+    name: str,
+    finding: Finding,
+) -> Run:
+    """Begin the run that records a finding."""
+    return tracker.start_run(
         experiment=LAB,
         name=name,
-        params={"task.only": str(config["task"]["only"])},
+        params={"task.only": str(only)},
         tags={
             **provenance.tags({**config, "lab": LAB, "part": PART}, commands.single(overrides, config)),
             tag.PRINCIPLE: name,
@@ -150,10 +171,14 @@ def _record(
             tag.FOUND: "\n".join(map(str, finding.claims)),
         },
     )
+
+
+def _record(run: Run, name: str, finding: Finding, figure: bytes, seconds: float) -> None:
+    """Log a finding's tables and figure and end its run; FAILED where a claim is false."""
     false = [claim.sentence for claim in finding.claims if not claim.holds]
     run.log(0, {"claims": len(finding.claims), "claims_false": len(false), "time/seconds": seconds})
     for number, table in enumerate(finding.tables, start=1):
         run.artifact_text(f"tables/{name}_{number}.csv", to_csv(table))
-    run.artifact_text(f"{name}.md", finding_markdown(name, principle.question, finding))
+    run.artifact_text(f"{name}.md", finding_markdown(name, PRINCIPLES[name].question, finding))
     run.artifact_bytes(f"figures/{name}.png", figure)
     run.finish("FAILED" if false else "FINISHED", "False: " + "; ".join(false) if false else "")

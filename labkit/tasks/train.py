@@ -12,7 +12,7 @@ from labkit.runs.result import Objective
 
 
 def train() -> Callable[[DictConfig, Sequence[str]], Objective | tuple[Objective, ...] | None]:
-    """The task: returns the objective of a search, one value or several."""
+    """Make the task that trains one configuration and returns the objective of a search, one value or several."""
 
     def task(config: DictConfig, overrides: Sequence[str]) -> Objective | tuple[Objective, ...] | None:
         return train_plan(plan(config, overrides))

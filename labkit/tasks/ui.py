@@ -18,10 +18,13 @@ Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 
 @defaults("task/ui")
 def ui(*, port: Port = IN_FILE) -> Callable[[DictConfig, Sequence[str]], None]:
-    """The task: serve the pages on 127.0.0.1 until it is stopped; raises TrackingError where there is no store to show.
+    """Make the task that serves the pages on 127.0.0.1 until it is stopped.
 
     Args:
         port: Port of 127.0.0.1.
+
+    Returns:
+        The task. It raises TrackingError where there is no store to show.
     """
 
     def task(config: DictConfig, overrides: Sequence[str]) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from labkit.labs.command import Ran
-from labkit.labs.course import Done
+from labkit.labs.command import CommandOutcome
+from labkit.labs.course import PartOutcome
 from labkit.labs.schema import Claim
 from labkit.labs.verdict import Verdict
 from labkit.tasks.lab import finish, show
@@ -83,8 +83,8 @@ def judged(holds: bool | None) -> Verdict:
 def test_the_exit_code_says_how_it_went(
     holds: bool | None, codes: dict[str, int], code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ran = {name: Ran(["x"], code, (), 1.0) for name, code in codes.items()}
-    done = Done("bgu", "part1", ran, [judged(holds)], 3.0)
+    ran = {name: CommandOutcome(["x"], code, (), 1.0) for name, code in codes.items()}
+    done = PartOutcome("bgu", "part1", ran, [judged(holds)], 3.0)
     show(done, "full")
     ended = 0
     try:

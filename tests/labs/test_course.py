@@ -9,7 +9,7 @@ import pytest
 
 from labkit.compose import CONF, compose
 from labkit.config import ConfigError
-from labkit.labs import chosen_parts, record
+from labkit.labs import chosen_parts, part_record
 from labkit.labs.course import Course
 from labkit.labs.schema import read
 from labkit.tasks import report
@@ -86,13 +86,13 @@ def test_a_part_runs_the_parts_it_needs_first_and_nothing_twice(
     assert {(row.params["optimizer.lr"], row.params["model.hidden"]) for row in again} == {("0.1", "[8, 9]")}
     records = {row.name: row for row in rows(tmp_path) if "labkit.lab_part" in row.tags}
     assert {name: row.status for name, row in records.items()} == {"first": "FINISHED", "second": "FAILED"}
-    first, second = record.read([records["first"], records["second"]], tmp_path)
+    first, second = part_record.read([records["first"], records["second"]], tmp_path)
     assert len(first.tested) == 4
     assert [verdict.holds for verdict in second.verdicts] == [False, True]
-    assert second.steps["again"]["command"].startswith("labkit name=again")
-    assert str(tmp_path) not in second.steps["again"]["command"]
-    assert (len(second.steps["checked"]["run_ids"]), second.steps["checked"]["training"]) == (1, 0)
-    assert second.tested == set(second.steps["again"]["run_ids"]) == {row.run_id for row in again}
+    assert second.steps["again"].command.startswith("labkit name=again")
+    assert str(tmp_path) not in second.steps["again"].command
+    assert (len(second.steps["checked"].run_ids), second.steps["checked"].training) == (1, 0)
+    assert second.tested == set(second.steps["again"].run_ids) == {row.run_id for row in again}
 
     assert call("part=second") == 1
     assert "it takes winners of first, which has run" in capsys.readouterr().out
@@ -117,9 +117,9 @@ def test_a_report_lies_beside_the_store_unless_told(tmp_path: Path) -> None:
         ("kth", None, "mlruns/reports/kth.md"),
         ("all", "docs/results.md", "docs/results.md"),
     ):
-        assert report.place(tmp_path, name, file) == tmp_path / expected
+        assert report.page_path(tmp_path, name, file) == tmp_path / expected
     with pytest.raises(ConfigError, match=r"task\.file: expected the path of a page such as docs/results\.md"):
-        report.place(tmp_path, "all", "docs")
+        report.page_path(tmp_path, "all", "docs")
 
 
 def test_a_part_on_another_data_set_is_known_again_by_its_data(call: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,7 +172,7 @@ def test_another_data_set_is_taken_where_it_fits(call: Any) -> None:
 def test_what_is_asked_of_another_data_set_and_of_another_profile(
     profile: str, data: tuple[str, ...], bands: list[Any], call: Any, tmp_path: Path
 ) -> None:
-    asked = Course(profile, tmp_path, (), data).asked(read(tmp_path / "labs", "own").parts["first"])
+    asked = Course(profile, tmp_path, (), data).claims_of(read(tmp_path / "labs", "own").parts["first"])
     assert [claim.band(profile) for claim in asked] == bands
 
 
@@ -180,6 +180,6 @@ def test_published_numbers_are_not_about_another_data_set() -> None:
     part = read(CONF / "labs", "boulder").parts["part1"]
     rule = next(claim for claim in part.claims if claim.any_data)
     assert rule.published is not None
-    asked = list(Course("quick", Path(), (), ("data=names",)).asked(part))
+    asked = list(Course("quick", Path(), (), ("data=names",)).claims_of(part))
     assert [claim.band("quick") for claim in asked if claim.any_data] == [rule.quick]
     assert {(claim.assignment, claim.published, claim.published_by) for claim in asked} == {(None, None, "")}

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from labkit.labs.page import Shown, page, shown
-from labkit.labs.record import Record
-from labkit.labs.schema import Claim, Part, Step
+from labkit.labs.page import PageEntry, page, page_entries
+from labkit.labs.part_record import Record
+from labkit.labs.schema import Claim, LabPart, Step
 from labkit.labs.settings_table import lines, settings_sheet
+from labkit.labs.step_record import StepRecord
 from labkit.labs.verdict import Verdict
 from labkit.tracking.rows import RunRow
 from tests.stored import run_row
@@ -37,19 +38,13 @@ CLAIM = Claim(
     published_by="a report",
 )
 VERDICT = Verdict(CLAIM, 0.615, 0.01, (0.595, 0.635), 5, 5, True, False, ("abcdefgh12", "b", "c"))
-STEP = {
-    "command": "labkit x",
-    "code": 0,
-    "seconds": 75.0,
-    "training": 65.0,
-    "run_ids": list("abcdefg"),
-    "tested": list("abcde"),
-    "diagnoses": [],
-}
+STEP = StepRecord(
+    command="labkit x", code=0, seconds=75.0, training=65.0, run_ids=tuple("abcdefg"), tested=tuple("abcde")
+)
 
 
 def record(*verdicts: Verdict, about: RunRow | None = None, **step: Any) -> Record:
-    return Record(about or row(), verdicts, {"train": {**STEP, **step}})
+    return Record(about or row(), verdicts, {"train": replace(STEP, **step)})
 
 
 def trained(run_id: str, seed: int, accuracy: float, **params: str) -> RunRow:
@@ -69,14 +64,14 @@ RUNS = {
 }
 
 
-PART = Part(title="a part", steps={"train": Step(run=["-m"])}, shows=["test/recall"])
+PART = LabPart(title="a part", steps={"train": Step(run=["-m"])}, shows=["test/recall"])
 
 
-def part(*records: Record, today: str = "d", claims: Sequence[Claim] | None = None) -> list[Shown]:
+def part(*records: Record, today: str = "d", claims: Sequence[Claim] | None = None) -> list[PageEntry]:
     def now(one: Record) -> tuple[str, Sequence[Claim]]:
         return today, [verdict.claim for verdict in one.verdicts] if claims is None else claims
 
-    return shown("own first", PART, records, RUNS, now)
+    return page_entries("own first", PART, records, RUNS, now)
 
 
 def text(*records: Record, **now: Any) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,14 @@ from typing import Any
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from labkit.compose import CONF, compose
+from labkit.compose import compose
 from labkit.config import ConfigError
 from labkit.labs.claim_table import claim_sheet, verdict_words
 from labkit.labs.command import MULTIRUN
 from labkit.labs.course import Course
-from labkit.labs.definition import composed, definition
-from labkit.labs.rows import at_the_edge, matching, wall_seconds, winner
-from labkit.labs.schema import PROFILES, Claim, Lab, Part, Reference, read
-from labkit.labs.verdict import Verdict, of_record, within
+from labkit.labs.schema import PROFILES, Claim, LabPart, Reference, read
+from labkit.labs.selection import at_the_edge, matching, winner
+from labkit.labs.verdict import Verdict, within
 from labkit.labs.verdict import verdict as judge
 from labkit.multirun.composer import grid
 from labkit.multirun.sweeper_settings import sweep_params
@@ -79,7 +77,7 @@ def verdict(claim: Claim, rows: list[RunRow], profile: str) -> Verdict:
 def claim(**keys: Any) -> Claim:
     usual = {"says": "it is good", "step": "train", "metric": "test/accuracy", "full": [0.5, 0.7], "goal": [0.65, None]}
     steps = {"train": {"run": ["-m", "seed=0,1"]}}
-    return Part(title="", steps=steps, claims=[{**usual, **keys}]).claims[0]  # type: ignore[arg-type]
+    return LabPart(title="", steps=steps, claims=[{**usual, **keys}]).claims[0]  # type: ignore[arg-type]
 
 
 def row(run_id: str, seed: int, test: float, val: float = 0.5, **params: str) -> RunRow:
@@ -142,40 +140,6 @@ def test_a_difference_without_an_interval_cannot_be_told(seeds: int) -> None:
     assert f"at least 0.00 cannot be told from {some}" in to_markdown(claim_sheet([found], "full"))
     outside = verdict(claim(**{**keys, "full": [0.1, None], "goal": [0.1, None]}), rows, "full")
     assert (outside.holds, outside.reached) == (False, False)  # whatever its interval, its middle is outside
-
-
-OLD = {
-    "claim": {"says": "ahead", "step": "train", "metric": "test/accuracy", "against": {"model": "mlp"}, "full": [0, 1]},
-    **{"found": 0.02, "deviation": None, "half_width": 0.01, "n": 3, "tried": 3, "holds": True, "reached": True},
-    "run_ids": ["a", "b"],
-}
-
-
-@pytest.mark.parametrize(
-    ("changed", "interval", "holds"),
-    [
-        ({}, (0.01, 0.03), True),
-        ({"n": 2}, None, None),
-        ({"half_width": 0.0}, None, None),
-        ({"half_width": None, "n": 1}, None, None),
-        ({"half_width": None, "n": 1, "holds": False}, None, False),
-    ],
-)
-def test_records_of_earlier_versions_are_read_with_todays_rule(
-    changed: dict[str, Any], interval: tuple[float, float] | None, holds: bool | None
-) -> None:
-    found = of_record({**OLD, **changed})
-    assert found.interval == (None if interval is None else pytest.approx(interval))
-    assert (found.holds, found.run_ids) == (holds, ("a", "b"))
-    assert of_record(json.loads(json.dumps(asdict(found)))) == found
-
-
-def test_an_old_mean_gets_an_interval_within_what_a_share_can_be() -> None:
-    mean = {**OLD, "claim": {**OLD["claim"], "against": None}, "found": 0.98, "deviation": 0.02, "half_width": 0.05}
-    found = of_record(mean)
-    assert found.interval is not None
-    assert 0.79 < found.interval[0] < 0.98 < found.interval[1] < 1
-    assert found.holds is True
 
 
 def test_a_question_about_runs_that_are_not_there_fails() -> None:
@@ -341,19 +305,6 @@ def test_pairs_of_different_numbers_of_seeds_are_compared_on_those_they_share() 
     assert (found.n, found.tried, found.holds) == (3, 3, True)
 
 
-@pytest.mark.parametrize(
-    ("spans", "seconds"),
-    [
-        ([], 0),
-        ([(1000, 4000)], 3),
-        ([(1000, 4000), (1000, 4000), (2000, 3000)], 3),  # members of a population
-        ([(9000, 9500), (1000, 4000), (3000, 5000), (2000, None)], 4.5),  # two calls, and a run without an end
-    ],
-)
-def test_wall_time_counts_overlaps_once(spans: list[tuple[int, int | None]], seconds: float) -> None:
-    assert wall_seconds([run_row("r", start_time=start, end_time=end) for start, end in spans]) == seconds
-
-
 def test_tables_say_what_was_found() -> None:
     verdicts = [verdict(claim(source="a paper"), ROWS, "full")]
     line = to_markdown(claim_sheet(verdicts, "full")).splitlines()[-1]
@@ -387,92 +338,15 @@ def test_a_wrong_file_is_one_sentence(text: str, named: str, tmp_path: Path) -> 
         read(tmp_path, "own")
 
 
+def test_a_file_without_names_of_parts_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("- part1\n")
+    with pytest.raises(ConfigError, match=r"own\.yaml: expected parts by their names, got a list\."):
+        read(tmp_path, "own")
+
+
 def test_a_lab_that_is_not_there_is_named() -> None:
     with pytest.raises(ConfigError, match="did you mean 'kth'"):
         read(LABS, "kht")
-
-
-TWO = """
-first:
-  title: t
-  steps:
-    a: {run: [data=spirals], smoke: [seed=1]}
-    b: {run: [data=spirals], only: [full]}
-second:
-  title: t
-  accepts: {kinds: [vector], words: {vector: [seeds=2]}}
-  steps:
-    c: {run: [-m, data=spirals, "optimizer.lr=0.1,0.2"], takes: [{keys: [loss.l2], from: [first.a]}]}
-    d: {run: [data=spirals], takes: [{keys: [loss.l2], from: [c]}], only: [full]}
-"""
-
-
-def two(folder: Path, *changed: str) -> Lab:
-    assert not changed or changed[0] in TWO
-    (folder / "own.yaml").write_text(TWO.replace(*changed) if changed else TWO)
-    return read(folder, "own")
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "same"),
-    [
-        ("title: t", "title: u", True),
-        ("data=spirals], smoke", "data=spirals, tracker.figures=true], smoke", True),
-        ("seed=1", "seed=2", False),  # of the part that it takes a winner from
-        ("0.1,0.2", "0.1,0.3", False),
-        ("[-m, data=spirals", "[-m, data=spirals, hydra.sweeper.baseline=x", False),
-        ("keys: [loss.l2], from: [first", "keys: [init.gain], from: [first", False),
-        ("data=spirals], takes", "data=circle], takes", True),  # a step of another profile
-        ("seeds=2", "seeds=3", True),  # of data that are not given
-        ("[-m, data=spirals", "[-m, data=spirals, hydra/launcher=basic", True),
-        ("[-m, data=spirals", "[-m, data=spirals, hydra/sweeper=optuna", False),
-        ("[-m, data=spirals", "[-m, data=spirals, trainer.device=cpu", True),
-    ],
-)
-def test_a_definition_changes_with_what_a_part_trains(old: str, new: str, same: bool, tmp_path: Path) -> None:
-    before = definition(two(tmp_path), "second", "smoke")
-    assert (definition(two(tmp_path, old, new), "second", "smoke") == before) is same
-
-
-def test_a_definition_is_the_same_wherever_the_data_lie(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = set()
-    for folder in ("/here", "/there"):
-        monkeypatch.setenv("LABKIT_DATA", folder)
-        composed.cache_clear()
-        found.add(definition(KNOWN["kth"], "ex3", "full"))
-    assert len(found) == 1
-
-
-def test_a_definition_is_of_a_profile_and_of_the_data_given(tmp_path: Path) -> None:
-    lab = two(tmp_path)
-    assert lab.needed("second", "smoke") == ["first"]
-    assert definition(lab, "second", "full") != definition(lab, "second", "quick")
-    given = definition(lab, "second", "smoke", ["data=circle"])
-    assert given != definition(lab, "second", "smoke")
-    assert given != definition(two(tmp_path, "seeds=2", "seeds=3"), "second", "smoke", ["data=circle"])
-    one, other = (definition(lab, "second", "smoke", ["data=images", "data.root=x"], sha256) for sha256 in "ab")
-    assert one != other
-
-
-def test_what_a_sweep_file_says_is_part_of_a_definition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "conf").mkdir()
-    for entry in CONF.iterdir():
-        (tmp_path / "conf" / entry.name).symlink_to(entry.resolve())
-    (tmp_path / "conf" / "sweeps").unlink()
-    sweep = tmp_path / "conf" / "sweeps" / "rates.yaml"
-    sweep.parent.mkdir()
-    monkeypatch.setattr("labkit.compose.CONF", tmp_path / "conf")
-    lab = two(tmp_path, "[data=spirals], smoke", "[sweeps=rates], smoke")
-
-    def with_text(text: str) -> str:
-        sweep.write_text("# @package _global_\nname: rates\nhydra: {mode: MULTIRUN, sweeper: {params: {seed: " + text)
-        composed.cache_clear()
-        return definition(lab, "first", "smoke")
-
-    first = with_text("'0,1'}}}\n")
-    assert with_text("'0,1'}}}  # two of them\n") == first
-    assert with_text("'0,2'}}}\n") != first
-    composed.cache_clear()
 
 
 def test_every_part_has_a_make_target() -> None:

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from labkit.compose import CONF, compose
 from labkit.labs.course import Course
 from labkit.labs.schema import PROFILES, Claim
-from labkit.labs.wording import worded
+from labkit.labs.wording import claim_in_words
 from labkit.multirun.pages import question
 from labkit.report.cells import is_percent
 from tests.labs.lab_files import KNOWN
@@ -69,7 +69,7 @@ def false_words(claim: Claim, profile: str, words: list[str]) -> list[str]:
 def test_a_claim_speaks_of_its_profile(lab: str, name: str, profile: str) -> None:
     part = KNOWN[lab].parts[name]
     course = Course(profile, Path())
-    for claim in course.asked(part):
+    for claim in course.claims_of(part):
         assert false_words(claim, profile, course.words(part, part.steps[claim.step])) == [], claim.says
         assert claim.band(profile) or claim.goal or claim.says.endswith("?"), claim.says
 
@@ -112,7 +112,7 @@ def test_a_sweeps_page_asks_what_holds_with_other_seeds_and_data(file: Path) -> 
 def test_a_claim_on_another_data_set_names_none(data: str) -> None:
     for part in KNOWN["boulder"].parts.values():
         course = Course("quick", Path(), data=(f"data={data}",))
-        for claim in course.asked(part):
+        for claim in course.claims_of(part):
             assert false_words(claim, "quick", course.words(part, part.steps[claim.step])) == [], claim.says
 
 
@@ -123,16 +123,18 @@ def claim(**keys: Any) -> Claim:
 def test_braces_are_filled_from_the_band_and_the_step() -> None:
     words = ["-m", "data=spirals", "seed=0,1", "optimizer.lr=0.1,0.2", "trainer.epochs=3", "model.hidden=[8,9]"]
     text = "{low} on {data_set}, {seeds}, {trainer.epochs} epochs, {model.hidden[1]} units"
-    assert worded(claim(says=text), "quick", words).says == "45.5% on spirals, 2 seeds, 3 epochs, 9 units"
-    assert worded(claim(says="{seeds}"), "quick", ["seeds=1"]).says == "1 seed"
-    assert worded(claim(says="{low} to {high}", metric="val/loss", quick=(1.5, 2)), "quick", []).says == "1.5 to 2"
-    assert worded(claim(says="a", says_in={"quick": "b"}), "quick", []).says == "b"
+    assert claim_in_words(claim(says=text), "quick", words).says == "45.5% on spirals, 2 seeds, 3 epochs, 9 units"
+    assert claim_in_words(claim(says="{seeds}"), "quick", ["seeds=1"]).says == "1 seed"
+    assert (
+        claim_in_words(claim(says="{low} to {high}", metric="val/loss", quick=(1.5, 2)), "quick", []).says == "1.5 to 2"
+    )
+    assert claim_in_words(claim(says="a", says_in={"quick": "b"}), "quick", []).says == "b"
 
 
 def test_what_nothing_judges_is_a_question() -> None:
-    assert worded(claim(says="it is ahead", quick=None), "quick", []).says == "it is ahead?"
-    assert worded(claim(says="is it?", quick=None), "quick", []).says == "is it?"
-    assert worded(claim(says="it is ahead", quick=None, goal=(0, None)), "quick", []).says == "it is ahead"
+    assert claim_in_words(claim(says="it is ahead", quick=None), "quick", []).says == "it is ahead?"
+    assert claim_in_words(claim(says="is it?", quick=None), "quick", []).says == "is it?"
+    assert claim_in_words(claim(says="it is ahead", quick=None, goal=(0, None)), "quick", []).says == "it is ahead"
 
 
 def test_other_words_for_the_same_claim_are_no_other_claim() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from labkit.labs.rows import diagnoses
+from labkit.labs.step_record import diagnoses
 from labkit.report.board_layout import board_markdown
 from labkit.report.leaderboard import rank
 from labkit.report.search_layout import search_markdown

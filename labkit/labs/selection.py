@@ -1,43 +1,44 @@
-"""Rows of a leaderboard picked by their parameters: for claims, and for the winners that later steps take over."""
+"""Selection of runs by their parameters and results: for claims, and for the winners that later steps take over."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from labkit.config import ConfigError
 from labkit.labs.schema import Reference
-from labkit.report.diagnoses import kind
 from labkit.report.leaderboard import rank
 from labkit.tracking.rows import RunRow
 
 Rows = Sequence[RunRow]
 
 
-def matching(rows: Rows, where: Mapping[str, Any], stage: str | None = None) -> Rows:
-    """The rows with these parameters, a list of values meaning one of them, and of one stage where that is given."""
+def matching(rows: Rows, where: Mapping[str, object], stage: str | None = None) -> Rows:
+    """Return the rows that have some parameters.
+
+    Args:
+        rows: Rows to pick from.
+        where: Parameter -> its value; a list of values means one of them.
+        stage: Stage of a search; None for all.
+    """
     kept = [row for row in rows if stage is None or row.stage == stage]
     return [row for row in kept if all(_has(row.params.get(key), value) for key, value in where.items())]
 
 
-def wall_seconds(rows: Rows) -> float:
-    """Seconds in which at least one of these runs was under way, whenever that was; open ends do not count."""
-    spans = sorted((row.start_time, row.end_time) for row in rows if row.end_time is not None)
-    total, last = 0, 0
-    for start, end in spans:
-        total += max(0, end - max(start, last))
-        last = max(last, end)
-    return total / 1000
-
-
 def best(rows: Rows, metric: str, maximise: bool | None = None, place: int = 1) -> Rows:
-    """All runs of the best setting by the mean of `metric` over seeds, those without a result included.
+    """Return all runs of the best setting by the mean over seeds, those without a result included.
 
-    With `place` 2 of the second best, and so on.
+    A setting that lost seeds (a run diverged or failed) comes behind all that lost none. A single setting is the best
+    whether it has a result or not.
 
-    A setting that lost seeds (a run diverged or failed) comes behind all that lost none. The rows themselves where
-    there is one setting only; none where no run has a result to choose by, or they are of different data sets.
+    Args:
+        rows: Rows to choose from.
+        metric: Name of the metric that ranks the settings.
+        maximise: True where more is better; None: what is usual for the metric.
+        place: Place of the setting; 2 for the second best, and so on.
+
+    Returns:
+        Rows of the setting; none where no run has a result to choose by, or they are of different data sets.
     """
     board = rank(rows, metric, maximise=maximise)
     if len(board.sections) != 1 or not board.entries:
@@ -51,20 +52,15 @@ def best(rows: Rows, metric: str, maximise: bool | None = None, place: int = 1) 
     return ()
 
 
-def diagnoses(rows: Rows) -> list[str]:
-    """What runs said at their ends, kind by kind: how many diverged or stayed at ln K, and why the first of them."""
-    kinds: dict[str, list[tuple[str, str]]] = {}
-    for row in rows:
-        for sentence in row.diagnoses:
-            kinds.setdefault(kind(sentence), []).append((row.run_id[:8], sentence))
-    return [f"{len(own)} of {len(rows)} runs, first {own[0][0]}: {own[0][1]}" for own in kinds.values()]
+def winner(reference: Reference, rows: Rows) -> dict[str, object]:
+    """Return the parameters that a step takes over from the winner.
 
-
-def winner(reference: Reference, rows: Rows) -> dict[str, Any]:
-    """The parameters that a step takes over from the winner among `rows`.
+    Args:
+        reference: Description of the winner.
+        rows: Rows among which it is looked for.
 
     Raises:
-        ConfigError: no run has a result, the winner has lost seeds, or it lacks a parameter.
+        ConfigError: No run has a result, the winner has lost seeds, or it lacks a parameter.
     """
     named = " and ".join(reference.steps)
     kept = matching(rows, reference.where, reference.stage)
@@ -86,13 +82,15 @@ def winner(reference: Reference, rows: Rows) -> dict[str, Any]:
     return {key: _value(found[0].params[key]) for key in reference.keys}
 
 
-def at_the_edge(reference: Reference, rows: Rows, chosen: Mapping[str, Any]) -> list[str]:
-    """Which numbers of a winner are the smallest or largest of three or more that were tried; farther ones may win.
+def at_the_edge(reference: Reference, rows: Rows, chosen: Mapping[str, object]) -> list[str]:
+    """Return a sentence for each number of a winner that lies at the edge of those tried: one beyond might win.
+
+    Of two values each lies at an edge, so nothing is said of fewer than three.
 
     Args:
-        reference: what was asked for.
-        rows: among which it was looked for.
-        chosen: the winner's parameters.
+        reference: Description of the winner.
+        rows: Rows among which it was looked for.
+        chosen: Parameters of the winner.
     """
     found, tried_rows = [], matching(rows, reference.where)  # of all stages: the last ones try few
     for key, value in chosen.items():
@@ -104,8 +102,8 @@ def at_the_edge(reference: Reference, rows: Rows, chosen: Mapping[str, Any]) -> 
     return found
 
 
-def _value(text: str) -> Any:
-    """What the store keeps as text: a number, a list, true, null, or the text itself."""
+def _value(text: str) -> object:
+    """Return the value that the store keeps as text: a number, a list, true, null, or the text itself."""
     words = {"null": None, "true": True, "false": False}
     if text.lower() in words:
         return words[text.lower()]
@@ -115,8 +113,8 @@ def _value(text: str) -> Any:
         return text
 
 
-def _has(have: str | None, want: Any) -> bool:
-    """Whether a parameter has a value, or one of several; 0.1 and 1e-1 are one value."""
+def _has(have: str | None, want: object) -> bool:
+    """Return True where a parameter has a value, or one of several; 0.1 and 1e-1 are one value."""
     if have is None:
         return False
     known = _value(have)
