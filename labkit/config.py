@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
+from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from labkit import own_code
@@ -41,6 +42,18 @@ NUMERICS_VERSION = 1
 
 class ConfigError(ValueError):
     """A mistake that the user can mend, described in one sentence; the command line ends with exit code 2."""
+
+
+def plain(node: DictConfig, *, resolve: bool = False) -> dict[str, Any]:
+    """Return a node of a composed configuration as plain values by key.
+
+    Args:
+        node: Node with keys.
+        resolve: True to put values in the place of interpolations; they stay as they are written otherwise.
+    """
+    found = OmegaConf.to_container(node, resolve=resolve)
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items()}
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

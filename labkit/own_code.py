@@ -43,6 +43,7 @@ class _Loaded:
 
 _loaded: dict[str, _Loaded] = {}
 _folder = ""  # working directory when a module was last loaded
+_appended = ""  # the same folder where we made it known to Python, else empty
 
 
 def load(target: str) -> Any:
@@ -88,14 +89,15 @@ def changed(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 def _look_in(folder: str) -> None:
     """Let Python find modules in `folder`, and no longer in the folder that the process has left."""
-    global _folder
+    global _folder, _appended
     if folder == _folder:
         return
     for target in list(_loaded):
         _forget(_loaded.pop(target).modules)
-    if _folder in sys.path:
-        sys.path.remove(_folder)
-    if folder not in sys.path:
+    if _appended in sys.path:
+        sys.path.remove(_appended)
+    _appended = "" if folder in sys.path else folder  # a folder that Python knew before stays when we leave it
+    if _appended:
         sys.path.append(folder)
     _folder = folder
 
@@ -227,7 +229,7 @@ def _file_name(name: str, spec: ModuleSpec) -> str:
     return stem + inside + "".join(Path(str(spec.origin)).suffixes[-1:])
 
 
-def _typed(target: Any) -> str:
+def _typed(target: str) -> str:
     """Return code typed at a prompt as text: `target`, and the functions, classes and constants that it uses there."""
     known = vars(sys.modules["__main__"])
     found: dict[str, str] = {}

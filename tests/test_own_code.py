@@ -113,6 +113,16 @@ def test_a_module_that_was_imported_before_is_read_anew(folder: Path, monkeypatc
     assert rate() == 5.0
 
 
+def test_a_folder_that_python_knew_before_stays_known(folder: Path, tmp_path: Path) -> None:
+    """A notebook's own entry of `sys.path` is not ours to take away; ours goes when the process leaves the folder."""
+    known, other = str(tmp_path / "known"), str(tmp_path / "other")
+    sys.path.append(known)
+    for place in (known, other, known):
+        own_code._look_in(place)
+    assert sys.path.count(known) == 1
+    assert other not in sys.path
+
+
 def test_of_an_installed_package_the_version_counts() -> None:
     import scipy
 

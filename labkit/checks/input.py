@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
-from labkit.nn.layer import Context, Layer, Parameter, Shape, Tensors
+from labkit.nn.layer import Context, Layer, Parameter, Saved, Shape, Tensors
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Input(Layer):
         """Declare one parameter, `x`, of shape (batch, *shape)."""
         return {"x": Parameter((self.batch, *shape), "bias")}
 
-    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Any]:
+    def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Saved]:
         """Return `x + p`, shape (M, batch, *shape).
 
         Args:
@@ -41,7 +40,9 @@ class Input(Layer):
         """
         return x + parameters[0], None
 
-    def backward(self, dy: Tensor, saved: Any, parameters: Tensors, gradients: Tensors, need_dx: bool) -> Tensor | None:
+    def backward(
+        self, dy: Tensor, saved: Saved, parameters: Tensors, gradients: Tensors, need_dx: bool
+    ) -> Tensor | None:
         """Write the gradient in p, which is dy, and return it as the gradient in x where that is asked for.
 
         Args:

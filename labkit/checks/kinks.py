@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from torch import Tensor
 
 from labkit.nn.activation import Activation
-from labkit.nn.layer import Layer
+from labkit.nn.layer import Layer, Saved
 from labkit.nn.pooling import MaxPool
 
 KINKED = ("relu", "leaky_relu")  # activations with a kink at 0
 
 
-def pieces(passed: Iterable[tuple[Layer, Any]]) -> list[Tensor]:
+def pieces(passed: Iterable[tuple[Layer, Saved]]) -> list[Tensor]:
     """Return the sign pattern of every kinked activation and the winners of every max pooling.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from labkit.checks.input import Input
 from labkit.checks.layers import BATCH, LAYERS, RATE, TOKENS, LayerCase
@@ -72,7 +71,7 @@ def _behind_input(units: Sequence[Unit], skips: Sequence[tuple[int, int]], shape
 def lab_subjects() -> list[Subject]:
     """Return the softmax loss and the L-layer networks of the Ben-Gurion lab, with tanh, without and with L2."""
 
-    def lines(name: str, layers: list[Any], weights: int) -> list[Subject]:
+    def lines(name: str, layers: list[object], weights: int) -> list[Subject]:
         model = Model("tanh", layers, [])
         lambdas = [0.1 * (i + 1) for i in range(weights)]  # each its own: none may be taken for another
         return [subject(name, model), subject(f"{name} with L2", model, lambdas)]

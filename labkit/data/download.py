@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labkit.data.dataset import DataError, MissingFileError
+
+if TYPE_CHECKING:
+    import requests
 
 ATTEMPTS = 4  # most attempts to complete a download whose connection breaks
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds between two bytes
@@ -126,7 +129,7 @@ class _Resuming:
     resumed: bool = field(default=False, init=False)
     received: int = field(default=0, init=False)
 
-    def __call__(self, url: str, output_file: str | os.PathLike[str], pooch: Any, check_only: bool = False) -> None:
+    def __call__(self, url: str, output_file: str | os.PathLike[str], pooch: object, check_only: bool = False) -> None:
         import requests
         import urllib3
 
@@ -143,7 +146,7 @@ class _Resuming:
             raise _BrokenError(f"the connection broke: {type(error).__name__}") from error
         os.replace(self.part, output_file)
 
-    def _receive(self, response: Any, have: int) -> None:
+    def _receive(self, response: requests.Response, have: int) -> None:
         """Append the bytes of an answer to the part, which has `have` bytes; raise _BrokenError if some are missing."""
         if response.status_code == 416:  # nothing left to send: the part is whole, or it is foreign
             if response.headers.get("Content-Range") == f"bytes */{have}":

@@ -303,5 +303,5 @@ def _activation(name: str) -> str:
     return name
 
 
-def _listed(sizes: Any) -> list[int]:
+def _listed(sizes: int | list[int]) -> list[int]:
     return list(sizes) if isinstance(sizes, list) else [sizes]

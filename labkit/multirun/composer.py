@@ -15,11 +15,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from labkit.compose import explain
-from labkit.config import ConfigError
+from labkit.config import ConfigError, plain
 from labkit.multirun.override_grammar import drawn
 from labkit.words import Words, hydra_words
 
@@ -121,8 +121,7 @@ def name_in_errors(number: int, words: Words) -> Iterator[None]:
 
 def environment(config: DictConfig) -> dict[str, str]:
     """Return the environment variables that a job's configuration sets while it runs."""
-    found: Any = OmegaConf.to_container(config.hydra.job.env_set, resolve=True)
-    return {str(key): str(value) for key, value in found.items()}
+    return {key: str(value) for key, value in plain(config.hydra.job.env_set, resolve=True).items()}
 
 
 @contextmanager

@@ -37,6 +37,22 @@ class ConfiguredSweeper(Protocol):
     launcher: Launcher
 
 
+class ConfiguredLauncher(Protocol):
+    """Our launcher as Hydra has set it up.
+
+    Attributes:
+        limits: Keys of `hydra.launcher` as they were given.
+        config: Configuration of the multirun, with Hydra's node.
+        hydra_context: Hydra's loader of configurations, and its callbacks.
+        task_function: Function that does a job.
+    """
+
+    limits: dict[str, object]
+    config: DictConfig
+    hydra_context: HydraContext
+    task_function: TaskFunction
+
+
 class ConfiguredTask:
     """A task function that does what `task` says. By this type Hydra's plugins know it from those of other programs.
 

@@ -8,10 +8,11 @@ import time
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from labkit.config import plain
 from labkit.words import hydra_words, word
 
 if TYPE_CHECKING:
@@ -44,11 +45,10 @@ def _prepare_ray(settings: DictConfig) -> None:
     joins = settings.init.get("address") is not None
     here = {"object_store_memory": None} if joins else {"include_dashboard": False}
     told = {name: f"${{oc.env:{name}}}" for name in sorted(os.environ) if name.startswith(_TOLD)}
-    init: dict[str, Any] = {"log_to_driver": False, "logging_level": "warning", **here}
+    init: dict[str, object] = {"log_to_driver": False, "logging_level": "warning", **here}
     init["runtime_env"] = {"env_vars": {**told, **_KEEPS_CHILDREN}}
     for key, wished in {"init": init, "remote": {"num_cpus": 1, "max_retries": 0}}.items():
-        given: Any = OmegaConf.to_container(settings[key], resolve=False)
-        settings[key] = OmegaConf.merge(wished, given)
+        settings[key] = OmegaConf.merge(wished, plain(settings[key]))
 
 
 def is_population(config: DictConfig) -> bool:

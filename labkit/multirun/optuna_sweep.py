@@ -240,7 +240,7 @@ def fingerprint(job: Plan, space: Space, asked: Mapping[str, object], code: Mapp
     """Six digits of a hash of what a search holds fixed: another of it is another search.
 
     Args:
-        job: Any job of the search.
+        job: One job of the search, no matter which.
         space: Keys that differ between jobs.
         asked: Objective and number of seeds of every point, where they are not the default.
         code: Versions of the user's own code that its corners train with.
@@ -250,7 +250,7 @@ def fingerprint(job: Plan, space: Space, asked: Mapping[str, object], code: Mapp
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
-def common_settings(job: Plan, space: Space) -> dict[str, Any]:
+def common_settings(job: Plan, space: Space) -> dict[str, object]:
     """Return the settings that all jobs of a search share and their results depend on, group by group."""
     from labkit.runs.identity import LEFT_OUT
 

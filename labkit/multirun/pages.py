@@ -6,7 +6,6 @@ import datetime
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure  # half a second, at best while the store is still being written
 from omegaconf import DictConfig
@@ -136,7 +135,7 @@ def _page(
     results: Sequence[Sheet],
     rows: Sequence[RunRow],
     figures: Sequence[tuple[str, Figure]],
-    facts: dict[str, Any],
+    facts: Mapping[str, str | Sequence[Sheet]],
 ) -> str:
     root, tracking = Path(config.paths.root), session.settings(config)
     return page(

@@ -7,19 +7,18 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from omegaconf import DictConfig
 
 from labkit.multirun.callback import hooks
 from labkit.multirun.composer import Composer, uncollected
-from labkit.multirun.configured_task import ConfiguredTask, trains
+from labkit.multirun.configured_task import ConfiguredLauncher, ConfiguredTask, trains
 
 _FRAMES_PER_JOB = 5  # of Python's stack: each job of a group runs inside the one before
 
 
-def launch(launcher: Any, job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
+def launch(launcher: ConfiguredLauncher, job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
     """Do what Hydra's basic launcher does, group by group; return one return per job, in order."""
     setup_globals()
     config = launcher.config
@@ -40,7 +39,9 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]], first: int) ->
 Training = Callable[[list[DictConfig]], list[object]]
 
 
-def _programs(launcher: Any, configs: Sequence[DictConfig]) -> Iterable[tuple[tuple[int, ...], Training]]:
+def _programs(
+    launcher: ConfiguredLauncher, configs: Sequence[DictConfig]
+) -> Iterable[tuple[tuple[int, ...], Training]]:
     """Yield the groups, each with what trains it; jobs that train nothing, and other programs', are groups of one."""
     if not isinstance(launcher.task_function, ConfiguredTask) or not all(trains(config) for config in configs):
         return [((i,), lambda tasks: [launcher.task_function(tasks[0])]) for i in range(len(configs))]
@@ -51,7 +52,7 @@ def _programs(launcher: Any, configs: Sequence[DictConfig]) -> Iterable[tuple[tu
 
 
 def _run_nested(
-    launcher: Any, members: Sequence[int], configs: Sequence[DictConfig], train: Training
+    launcher: ConfiguredLauncher, members: Sequence[int], configs: Sequence[DictConfig], train: Training
 ) -> dict[int, JobReturn]:
     """Run the group through Hydra's own `run_job`, each job inside the one before; the innermost trains them all.
 

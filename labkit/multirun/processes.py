@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from labkit.config import Plain
 from labkit.engine.loop import Outcome
 from labkit.engine.loop import train as train_population
 from labkit.engine.trainer import cores
@@ -119,7 +120,7 @@ class _Sender(Run):
         _tell(self._i, (step, dict(values)))
 
 
-def _train(i: int, config: dict[str, Any], environment: dict[str, str]) -> Trained:
+def _train(i: int, config: Plain, environment: dict[str, str]) -> Trained:
     """One job, in a worker; tensors travel as arrays: torch would share memory that the worker may take with it."""
     job = Job(plan(config), environment)
     _tell(i, None)

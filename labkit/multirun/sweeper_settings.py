@@ -9,7 +9,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-from labkit.config import ConfigError, nearest, shown
+from labkit.config import ConfigError, nearest, plain, shown
 from labkit.multirun.configured_task import ConfiguredSweeper
 from labkit.multirun.override_grammar import parse_words
 from labkit.words import quoted
@@ -22,8 +22,7 @@ def sweep_params(config: DictConfig) -> dict[str, str]:
     """
     sweeper = config.hydra.sweeper
     given = (sweeper.get(key) for key in ("search_space", "params"))
-    plain: Any = [OmegaConf.to_container(node, resolve=False) for node in given if node]
-    return {str(key): _typed(str(key), value) for params in plain for key, value in params.items()}
+    return {key: _typed(key, value) for node in given if node for key, value in plain(node).items()}
 
 
 def _typed(key: str, value: object) -> str:
@@ -47,7 +46,7 @@ def read_settings(sweeper: ConfiguredSweeper) -> Settings:
 
     Raises ConfigError for a key that it does not read.
     """
-    schema: Any = OmegaConf.to_container(OmegaConf.structured(sweeper.schema))
+    schema = plain(OmegaConf.structured(sweeper.schema))
     known = {key: value for key, value in schema.items() if not key.startswith("_")}
     for chosen in known.pop("defaults", ()):
         known |= chosen if isinstance(chosen, Mapping) else {}
@@ -75,5 +74,5 @@ def check_settings(config: DictConfig) -> None:
     check_seeds(config.seeds)
     check_sweeper(config)
     if is_population(config):
-        limits: Any = OmegaConf.to_container(config.hydra.launcher)
+        limits = plain(config.hydra.launcher, resolve=True)
         checked("hydra.launcher", Limits, {key: value for key, value in limits.items() if key != "_target_"})

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from inspect import signature
-from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from labkit.config import ConfigError, nearest
+from labkit.config import ConfigError, nearest, plain
 from labkit.multirun.configured_task import task_name
 from labkit.words import hydra_words
 
@@ -61,8 +60,8 @@ def _check_model(word: str, name: str, config: DictConfig) -> None:
     """A key of a model is read by `layers` itself, or by an interpolation in the list of layers."""
     from labkit.models.network import Model
 
-    model: Any = OmegaConf.to_container(config.model, resolve=False) if config.model else {}
-    if not isinstance(model, Mapping) or model.get("_target_") != "labkit.models.network.layers":
+    model = plain(config.model) if isinstance(config.model, DictConfig) else {}
+    if model.get("_target_") != "labkit.models.network.layers":
         return
     read = [key for key in model if key in signature(Model).parameters or f"${{model.{key}" in str(model)]
     if name not in read:
@@ -73,7 +72,7 @@ def _check_model(word: str, name: str, config: DictConfig) -> None:
 
 def check_sweeper(config: DictConfig) -> None:
     """Raise ConfigError for a key of our sweepers that does nothing beside the others."""
-    sweeper: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
+    sweeper = plain(config.hydra.sweeper)
     stages = sweeper.get("stages") or {}
     rows = list(stages.values()) if isinstance(stages, Mapping) else list(stages)
     for word in hydra_words(config.hydra, "hydra"):

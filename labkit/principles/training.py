@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +20,7 @@ from labkit.optim.schedules import constant
 from labkit.preprocess.prepare import Kind, Part, Parts
 
 
-def network(entries: Sequence[Any], shape: Shape, activation: str = "relu", classes: int = 2) -> Network:
+def network(entries: Sequence[object], shape: Shape, activation: str = "relu", classes: int = 2) -> Network:
     """Return the network of a layer list as a model file has it, whatever its last layer gives.
 
     Args:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -132,7 +131,7 @@ def search_by_training(seeds: int, updates: int) -> list[Search]:
         updates: Updates of each.
     """
     output = {"linear": {"units": "classes"}}
-    forms: list[tuple[str, list[Any]]] = [
+    forms: list[tuple[str, list[object]]] = [
         ("scores w x + b", [output]),
         ("scores relu(w x + b)", [{"linear": {"units": 2, "activation": "relu"}}]),
         ("one hidden ReLU unit", [{"linear": {"units": 1}}, output]),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from labkit import own_code
 from labkit.config import NUMERICS_VERSION, Plain, memberwise
@@ -14,7 +13,7 @@ LATER = ("separator", "decimal", "header")  # keys of data that came later; null
 LEFT_OUT = ("paths", "tracker", "task", "profile", "targets", "experiment", "sweeps", "objective", "seeds")
 
 
-def without_places(plain: Plain) -> dict[str, Any]:
+def without_places(plain: Plain) -> Plain:
     """Return the configuration without where things lie and come from, what is tracked of them, and the device.
 
     Where it names constructors of one's own, the versions of their code stand under `code`.
@@ -81,9 +80,9 @@ def data_key(plain: Plain) -> str:
     return json.dumps([plain["data"], fitted, trainer.get("precision"), trainer.get("device"), code])
 
 
-def _without_numbers(plain: Plain) -> dict[str, Any]:
+def _without_numbers(plain: Plain) -> Plain:
     """Return the configuration without its names and what may differ between the members of a population."""
-    structural: dict[str, Any] = {}
+    structural: dict[str, object] = {}
     for group, value in plain.items():
         if group in ("seed", "name", "lab", "part", "purpose", "targets"):
             continue

@@ -64,7 +64,7 @@ class Plan:
         curves: File and version of the curves that are drawn even in one of many runs; empty where none are.
     """
 
-    config: dict[str, Any]
+    config: Plain
     words: Words
     command: str
     recipe: Recipe
@@ -101,7 +101,7 @@ class Plan:
         return found.parts
 
 
-def resolved(config: DictConfig | Plain) -> dict[str, Any]:
+def resolved(config: DictConfig | Plain) -> Plain:
     """Return the configuration with every interpolation resolved, as plain values; raise ConfigError."""
     try:
         node = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
@@ -124,7 +124,7 @@ def _plain(node: DictConfig, key: str) -> object:
 def plan(
     config: DictConfig | Plain,
     words: Sequence[str] = (),
-    plain: dict[str, Any] | None = None,
+    plain: Plain | None = None,
     prepared: PreparedData | None = None,
 ) -> Plan:
     """Check and build everything a run needs; raises ConfigError, writes nothing.

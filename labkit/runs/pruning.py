@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from labkit.runs.record import Job
 from labkit.tracking import session
 from labkit.tracking.tracker import Tracker
+
+if TYPE_CHECKING:
+    from labkit.search.live import Handle
 
 
 @dataclass(frozen=True)
 class Trial:
     """The trial that a job is, and the metric its search watches."""
 
-    handle: Any
+    handle: Handle
     objective: str
 
 

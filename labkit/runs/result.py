@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from labkit.config import Plain
 from labkit.tracking.rows import RunRow
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Result:
     metrics: dict[str, float]
     history: list[tuple[int, dict[str, float]]]
     parameters: Mapping[str, Tensor]
-    config: dict[str, Any]
+    config: Plain
     status: str = "FINISHED"
 
 

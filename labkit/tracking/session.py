@@ -6,12 +6,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from labkit.config import ConfigError, build
+from labkit.config import ConfigError, build, plain
 from labkit.tracking import tags
 from labkit.tracking.settings import Tracking
 from labkit.tracking.tracker import Tracker
@@ -44,8 +43,9 @@ def tracker(tracking: Tracking, root: Path) -> Tracker:
 
 def settings(config: DictConfig) -> Tracking:
     """Return what the key `tracker` of a composed configuration says; raises ConfigError."""
-    node: Any = OmegaConf.to_container(config.tracker, resolve=True) if config.get("tracker") else {}
-    return build("tracker", node, config.get("targets") or ())  # type: ignore[no-any-return]
+    node = config.get("tracker")
+    keys = plain(node, resolve=True) if isinstance(node, DictConfig) else {}
+    return build("tracker", keys, config.get("targets") or ())  # type: ignore[no-any-return]
 
 
 def open_tracker(config: DictConfig) -> Tracker | None:

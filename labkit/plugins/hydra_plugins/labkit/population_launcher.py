@@ -36,6 +36,10 @@ ConfigStore.instance().store("population", PopulationLauncherConf, "hydra/launch
 class PopulationLauncher(Launcher):
     """Groups jobs and hands each group to labkit; jobs of any other program run one after another."""
 
+    config: DictConfig
+    hydra_context: HydraContext
+    task_function: TaskFunction
+
     def __init__(self, **limits: object) -> None:
         self.limits = limits
 
