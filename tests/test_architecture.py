@@ -14,8 +14,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from labkit.tracking import tags
-
 PACKAGE = Path(__file__).resolve().parents[1] / "labkit"
 FILES = sorted(PACKAGE.rglob("*.py"))
 # A package may import from those before it; `tasks` come last, since the entrypoint finds them by name.
@@ -160,7 +158,7 @@ STORE = re.compile(r"tags\.`|attributes\.(status|start_time|run_id)|\[['\"](tags
 def store_words(source: str) -> list[str]:
     """Return what a file above `tracking` says in the store's own words: names of tags, filters, rows by key."""
     texts = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)]
-    told = {value for key, value in vars(tags).items() if key.isupper()}
+    told = {value for key, value in vars(tag).items() if key.isupper()}
     names = [text for text in texts if isinstance(text, str) and (text in told or text.startswith("mlflow."))]
     return [*names, *(found[0] for found in STORE.finditer(source))]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from labkit.labs.schema import PROFILES, Band, Claim
 from labkit.labs.verdict import Verdict
-from labkit.report import cells as write
+from labkit.report import cells
 from labkit.report.board_layout import ENDS
 from labkit.report.kinds import FIRST_RUN, TRIED, summary_fields
 from labkit.report.sheet import NOTHING, Cell, Column, Kind, Mark, Sheet, in_files, sheet_of
@@ -91,9 +91,9 @@ def finding(verdict: Verdict) -> str:
     """Return the estimate as text: `46.02 ± 0.39`, or `+0.25 [+0.10, +0.40]` for a difference."""
     claim = verdict.claim
     if not claim.paired:
-        return write.with_deviation(claim.metric, number(claim, verdict.found), verdict.deviation)
-    found = write.number(claim.metric, verdict.found, "+")
-    return found if verdict.interval is None else f"{found} {write.interval(claim.metric, verdict.interval, '+')}"
+        return cells.with_deviation(claim.metric, number(claim, verdict.found), verdict.deviation)
+    found = cells.number(claim.metric, verdict.found, "+")
+    return found if verdict.interval is None else f"{found} {cells.interval(claim.metric, verdict.interval, '+')}"
 
 
 def number(claim: Claim, value: float) -> str:
@@ -105,8 +105,8 @@ def number(claim: Claim, value: float) -> str:
     bands = [claim.band(profile) for profile in PROFILES] + [claim.goal]
     widths = [high - low for low, high in filter(None, bands) if low is not None and high is not None and high > low]
     decimals = 1 - math.floor(math.log10(min(widths))) if widths else 0
-    if write.is_percent(claim.metric) or decimals <= 3 or not math.isfinite(value):
-        return write.number(claim.metric, value)
+    if cells.is_percent(claim.metric) or decimals <= 3 or not math.isfinite(value):
+        return cells.number(claim.metric, value)
     return f"{value:.{decimals}f}"
 
 

@@ -17,7 +17,7 @@ from labkit.report.durations import duration
 from labkit.report.kinds import COMMAND, SECONDS
 from labkit.report.sheet import Cell, Column, Sheet
 from labkit.report.sheet_markdown import to_markdown
-from labkit.tracking import tags as tag
+from labkit.tracking import tag
 from labkit.tracking.rows import RunRow
 
 _COUNTS = (Column("runs", right=True), Column("test set opened", right=True))

@@ -20,8 +20,7 @@ from labkit.report.sheet_csv import to_csv
 from labkit.report.sheet_markdown import to_markdown
 from labkit.runs import commands, provenance
 from labkit.runs.plan import resolved
-from labkit.tracking import session
-from labkit.tracking import tags as tag
+from labkit.tracking import session, tag
 from labkit.tracking.reading import artifact
 from labkit.tracking.rows import RunRow
 from labkit.tracking.settings import Mlflow

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from labkit.labs.selection import Rows, matching
-from labkit.report import cells as write
-from labkit.report import kinds
+from labkit.report import cells, kinds
 from labkit.report.board_layout import ENDS
 from labkit.report.leaderboard import rank
 from labkit.report.ranked_entries import Entry
@@ -36,7 +35,7 @@ def settings_sheet(steps: Mapping[str, Rows], further: Sequence[str] = ()) -> Sh
 
 def _metric_column(metric: str) -> Column:
     return Column(
-        write.unit(metric), kinds.estimate(metric), (metric, *(f"{metric} {end}" for end in ENDS)), right=True
+        cells.unit(metric), kinds.estimate(metric), (metric, *(f"{metric} {end}" for end in ENDS)), right=True
     )
 
 
@@ -71,7 +70,7 @@ def lines(step: str, rows: Rows, further: Sequence[str] = ()) -> Iterator[list[C
 
 def _line(name: str, entry: Entry, objective: str, shown: Sequence[str]) -> list[Cell]:
     """Return one setting as a row of the sheet."""
-    setting = " ".join(f"{key.rpartition('.')[2]}={write.brief(value)}" for key, value in entry.params.items())
+    setting = " ".join(f"{key.rpartition('.')[2]}={cells.brief(value)}" for key, value in entry.params.items())
     n = (len(entry.seeds), entry.tried)
     if entry.rank is None:
         setting, n = f"{setting} {entry.status}".strip(), (0, 0)

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from labkit.labs.command import CommandOutcome, command_line
 from labkit.labs.selection import Rows
 from labkit.report.diagnoses import kind
-from labkit.tracking import tags as tag
+from labkit.tracking import tag
 from labkit.tracking.rows import RunRow
 
 

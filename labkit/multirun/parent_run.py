@@ -10,8 +10,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from labkit.config import ConfigError
 from labkit.multirun.sweeper_settings import sweep_params
-from labkit.tracking import session
-from labkit.tracking import tags as tag
+from labkit.tracking import session, tag
 from labkit.tracking.tracker import Run, Tracker
 from labkit.words import hydra_words, word
 

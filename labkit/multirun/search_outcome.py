@@ -15,7 +15,7 @@ from labkit.runs.record import flattened
 from labkit.runs.result import Table
 from labkit.search.results import StageResult
 from labkit.search.stages import Definition
-from labkit.tracking import tags as tag
+from labkit.tracking import tag
 from labkit.tracking.rows import RunRow
 from labkit.tracking.tracker import Run, Tracker
 

@@ -15,7 +15,7 @@ from labkit.runs import commands, provenance
 from labkit.runs.plan import Plan, objectives
 from labkit.runs.record import parameters
 from labkit.runs.standing import standing
-from labkit.tracking import tags as tag
+from labkit.tracking import tag
 from labkit.tracking.rows import SEED, RunRow
 from labkit.tracking.tracker import Run, Tracker
 

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from labkit.report import cells as write
-from labkit.report import kinds
+from labkit.report import cells, kinds
 from labkit.report.diagnoses import by_setting
 from labkit.report.leaderboard import Entry, Leaderboard, Section
 from labkit.report.sheet import NOTHING, Column, Kind, Mark, Sheet, in_files, join_sheets, sheet_of
@@ -107,7 +106,7 @@ def estimates(objective: str, interval: str | None) -> Columns:
         objective: Metric that ranks.
         interval: Head of the interval's column; None leaves the column out of what people see.
     """
-    name, fields = write.unit(objective), (objective, *ENDS)
+    name, fields = cells.unit(objective), (objective, *ENDS)
     mean = Column(name, kinds.estimate(objective), fields, right=True, whole=True)
     ends = Column(interval, kinds.interval(objective), (), whole=True, yields=4)
     return [(mean, _summary), (ends, lambda entry: entry.interval)]
@@ -131,7 +130,7 @@ def further_columns(metrics: Iterable[str]) -> Columns:
 
     def one(name: str) -> tuple[Column, Callable[[Entry], object]]:
         fields, yields = (name, f"{name} standard_deviation"), 5 if name.startswith("time/") else 3
-        return Column(write.unit(name), kinds.further(name), fields, yields=yields), lambda entry: entry.extra[name]
+        return Column(cells.unit(name), kinds.further(name), fields, yields=yields), lambda entry: entry.extra[name]
 
     return [one(name) for name in metrics]
 
@@ -174,7 +173,7 @@ def _difference(objective: str, entry: Entry) -> str:
     if entry.is_baseline or entry.difference is None:
         return "baseline" if entry.is_baseline else NOTHING
     fewer = f" ({entry.difference.n} of {len(entry.seeds)} seeds)" if entry.difference.n < len(entry.seeds) else ""
-    return write.difference(objective, entry.difference) + fewer
+    return cells.difference(objective, entry.difference) + fewer
 
 
 def _differences(entry: Entry) -> list[float | None]:
@@ -193,7 +192,7 @@ def reading(board: Leaderboard, section: Section) -> list[str]:
     if board.baseline and section.note:
         notes.append(f"No differences: {section.note}.")
     elif board.baseline:
-        points = "percentage points, " if write.is_percent(board.objective) else ""
+        points = "percentage points, " if cells.is_percent(board.objective) else ""
         notes.append(
             f"Difference to {board.baseline}: {points}paired over the seeds both have, with its 95% interval and the "
             "p-value of the paired t test (each row by itself, not corrected for the number of rows), where at least "
@@ -219,7 +218,7 @@ def of_seeds(metric: str, entries: Sequence[Entry]) -> list[str]:
         return [f"{told}, and none where the seeds do not differ."]
     part = {"val": "validation", "train": "training"}.get(name := metric.partition("/")[0], name)
     sizes = " or ".join(f"{round(1 / step):,}" for step in steps)
-    points = " or ".join(write.number(metric, step) for step in steps)
+    points = " or ".join(cells.number(metric, step) for step in steps)
     return [f"{told}, and none where they differ by one sample at most (of {sizes} {part} samples: {points} points)."]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from labkit.report import cells as write
+from labkit.report import cells
 
 if TYPE_CHECKING:
     from labkit.report.ranked_entries import Entry
@@ -30,7 +30,7 @@ def by_setting(entries: Iterable[Entry]) -> list[str]:
     settings = _settings(entries)
     found: dict[str, list[tuple[str, str]]] = {}  # kind -> (setting, sentence)
     for params, own in settings.items():
-        named = ", ".join(f"{key.rpartition('.')[2]} {write.parameter(value)}" for key, value in params)
+        named = ", ".join(f"{key.rpartition('.')[2]} {cells.parameter(value)}" for key, value in params)
         told = {kind(said): said for entry in reversed(own) for said in entry.diagnoses}
         for name, said in told.items():
             found.setdefault(name, []).append((named, said))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from labkit.report import cells as write
+from labkit.report import cells
 from labkit.report.canvas import blank, legend_below, margins, plain_numbers, style, wide
 from labkit.report.ranked_entries import Entry
 from labkit.report.search_axes import STAGES, colours
@@ -83,7 +83,7 @@ def _others(members: Sequence[Member]) -> str:
 
 def _overlay(axes: Axes, members: Sequence[Member], metric: str) -> None:
     """Draw one metric of all members, the last first: the best come to lie on top."""
-    scale = 100.0 if write.is_percent(metric) else 1.0
+    scale = 100.0 if cells.is_percent(metric) else 1.0
     drawn: list[float] = []
     first: list[float] = []
     broken: list[tuple[int, float]] = []
@@ -112,10 +112,10 @@ def _overlay(axes: Axes, members: Sequence[Member], metric: str) -> None:
 
 def _dress(axes: Axes, drawn: Sequence[float], first: Sequence[float], metric: str) -> float:
     """Set the label, and a log axis for values over decades; return the upper end, set where one member explodes."""
-    label, top = write.unit(metric), math.inf
+    label, top = cells.unit(metric), math.inf
     if not drawn:
         axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center", color="#777777")
-    elif not write.is_percent(metric) and max(drawn) > 3 * max(first):
+    elif not cells.is_percent(metric) and max(drawn) > 3 * max(first):
         top = 1.5 * max(first)
         low = min(drawn)
         axes.set_ylim(low - 0.05 * (top - low), top)
@@ -153,20 +153,20 @@ def seed_spread(table: SearchTable, title: str = "") -> Figure | None:
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(count - 0.45, -0.55)
         axes.grid(False, axis="y")
-        axes.set_xlabel(f"{write.unit(table.objective)}: seeds, mean and 95% interval")
+        axes.set_xlabel(f"{cells.unit(table.objective)}: seeds, mean and 95% interval")
         plain_numbers(axes.xaxis)
         margins(figure, left, 0.3, 0.42, 0.55)
     return figure
 
 
 def _label(table: SearchTable, part: StagePoints, entry: Entry) -> str:
-    settings = ", ".join(f"{key.rpartition('.')[2]} {write.brief(entry.params.get(key))}" for key in table.keys)
+    settings = ", ".join(f"{key.rpartition('.')[2]} {cells.brief(entry.params.get(key))}" for key in table.keys)
     return f"{part.stage.name} {entry.rank}: {settings}".strip()[:60]
 
 
 def _spread_of(axes: Axes, table: SearchTable, own: Sequence[Entry], row: int, colour: str) -> None:
     """Draw the settings of one stage in the rows from `row` on."""
-    scale = 100.0 if write.is_percent(table.objective) else 1.0
+    scale = 100.0 if cells.is_percent(table.objective) else 1.0
     for seed in dict.fromkeys(seed for entry in own for seed in entry.seeds):
         known = [(scale * entry.values[seed], row + i) for i, entry in enumerate(own) if seed in entry.values]
         axes.plot(*zip(*known, strict=True), color="#d9d9d9", linewidth=0.8, zorder=1)

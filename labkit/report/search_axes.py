@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from labkit.report import cells as write
+from labkit.report import cells
 from labkit.report.canvas import finite, plain_numbers, short, wide
 from labkit.report.search_table import PlainDimension, SearchTable, StagePoints
 
@@ -126,7 +126,7 @@ def _name_options(axes: Axes, where: Scale) -> None:
 
 
 def _short_option(option: str) -> str:
-    text = write.brief(option)
+    text = cells.brief(option)
     return text if len(text) <= 18 else f"{text[:16]}..."
 
 

@@ -6,7 +6,7 @@ import math
 from statistics import median
 from typing import TYPE_CHECKING
 
-from labkit.report import cells as write
+from labkit.report import cells
 from labkit.report.canvas import blank, legend_below, margins, plain_numbers, style
 from labkit.report.ranked_entries import Entry
 from labkit.report.search_axes import Scale, axis_ends, colours, dress, limits, scale
@@ -87,7 +87,7 @@ def _panel(axes: Axes, table: SearchTable, where: Scale, closer: StagePoints | N
     if where.options and len(table.parts) == 1:
         _medians(axes, table, where)
     dress(axes, where, ends)
-    axes.set_ylabel(write.unit(table.objective))
+    axes.set_ylabel(cells.unit(table.objective))
     if inside:
         room = 0.08 * (max(inside) - min(inside)) or 0.5
         axes.set_ylim(min(inside) - 1.6 * room, max(inside) + room)
@@ -98,7 +98,7 @@ def _panel(axes: Axes, table: SearchTable, where: Scale, closer: StagePoints | N
 
 def axis_value(table: SearchTable, value: float) -> float:
     """Return the objective's value in the unit of its axis: shares in per cent."""
-    return 100 * value if write.is_percent(table.objective) else value
+    return 100 * value if cells.is_percent(table.objective) else value
 
 
 def ends_of(table: SearchTable, where: Scale) -> list[float]:

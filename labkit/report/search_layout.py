@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from labkit.report import cells as write
+from labkit.report import cells
 from labkit.report.board_layout import (
     INTERVAL,
     Columns,
@@ -91,14 +91,14 @@ def stage_sheet(table: SearchTable) -> Sheet:
         (Column("runs"), lambda part: len(part.run_ids)),
         *(_range(Column(key), key) for key in dict.fromkeys([*table.keys, *unseen])),
         (Column("settings"), settings_text),
-        (Column("best " + write.unit(table.objective)), lambda part: _best(table, part)),
+        (Column("best " + cells.unit(table.objective)), lambda part: _best(table, part)),
     ]
     sheet = sheet_of(reversed(table.parts), columns, notes=_stage_notes(table))
     return sheet.without(lambda column, texts: column.head != "stage" and all(text == NOTHING for text in texts))
 
 
 def _best(table: SearchTable, part: StagePoints) -> str:
-    return write.spread(table.objective, part.entries[0].mean, part.entries[0].deviation)
+    return cells.spread(table.objective, part.entries[0].mean, part.entries[0].deviation)
 
 
 def _stage_notes(table: SearchTable) -> list[str]:
@@ -107,7 +107,7 @@ def _stage_notes(table: SearchTable) -> list[str]:
 
 def settings_text(part: StagePoints) -> str:
     """Return the settings of a stage that others have otherwise: `schedule.cycles=3 data.validation=1000`."""
-    return " ".join(f"{key}={write.parameter(value)}" for key, value in part.settings.items()) or NOTHING
+    return " ".join(f"{key}={cells.parameter(value)}" for key, value in part.settings.items()) or NOTHING
 
 
 def range_text(part: StagePoints, key: str) -> str:
@@ -115,7 +115,7 @@ def range_text(part: StagePoints, key: str) -> str:
     searched = part.stage.ranges.get(key) or part.stage.ranges.get(key.removesuffix("._target_"))
     if searched:
         return searched
-    values = dict.fromkeys(write.parameter(entry.params.get(key)) for entry in part.entries)
+    values = dict.fromkeys(cells.parameter(entry.params.get(key)) for entry in part.entries)
     return ", ".join(values) if len(values) <= 4 else f"{len(values)} values"
 
 
@@ -125,13 +125,13 @@ def headline(table: SearchTable) -> str:
     if part is None:
         return "No trial came to a value." if table.parts else ""
     best = part.entries[0]
-    setting = ", ".join(f"{key} = {write.parameter(best.params.get(key))}" for key in table.keys) or best.name
+    setting = ", ".join(f"{key} = {cells.parameter(best.params.get(key))}" for key in table.keys) or best.name
     metrics = [(table.objective, best.mean, best.deviation)]
     metrics += [(name, best.extra[name].mean, best.extra[name].deviation) for name in table.extra]
     told = [
-        f"{name} {write.spread(name, mean, deviation)}{' %' * write.is_percent(name)}"
+        f"{name} {cells.spread(name, mean, deviation)}{' %' * cells.is_percent(name)}"
         for name, mean, deviation in metrics
-        if write.number(name, mean) != NOTHING
+        if cells.number(name, mean) != NOTHING
     ]
     n = len(best.seeds)
     seeds = f" (mean ± standard deviation of {n} seeds)" if n > 1 else " (one seed)"

@@ -6,7 +6,7 @@ from itertools import combinations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from labkit.report import cells as write
+from labkit.report import cells
 from labkit.report.canvas import RATE, blank, legend_below, margins, style
 from labkit.report.search_axes import Scale, axis_ends, colours, dress, limits, scale
 from labkit.report.search_figures import LABEL, TOP, axis_value, ends_of, handles
@@ -45,7 +45,7 @@ def parameter_map(table: SearchTable, title: str = "") -> Figure | None:
         bar = figure.add_axes((place.x1 + 0.18 / width, place.y0, 0.14 / width, place.height))
         extend = ("min" if table.maximise else "max") if below else "neither"
         figure.colorbar(panels[0].collections[-1], cax=bar, extend=extend)
-        bar.set_ylabel(write.unit(table.objective))
+        bar.set_ylabel(cells.unit(table.objective))
         bar.grid(False)
     return figure
 

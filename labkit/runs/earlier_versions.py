@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from labkit import own_code
 from labkit.runs.standing import Known, counts, shows
-from labkit.tracking import session
-from labkit.tracking import tags as tag
+from labkit.tracking import session, tag
 from labkit.tracking.rows import RunRow
 from labkit.tracking.tracker import Tracker
 

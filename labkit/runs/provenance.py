@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from labkit import process as processes
 from labkit.config import Plain
-from labkit.tracking import tags as tag
+from labkit.tracking import tag
 from labkit.version import __version__
 
 _PACKAGES = ("torch", "numpy", "hydra-core", "omegaconf", "mlflow", "scikit-learn", "scipy")

@@ -19,8 +19,7 @@ from labkit.report import figures
 from labkit.runs import decision_regions, earlier_versions, provenance
 from labkit.runs.diagnosis import Diagnosis
 from labkit.runs.plan import Plan
-from labkit.tracking import session
-from labkit.tracking import tags as tag
+from labkit.tracking import session, tag
 from labkit.tracking.quantities import samples_text
 from labkit.tracking.tracker import Run
 

@@ -24,8 +24,7 @@ from labkit.runs import commands, provenance
 from labkit.runs.plan import resolved, writable
 from labkit.shipped import IN_FILE, defaults
 from labkit.tasks.only import names_asked_for
-from labkit.tracking import session
-from labkit.tracking import tags as tag
+from labkit.tracking import session, tag
 from labkit.tracking.tracker import Tracker
 
 if TYPE_CHECKING:

@@ -30,8 +30,7 @@ from labkit.report.sheet_csv import to_csv
 from labkit.runs import commands, provenance
 from labkit.runs.plan import resolved, writable
 from labkit.tasks.only import names_asked_for
-from labkit.tracking import session
-from labkit.tracking import tags as tag
+from labkit.tracking import session, tag
 from labkit.tracking.tracker import Run, Tracker
 
 if TYPE_CHECKING:

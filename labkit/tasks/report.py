@@ -18,7 +18,7 @@ from labkit.labs.schema import Claim, Lab
 from labkit.multirun.sweep_outcome import nearby
 from labkit.runs.commands import written
 from labkit.tasks import check
-from labkit.tracking import tags as tag
+from labkit.tracking import tag
 from labkit.tracking.reading import runs
 from labkit.tracking.store import default_store
 

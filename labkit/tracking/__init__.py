@@ -3,7 +3,7 @@
 Reading order: `tracker` (what any backend is), `settings` (which one is chosen), `session` (the one of this process);
 then MLflow's: `client` and `run` (what a trainer uses; standard library only), `writer` (the child process that imports
 MLflow), `recorder` (one run inside that process), `store` (where the store is; opened by one process at a time),
-`rows` and `tags` (a run as the store has it), `queries` (what is asked by name),
+`rows` and `tag` (a run as the store has it), `queries` (what is asked by name),
 `reading` (the answers), `pages_server` (MLflow's own pages on loopback).
 """
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
-from labkit.tracking import tags as tag
+from labkit.tracking import tag
 from labkit.tracking.rows import RunRow
 
 Scale = Literal["share", "positive", "real"]

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from labkit.tracking import tags as tag
+from labkit.tracking import tag
 from labkit.tracking.rows import RunRow
 
 _AT_ONCE = 400  # ids in one question: below what any database takes as variables of a statement

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labkit.tracking import tags as tag
+from labkit.tracking import tag
 from labkit.tracking.filters import mlflow_filter
 from labkit.tracking.queries import Wanted
 from labkit.tracking.rows import RunRow

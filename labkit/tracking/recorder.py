@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from labkit.tracking import tags as tag
+from labkit.tracking import tag
 from labkit.tracking.complaints import passing
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 
-from labkit.tracking import tags as tag
+from labkit.tracking import tag
 
 SEED = "seed"  # the parameter that holds it
 SECONDS = "time/seconds"  # the metric that holds the time of training
@@ -33,7 +33,7 @@ class RunRow:
         end_time: Milliseconds since 1970; None while it runs.
         params: Configuration, flattened: `{"optimizer.lr": "0.1"}`.
         metrics: Last value of each metric.
-        tags: Values by the names in `labkit.tracking.tags`.
+        tags: Values by the names in `labkit.tracking.tag`.
         parent: Id of its parent run; None for a run of its own.
     """
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from labkit.config import ConfigError, build, plain
-from labkit.tracking import tags
+from labkit.tracking import tag
 from labkit.tracking.settings import Tracking
 from labkit.tracking.tracker import Tracker
 
@@ -22,7 +22,7 @@ STUDY_OF_TRIAL = "LABKIT_STUDY_OF_TRIAL"  # Optuna's name of the stage's study
 PRUNED_BY = "LABKIT_PRUNED_BY"  # the storage through which a trial hears that it is given up; unset: never
 CODE = "LABKIT_CODE"  # the versions of one's own code that the multirun was checked with
 FINAL = "final"  # the last stage of a search: the winner, trained on the final split
-TAGS = {STUDY: tags.STUDY, STAGE: tags.STAGE, TRIAL: tags.TRIAL}
+TAGS = {STUDY: tag.STUDY, STAGE: tag.STAGE, TRIAL: tag.TRIAL}
 
 _trackers: dict[tuple[int, str], Tracker] = {}
 _kept = False

@@ -89,7 +89,7 @@ class Tracker(Queries):
             experiment: Name of the group of runs it belongs to.
             name: Name of the run.
             params: Flattened configuration.
-            tags: Facts about the run, see `labkit.tracking.tags`.
+            tags: Facts about the run, see `labkit.tracking.tag`.
             dataset: `name`, `digest` and `source` of its data.
             parent_run_id: Id of the run of the multirun that it is a job of.
         """

@@ -23,7 +23,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from labkit.tracking import tags as tag
+from labkit.tracking import tag
 from labkit.tracking.moved import usable
 from labkit.tracking.queries import Wanted
 from labkit.tracking.reading import curves, matching

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from labkit.tracking import tags as tag
+from labkit.tracking import tag
 from labkit.tracking.queries import Wanted
 from labkit.tracking.rows import RunRow
 from labkit.tracking.run import now

@@ -10,7 +10,7 @@ from dataclasses import fields
 
 import pytest
 
-from labkit.tracking import tags
+from labkit.tracking import tag
 from labkit.tracking.filters import mlflow_filter
 from labkit.tracking.queries import Wanted
 from labkit.tracking.rows import RunRow
@@ -52,12 +52,12 @@ def test_a_notebook_may_ask_for_an_attribute_by_its_name() -> None:
 
 def test_other_tags_leave_the_row_as_it_was() -> None:
     row = run_row("a", {"stage": "coarse", "study": "theirs"})
-    assert row.with_tags({tags.STAGE: "fine"}).tags == {"labkit.stage": "fine", "labkit.study": "theirs"}
+    assert row.with_tags({tag.STAGE: "fine"}).tags == {"labkit.stage": "fine", "labkit.study": "theirs"}
     assert row.stage == "coarse"
 
 
 def test_each_tag_has_a_name_of_its_own() -> None:
-    names = [value for key, value in vars(tags).items() if key.isupper()]
+    names = [value for key, value in vars(tag).items() if key.isupper()]
     assert len(names) == len({*names}) > 40
     assert all(name.startswith(("labkit.", "mlflow.")) for name in names)
 

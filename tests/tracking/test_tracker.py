@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from labkit.tracking import tags as tag
+from labkit.tracking import tag
 from labkit.tracking.client import MlflowTracker
 from labkit.tracking.queries import Wanted
 from labkit.tracking.tracker import Run, Tracker
