@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from labkit.tracking import tag
+
 PACKAGE = Path(__file__).resolve().parents[1] / "labkit"
 FILES = sorted(PACKAGE.rglob("*.py"))
 # A package may import from those before it; `tasks` come last, since the entrypoint finds them by name.

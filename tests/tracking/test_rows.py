@@ -1,6 +1,6 @@
 """What a stored run says of itself, and the questions that find it.
 
-It also covers tags.py, queries.py and filters.py.
+It also covers tag.py, queries.py and filters.py.
 """
 
 from __future__ import annotations
