@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import sqlite3
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -25,6 +24,8 @@ from labkit.tracking.lock import locked_database, locked_file
 from labkit.tracking.moved import folder_name, move_along
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from mlflow import MlflowClient
 
 _SQLITE = re.compile(r"sqlite(\+\w+)?:///(?P<path>[^?]*)")
@@ -217,6 +218,8 @@ def _unsynchronised(connection: sqlite3.Connection, record: object) -> None:
 
 def _check(uri: str, file: Path) -> None:
     """Refuse a broken file at once: MLflow itself would retry for a minute and a half."""
+    import sqlite3
+
     try:
         with closing(sqlite3.connect(file, timeout=20)) as connection:
             tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
