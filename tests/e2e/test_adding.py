@@ -40,20 +40,23 @@ def test_every_block_is_a_file_a_difference_or_commands() -> None:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the package and its configs, with all that the page adds."""
+    """A copy of the package and its configs, with all that the page adds: its files, and its differences applied."""
     place = tmp_path_factory.mktemp("adding")
     for name in ("labkit", "conf", "sweeps"):
         shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name, text in shown_files(PAGE).items():
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_text(text)
+    for difference in blocks(PAGE, "diff"):
+        done = subprocess.run(["git", "apply", "-"], cwd=place, input=difference, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
     return place
 
 
 def test_the_differences_apply(checkout: Path) -> None:
     for difference in blocks(PAGE, "diff"):
-        done = subprocess.run(["git", "apply", "-"], cwd=checkout, input=difference, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        undo = ["git", "apply", "--reverse", "--check", "-"]
+        assert subprocess.run(undo, cwd=checkout, input=difference, text=True).returncode == 0
 
 
 @pytest.mark.slow
