@@ -74,33 +74,15 @@ def startup() -> None:
     """From the command to its end, to the first step, and a TAB: the median of five fresh processes."""
     with tempfile.TemporaryDirectory() as folder:
         run = [sys.executable, "-m", "labkit"]
-        first = "import time, sys\nstart = float(sys.argv[1])\n" + FIRST_STEP
+        first = str(Path(__file__).with_name("first_step.py").resolve())
         for name, measure in (
             ("tiny run, fresh store, end to end", lambda: _seconds(run, tempfile.mkdtemp(dir=folder))),
             ("tiny run, end to end", lambda: _seconds(run, folder)),
-            ("command to first step", lambda: _printed([sys.executable, "-c", first, str(time.time())], folder)),
+            ("command to first step", lambda: _printed([sys.executable, first, str(time.time())], folder)),
             ("TAB", lambda: _seconds([*run, "-sc", "query=bash"], folder, COMP_LINE="labkit opti", COMP_POINT="11")),
         ):
             values = [measure() for _ in range(5)]
             print(f"{name:<36}{statistics.median(values):6.2f} s   (of {', '.join(f'{v:.2f}' for v in values)})")
-
-
-FIRST_STEP = """
-import labkit.cli, labkit.engine.streams
-from labkit.tasks import hooks
-def watch():
-    from labkit.engine.population import Stepper
-    step = Stepper.step
-    def timed(self, state):
-        print('FIRST', time.time() - start, flush=True)
-        Stepper.step = step
-        return step(self, state)
-    Stepper.step = timed
-check = hooks._check_single
-hooks._check_single = lambda config: (check(config), watch())
-sys.argv = ['labkit']
-labkit.cli.main()
-"""
 
 
 def _seconds(command: list[str], folder: str, **environment: str) -> float:
