@@ -43,7 +43,9 @@ def checkout(
             (place / item.name).symlink_to(item)
     (place / "docs").mkdir()  # a command writes there
     (place / ".venv").mkdir()
-    (place / ".venv" / "bin").symlink_to(Path(sys.prefix) / "bin")
+    for item in Path(sys.prefix).iterdir():  # pyvenv.cfg too: without it `python` is none of an environment
+        if not item.name.startswith(".ready"):
+            (place / ".venv" / item.name).symlink_to(item)
     for ready in (".ready", ".ready-full", ".ready-bench"):
         (place / ".venv" / ready).touch()
     (place / "my_configs" / "sweeps").mkdir(parents=True)
