@@ -30,31 +30,33 @@ class LabkitTask(ConfiguredTask):
         from labkit.multirun import launchers
         from labkit.tracking import session
 
-        at_home = os.getpid() == _home
-        if not at_home:
+        in_worker = os.getpid() != _home
+        if in_worker:
             launchers.begin_worker()
         try:
             with chdir(HydraConfig.get().runtime.cwd):
-                value = self._do(config, list(HydraConfig.get().overrides.task), at_home)
-            if not at_home:
+                value = self._do(config, list(HydraConfig.get().overrides.task), in_worker)
+            if in_worker:
                 session.settle()
             return value
         except Exception as error:
-            if not at_home:
+            if in_worker:
                 session.settle()  # else its end is not in the store when the command looks
             elif not _wants_traces:
                 _refuse(error)  # here, before Hydra says in a line of its own that a job failed
             raise
 
-    def _do(self, config: DictConfig, words: Sequence[str], at_home: bool) -> object:
+    def _do(self, config: DictConfig, words: Sequence[str], in_worker: bool) -> object:
         if not trains(config):
             return dispatch(config, words)
         from labkit.multirun.launchers import worker_data
-        from labkit.runs.execution import train_plan
         from labkit.runs.plan import plan
+        from labkit.runs.training_run import train_plan
 
-        ready, self.plan = self.plan, None
-        return train_plan(plan(config, words, prepared=None if at_home else worker_data()) if ready is None else ready)
+        checked, self.plan = self.plan, None
+        if checked is None:
+            checked = plan(config, words, prepared=worker_data() if in_worker else None)
+        return train_plan(checked)
 
 
 def dispatch(config: DictConfig, overrides: Sequence[str]) -> object:

@@ -13,10 +13,10 @@ from labkit.multirun.configured_task import trains
 from labkit.multirun.grid_sweep import JobsFailed
 from labkit.multirun.postponed_words import postpone
 from labkit.multirun.unread_words import check_run
-from labkit.runs.execution import execute
 from labkit.runs.plan import plan
 from labkit.runs.record import Job
 from labkit.runs.result import Result, Table
+from labkit.runs.training_run import execute
 from labkit.tracking import session
 
 

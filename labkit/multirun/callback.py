@@ -66,7 +66,10 @@ class Hooks(Callback):
             plans: Plan of each job, in order.
             first: Hydra's number of the first job; None for a single run.
         """
-        self._plans = dict(zip([None] if first is None else range(first, first + len(plans)), plans, strict=False))
+        if first is None:
+            self._plans = {None: plans[0]}
+        else:
+            self._plans = dict(enumerate(plans, start=first))
 
     def take(self, config: DictConfig) -> Plan | None:
         """Give away the plan of a job; None where there is none for its number and its words.

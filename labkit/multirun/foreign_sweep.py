@@ -81,7 +81,7 @@ def _open(config: DictConfig, composer: Composer, jobs: list[Words]) -> tuple[Ru
     plans = plan_jobs(composer, jobs, PreparedData())
     for words in split_repeats(plans)[1]:
         raise ConfigError(f"{' '.join(words)}: this job is given twice; hydra/sweeper=grid would train it once.")
-    tracker = parent_run.open_store(config)
+    tracker = parent_run.multirun_tracker(config)
     if tracker is None:
         return None, plans
     study = f"{config.name or 'multirun'} {provenance.process()}"  # it knows nothing of earlier calls
@@ -105,7 +105,7 @@ def end(config: DictConfig, parent: Run) -> None:
     from labkit.multirun import sweep_outcome
     from labkit.multirun.pages import board_page
 
-    tracker = parent_run.open_store(config)
+    tracker = parent_run.multirun_tracker(config)
     assert tracker is not None  # it has a parent run
     rows = tracker.children(parent.id)
     ranked = sweep_outcome.ranking(config, rows, None)

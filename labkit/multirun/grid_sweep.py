@@ -78,7 +78,7 @@ def _remembering(sweeper: ConfiguredSweeper, settings: Settings, rows: list[Word
 
     if "=" in (settings["baseline"] or ""):
         sweep_outcome.check_baseline(config, jobs, settings["baseline"])
-    tracker = parent_run.open_store(config)
+    tracker = parent_run.multirun_tracker(config)
     runner = Runner(sweeper, tracker, objectives(config.objective), settings["max_batch_size"])
     if settings["dry_run"]:
         dry_run(tracker, jobs)

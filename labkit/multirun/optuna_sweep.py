@@ -105,7 +105,7 @@ class LabSearch:
             study, space, known, directions, self.config.seed, objectives=self.objectives, fixed=common, code=code
         )
         self.folder = Path(self.config.paths.root) / "mlruns" / "studies"
-        self.tracker = parent_run.open_store(self.config)
+        self.tracker = parent_run.multirun_tracker(self.config)
 
     def run(self) -> Returns:
         """Run what is missing of the search; return its table."""

@@ -70,7 +70,7 @@ def tell_jobs(config: DictConfig, **variables: str) -> None:
         config.hydra.overrides.hydra = [*hydra_words(config.hydra, "hydra"), *environment_words(**variables)]
 
 
-def open_store(config: DictConfig) -> Tracker | None:
+def multirun_tracker(config: DictConfig) -> Tracker | None:
     """Return the tracker of a multirun's own process; None where nothing is recorded.
 
     Raises:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from omegaconf import DictConfig
@@ -14,6 +15,9 @@ from omegaconf import DictConfig
 from labkit.multirun.callback import hooks
 from labkit.multirun.composer import Composer, uncollected
 from labkit.multirun.configured_task import ConfiguredLauncher, ConfiguredTask, trains
+
+if TYPE_CHECKING:
+    from labkit.multirun.together import Training
 
 _FRAMES_PER_JOB = 5  # of Python's stack: each job of a group runs inside the one before
 
@@ -34,9 +38,6 @@ def launch(launcher: ConfiguredLauncher, job_overrides: Sequence[Sequence[str]],
         returns |= _run_nested(launcher, members, configs, train)
         configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     return [returns[i] for i in range(len(configs))]
-
-
-Training = Callable[[list[DictConfig]], list[object]]
 
 
 def _programs(

@@ -19,10 +19,10 @@ from labkit.multirun.launchers import end_with_parent
 from labkit.report.progress import ProgressLine
 from labkit.runs import record
 from labkit.runs.decision_regions import Frames
-from labkit.runs.execution import Watch, record_outcome
 from labkit.runs.plan import plan
 from labkit.runs.record import Job, Place
 from labkit.runs.result import Result
+from labkit.runs.training_run import Watch, record_outcome
 from labkit.tracking.tracker import Run
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from labkit.config import checked
 from labkit.multirun.composer import environment, speaking_for
 from labkit.multirun.grouping import Group, Limits, groups
 from labkit.runs import record
-from labkit.runs.execution import execute_all, objective
 from labkit.runs.plan import Plan, plan
 from labkit.runs.prepared_data import PreparedData
 from labkit.runs.record import Job
 from labkit.runs.result import Result
+from labkit.runs.training_run import execute_all, objective
 
 Training = Callable[[list[DictConfig]], list[object]]
 

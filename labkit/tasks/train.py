@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from omegaconf import DictConfig
 
-from labkit.runs.execution import train_plan
 from labkit.runs.plan import plan
 from labkit.runs.result import Objective
+from labkit.runs.training_run import train_plan
 
 
 def train() -> Callable[[DictConfig, Sequence[str]], Objective | tuple[Objective, ...] | None]:

@@ -122,5 +122,5 @@ class Tracker(Queries):
         """Wait until everything is written, for the last time; raises TrackingError if something was lost."""
 
     def abandon(self, error: BaseException) -> None:
-        """End the runs that an exception left open, and close."""
+        """Close after an exception; a backend that answers for open runs ends them here, and raises nothing."""
         self.close()

@@ -50,6 +50,13 @@ def test_a_job_is_planned_once(labkit: Any, counted: Counter[str], words: tuple[
     assert counted == {"plans": jobs, "sets": 1}
 
 
+def test_a_trial_of_a_search_is_planned_once(labkit: Any, counted: Counter[str]) -> None:
+    """Beside the three corners of the space, which are checked before a study is made."""
+    search = ("-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "loss.l2=tag(log,interval(1e-4,1e-1))")
+    assert labkit(*search, *SHORT).code == 0
+    assert counted == {"plans": 3 + 2, "sets": 1}
+
+
 def test_jobs_on_two_sets_prepare_each_twice_at_most(labkit: Any, counted: Counter[str]) -> None:
     """Once for the check of all jobs, once to train, since one set is held at a time; the last of the check stays."""
     assert labkit("-m", "data.split_seed=0,1", "seed=0,1", *SHORT).code == 0

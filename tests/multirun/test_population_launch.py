@@ -16,11 +16,11 @@ from labkit.multirun import space_grammar
 from labkit.multirun.composer import Composer, grid
 from labkit.multirun.sweeper_settings import sweep_params
 from labkit.multirun.together import programs
-from labkit.runs.execution import execute_all
 from labkit.runs.plan import plan
 from labkit.runs.prepared_data import PreparedData
 from labkit.runs.record import Job
 from labkit.runs.result import Result
+from labkit.runs.training_run import execute_all
 from labkit.search.space import Space
 from labkit.words import Words, merged
 

@@ -19,10 +19,10 @@ from labkit.multirun.composer import Composer
 from labkit.multirun.grouping import Limits, groups
 from labkit.multirun.processes import execute_side_by_side
 from labkit.multirun.together import programs
-from labkit.runs.execution import execute_all
 from labkit.runs.plan import plan
 from labkit.runs.record import Job
 from labkit.runs.result import Result
+from labkit.runs.training_run import execute_all
 from tests.conf.memberwise_keys import MEMBERWISE
 
 SHORT = ("trainer.steps=20", "trainer.threads=1", "trainer.eval_every=10", "tracker=none")
@@ -147,7 +147,7 @@ def test_a_member_that_diverges_leaves_the_others_alone(compose_jobs: Any) -> No
 
 
 def test_one_broken_member_fails_its_whole_program_and_no_other(compose_jobs: Any, monkeypatch: Any) -> None:
-    from labkit.runs import execution as module
+    from labkit.runs import training_run as module
 
     def broken(recipes: Any, parts: Any, observe: Any) -> Any:
         raise ArithmeticError("no")
