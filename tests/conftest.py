@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -25,6 +28,11 @@ class Answer:
 
 
 Command = Callable[..., Answer]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files of few long tests: at the end one of them would keep a worker busy while others wait."""
+    items.sort(key=lambda item: item.path.parent.name not in ("e2e", "tracking", "labs"))  # else in their order
 
 
 def files_in(folder: Path) -> list[str]:
@@ -46,47 +54,92 @@ def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture
-def labkit(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Command]:
-    """`labkit(*words)` in this process, in an empty folder: the command line without its two seconds of imports."""
+@pytest.fixture(scope="session")
+def warm_writers(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], AbstractContextManager[None]]:
+    """`with warm_writers():` a tracker's writer comes with its imports, and finds a fresh store's tables made."""
+    from labkit.tracking import client
+    from tests.warm_writer import WarmWriter
+
+    popen = partial(WarmWriter, template=tmp_path_factory.getbasetemp() / "fresh_store.db")
+
+    @contextmanager
+    def warm() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(client, "subprocess", SimpleNamespace(Popen=popen, PIPE=None, STDOUT=None))
+            yield
+
+    return warm
+
+
+def in_this_process(words: Sequence[str], folder: Path) -> Answer:
+    """The command line in this process: without two seconds of imports, and without a writer started early."""
     from hydra._internal.hydra import Hydra
     from hydra.core.global_hydra import GlobalHydra
 
     from labkit import cli
-    from labkit.tracking import client, session
-    from tests.warm_writer import WarmWriter
+    from labkit.tracking import session
 
-    folder = tmp_path_factory.mktemp("empty")
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(session, "start_writer", lambda config: None)  # a process each time, for nothing
-    popen = partial(WarmWriter, template=tmp_path_factory.getbasetemp() / "fresh_store.db")
-    monkeypatch.setattr(client, "subprocess", SimpleNamespace(Popen=popen, PIPE=None, STDOUT=None))
-    for name in ("LABKIT_DATA", "MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR", session.PARENT_RUN):
-        monkeypatch.setenv(name, "")  # so that what a command sets is undone
-        monkeypatch.delenv(name)
-
-    get_mode = Hydra.get_mode
-
-    def command(*words: str) -> Answer:
-        said = any(word.startswith(("sweeps=", "seeds=", "hydra.mode=", "-cd")) for word in words)
-        # Hydra composes all only to find its mode, null where nothing says it
-        monkeypatch.setattr(Hydra, "get_mode", get_mode if said else lambda *args, **kwargs: None)
-        GlobalHydra.instance().clear()
-        os.environ.pop("HYDRA_FULL_ERROR", None)
-        monkeypatch.setattr(sys, "argv", ["labkit", *words])
-        capsys.readouterr()
-        code: object = 0
+    said = any(word.startswith(("sweeps=", "seeds=", "hydra.mode=", "-cd")) for word in words)
+    GlobalHydra.instance().clear()
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    code: object = 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(session, "start_writer", lambda config: None)
+        patch.setattr(sys, "argv", ["labkit", *words])
+        _unset(patch, "HYDRA_FULL_ERROR")
+        if not said:  # Hydra composes all only to find its mode, null where nothing says it
+            patch.setattr(Hydra, "get_mode", lambda *args, **kwargs: None)
         try:
             cli.main()
         except SystemExit as left:
             code = left.code or 0
-        said = capsys.readouterr()
-        assert isinstance(code, int)
-        return Answer(code, said.out, said.err, files_in(folder))
+    assert isinstance(code, int)
+    return Answer(code, *(stream.buffer.getvalue().decode() for stream in (out, err)), files_in(folder))
 
-    yield command
+
+SETTINGS = ("LABKIT_DATA", "MLFLOW_TRACKING_URI", "LABKIT_PARENT_RUN")
+
+
+@pytest.fixture
+def labkit(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, warm_writers: Any
+) -> Iterator[Command]:
+    """`labkit(*words)` in this process, in an empty folder."""
+    folder = tmp_path_factory.mktemp("empty")
+    monkeypatch.chdir(folder)
+    _unset(monkeypatch, *SETTINGS)
+    with warm_writers():
+        yield lambda *words: in_this_process(words, folder)
+        _let_go()
+
+
+@pytest.fixture(scope="session")
+def labkit_in(warm_writers: Any) -> Command:
+    """`labkit_in(*words, cwd=folder)` in this process: what several tests of a file look at."""
+
+    def command(*words: str, cwd: Path) -> Answer:
+        with pytest.MonkeyPatch.context() as patch, warm_writers():
+            patch.chdir(cwd)
+            _unset(patch, *SETTINGS)
+            answer = in_this_process(words, cwd)
+            _let_go()
+        return answer
+
+    return command
+
+
+def _unset(patch: pytest.MonkeyPatch, *names: str) -> None:
+    """Take variables out of the environment; what a command sets is undone too."""
+    for name in names:
+        patch.setenv(name, "")
+        patch.delenv(name)
+
+
+def _let_go() -> None:
+    from hydra.core.global_hydra import GlobalHydra
+
+    from labkit.tracking import session
+
     session.close()
     GlobalHydra.instance().clear()
 

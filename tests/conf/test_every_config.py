@@ -205,8 +205,12 @@ PAIRS = [(data, model) for data, models in SUITABLE.items() for model in models]
 
 @pytest.mark.parametrize(("data", "model"), PAIRS, ids=map("-".join, PAIRS))
 def test_embedded_data_and_a_suitable_model_build(data: str, model: str) -> None:
-    words = [f"data={data}", f"model={model}", "preprocess=scale", *SMALL.get(data, [])]
-    ready = plan(compose(words), words)
+    words = (f"data={data}", "preprocess=scale", *SMALL.get(data, []))
+    config = copy.deepcopy(composed(*words))
+    chosen = composed(f"model={model}")
+    config.model = chosen.model
+    config.hydra.runtime.choices.model = model
+    ready = plan(config, [*words, f"model={model}"])
     assert ready.recipe.network.output_shape == (ready.parts.n_classes,)
     assert ready.name == f"{data}-{model}"
     assert min(len(ready.parts.train), len(ready.parts.validation), len(ready.parts.test)) > 0

@@ -48,12 +48,12 @@ def parents(folder: Path) -> list[RunRow]:
 
 
 @pytest.fixture(scope="module")
-def launched(process: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Any, Path]]:
+def launched(labkit_in: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Any, Path]]:
     """The same four jobs under our launcher and under Hydra's."""
     found = {}
     for launcher in ("population", "basic"):
         folder = tmp_path_factory.mktemp(launcher)
-        found[launcher] = process("-m", *QUICK, *JOBS, f"hydra/launcher={launcher}", cwd=folder), folder
+        found[launcher] = labkit_in("-m", *QUICK, *JOBS, f"hydra/launcher={launcher}", cwd=folder), folder
     return found
 
 
@@ -107,9 +107,9 @@ def test_a_multirun_ends_in_a_leaderboard_and_a_page(launched: dict[str, tuple[A
 # --- a grid with a memory
 
 
-def test_finished_jobs_are_skipped(launched: dict[str, tuple[Any, Path]], process: Any) -> None:
+def test_finished_jobs_are_skipped(launched: dict[str, tuple[Any, Path]], labkit_in: Any) -> None:
     _, folder = launched["population"]
-    again = process("-m", *QUICK, *JOBS, cwd=folder)
+    again = labkit_in("-m", *QUICK, *JOBS, cwd=folder)
     assert again.code == 0, again.err
     assert "4 of 4 jobs were finished before" in again.out
     assert re.search(r"^ *2 ", again.out, re.M), "the leaderboard has them"
@@ -145,8 +145,8 @@ def test_a_failed_job_is_retried_and_the_others_are_kept(process: Any, own: Path
     assert sorted(row.status for row in children(tmp_path)) == ["FAILED", "FAILED", "FINISHED"]
 
 
-def test_seeds_give_a_row_that_speaks_for_them(process: Any, tmp_path: Path) -> None:
-    answer = process(*QUICK, "seeds=3", cwd=tmp_path)
+def test_seeds_give_a_row_that_speaks_for_them(labkit_in: Any, tmp_path: Path) -> None:
+    answer = labkit_in(*QUICK, "seeds=3", cwd=tmp_path)
     assert answer.code == 0, answer.err
     (parent,) = parents(tmp_path)
     values = [row.metrics["val/accuracy"] for row in children(tmp_path)]
@@ -174,9 +174,9 @@ def test_two_configurations_have_a_row_each_and_a_baseline(process: Any, tmp_pat
 
 
 @pytest.fixture(scope="module")
-def searched(process: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+def searched(labkit_in: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     folder = tmp_path_factory.mktemp("searched")
-    return process(*SEARCH, cwd=folder), folder
+    return labkit_in(*SEARCH, cwd=folder), folder
 
 
 def test_a_search_goes_through_its_stages(searched: tuple[Any, Path]) -> None:
@@ -206,23 +206,17 @@ def test_a_search_leaves_a_table_and_a_page(searched: tuple[Any, Path]) -> None:
         assert budget in text
 
 
-def test_a_search_that_is_done_does_nothing(
-    searched: tuple[Any, Path], labkit: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_search_that_is_done_does_nothing(searched: tuple[Any, Path], labkit_in: Any) -> None:
     _, folder = searched
     before = rows_in(folder)
-    monkeypatch.chdir(folder)
-    answer = labkit(*SEARCH)
+    answer = labkit_in(*SEARCH, cwd=folder)
     assert answer.code == 0, answer.err
     assert rows_in(folder) == before
 
 
-def test_a_changed_space_is_refused_with_the_difference(
-    searched: tuple[Any, Path], labkit: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(searched[1])
+def test_a_changed_space_is_refused_with_the_difference(searched: tuple[Any, Path], labkit_in: Any) -> None:
     changed = [word.replace("1e-4,1e-1", "1e-5,1e-1") for word in SEARCH]
-    answer = labkit(*changed)
+    answer = labkit_in(*changed, cwd=searched[1])
     assert answer.code == 2
     assert "tiny" in answer.err
     assert "loss.l2 was 0.0001..0.1 (log), is 1e-05..0.1 (log)" in answer.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ second:
 
 
 @pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_writers: Any) -> Iterator[Any]:
     """`labkit task=lab lab=own part=...`; returns the exit code."""
     folder = tmp_path / "labs"
     folder.mkdir()
@@ -63,7 +64,8 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             session.close()
         return 0
 
-    return call
+    with warm_writers():
+        yield call
 
 
 def rows(root: Path) -> list[Any]:

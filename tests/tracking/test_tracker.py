@@ -23,7 +23,9 @@ BACKENDS: dict[str, Callable[[Path], Tracker]] = {
 
 
 @pytest.fixture(params=BACKENDS, scope="module")
-def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opener]:
+def opened(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, warm_writers: Any
+) -> Iterator[Opener]:
     """Opens the store of a backend, again and again."""
     folder = tmp_path_factory.mktemp("store")
     trackers: list[Tracker] = []
@@ -32,9 +34,10 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         trackers.append(BACKENDS[request.param](folder))
         return trackers[-1]
 
-    yield opener
-    for tracker in trackers:
-        tracker.close()
+    with warm_writers():
+        yield opener
+        for tracker in trackers:
+            tracker.close()
 
 
 def test_a_run_comes_back_as_it_was_told(opened: Opener) -> None:
