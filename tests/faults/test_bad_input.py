@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,7 @@ def test_traces_are_there_for_who_asks(labkit: Any, monkeypatch: pytest.MonkeyPa
     from labkit import cli
 
     assert labkit("optimizer.lrr=1").code == 2
+    monkeypatch.setattr(sys, "argv", ["labkit", "optimizer.lrr=1"])
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(ConfigCompositionException):
         cli.main()
