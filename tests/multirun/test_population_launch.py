@@ -71,5 +71,6 @@ def test_a_sweep_trains_together_as_it_does_alone(sweep: str, precision: str, to
             for config, answer in zip([configs[i] for i in members], train([]), strict=True):
                 (alone,) = execute_all([Job(plan(config, prepared=prepared), {})], quiet=True)
                 assert isinstance(alone, Result)
-                assert float(answer) == pytest.approx(alone.metrics["val/loss"], rel=tolerance)
+                # What diverges together diverges alone: there, and only there, both are NaN.
+                assert float(answer) == pytest.approx(alone.metrics["val/loss"], rel=tolerance, nan_ok=True)
     assert max(sizes) > 1 or sweep in STRUCTURAL, "the population launcher must group the jobs"
