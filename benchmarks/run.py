@@ -1,7 +1,7 @@
 """`make bench`: our step against a plain torch loop, start-up, memory and the cost of tracking.
 
-    python benchmarks/run.py                      everything (about three minutes on two quiet cores)
-    python benchmarks/run.py steps narrow startup memory tracking threads   any of the sections
+    python benchmarks/run.py                      everything (about five minutes on two quiet cores)
+    python benchmarks/run.py steps updates narrow startup memory tracking threads   any of the sections
 
 Every comparison runs both sides in one process, one after the other in turn, and quotes the median of the ratios: the
 machine is allowed to be noisy. Nothing here passes or fails.
@@ -56,6 +56,13 @@ def steps() -> None:
         label = f"{1e6 * mine / workload.steps:.0f} us ({threads} thr)"
         print(f"{workload.name:<22}{workload.steps:>8}{label:>16}{cells}{ratio:>12.2f}x", flush=True)
     torch.set_num_threads(1)
+
+
+def updates() -> None:
+    """Processor time per member and update against the plain loop at its best, on one thread."""
+    from updates import table
+
+    table()
 
 
 def threads() -> None:
@@ -159,7 +166,7 @@ def narrow() -> None:
 
 
 def _sections() -> Iterator[tuple[str, Callable[[], None]]]:
-    for section in (steps, narrow, startup, memory, tracking, threads):
+    for section in (steps, updates, narrow, startup, memory, tracking, threads):
         yield section.__name__, section
 
 

@@ -78,7 +78,7 @@ METHODS = """
     abs add_ sub_ mul mul_ div div_ neg neg_ exp exp_ exp2 exp2_ log sqrt sqrt_ square square_ reciprocal reciprocal_
     clamp clamp_ addcmul addcmul_ maximum minimum where pow
     sum mean std var amax amin max min argmax argmin argsort any all isfinite count_nonzero nonzero bincount
-    matmul mm bmm baddbmm addmm
+    matmul mm bmm baddbmm addmm addmm_
     view view_as reshape flatten unflatten expand transpose permute squeeze unsqueeze flip unbind stack unfold narrow
     diagonal select split chunk contiguous T
     gather scatter_add_ scatter_ index_select index_add_ index_copy_ masked_fill copy_ fill_ zero_ clone detach

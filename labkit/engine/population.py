@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from math import prod
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,12 +18,16 @@ from labkit.engine.vector import Layout
 from labkit.models.network import Network
 from labkit.nn.activation import Activation
 from labkit.nn.flatten import Flatten
-from labkit.nn.layer import Context, Draws
+from labkit.nn.layer import Context, Draws, Factors
 from labkit.nn.linear import Linear
 from labkit.nn.loss import cross_entropy, cross_entropy_backward, squared_weights
 from labkit.optim.rules import decay_gradient, decay_parameters, initial_slots
 from labkit.preprocess.augment import augment
 from labkit.preprocess.prepare import Parts
+
+# Numbers of a weight from which it pays to move it by the factors of its gradient (docs/decisions.md). A product in
+# bfloat16 is added in a second pass, and one product for all members is lost.
+_PRODUCT_PAYS, _LOW_PRODUCT_PAYS = 100_000, 1_000_000
 
 
 class Population:
@@ -77,7 +83,7 @@ class Population:
         self.numbers = {name: value.unsqueeze(1).to(dtype) for name, value in rule.items() if name != "lr"}
         self.l2 = torch.tensor([r.l2 for r in recipes], dtype=dtype, device=self.device)  # (M, weights)
         self.dropout = torch.tensor([r.network.rates for r in recipes], dtype=dtype, device=self.device)
-        self.decay = self._decay_blocks()
+        self.decay = self._decay()
         beside = self.numbers.get("weight_decay") if self.rule.decay == "decoupled" else None
         self.decay_beside = beside if beside is not None and beside.any() else None  # (M, 1)
         augmentations = [r.augmentation for r in recipes]
@@ -86,8 +92,8 @@ class Population:
         self.shift = torch.tensor([a.shift for a in augmentations], device=self.device)
         self.noise = torch.tensor([a.noise for a in augmentations], device=self.device)
 
-    def _decay_blocks(self) -> list[Tensor] | None:
-        """Return the factor with which each parameter enters its gradient, in blocks (M, n); None where all are 0.
+    def _decay(self) -> Tensor | None:
+        """Return the factor with which each parameter enters its gradient, a vector like them; None where all are 0.
 
         It is `2 lambda` for a weight w, whose penalty `lambda w^2` has the derivative `2 lambda w`; and `weight_decay`
         for every parameter where that is coupled.
@@ -101,11 +107,32 @@ class Population:
             if parameter.role == "weight":
                 rows += 2 * self.l2[:, weight : weight + 1]
                 weight += 1
-        return self.blocks(flat) if flat.any() else None
+        return flat if flat.any() else None
 
-    def blocks(self, flat: Tensor) -> list[Tensor]:
-        """Return the pieces, each of shape (M, n), of a vector like the parameters; the rule takes them one by one."""
-        return self.layout.blocks(flat, by_tensor=self.layers_moved is not None)
+    def blocks(self, flat: Tensor, without: Collection[int] = ()) -> list[Tensor]:
+        """Return the pieces, each of shape (M, n), of a vector like the parameters; the rule takes them one by one.
+
+        Args:
+            flat: The vector.
+            without: Positions of parameters to leave out.
+        """
+        return self.layout.blocks(flat, by_tensor=self.layers_moved is not None, without=without)
+
+    def multiplied(self) -> list[int]:
+        """Return the positions of the weights that the rule moves by the factors of their gradients, in order.
+
+        A small weight gains nothing: a call for each member costs more than the passes over memory that it saves.
+        """
+        if (
+            self.rule.product is None
+            or self.trainer.gradient == "autograd"
+            or self.layers_moved is not None
+            or self.device.type != "cpu"  # the numbers of the update would be read back from the device
+        ):
+            return []
+        weights = [stage.first_parameter for stage in self.network.stages if isinstance(stage.layer, Linear)]
+        least = _PRODUCT_PAYS if self.trainer.product is None else _LOW_PRODUCT_PAYS
+        return [i for i in weights if prod(self.network.parameters[i][1].shape) >= least]
 
     def initial_state(self) -> RunState:
         """Return the state before the first update, with weights drawn member by member from their own seeds."""
@@ -158,6 +185,22 @@ class Population:
         return squared_weights(weights, self.l2)
 
 
+class Multiplied(NamedTuple):
+    """A weight that the rule moves by the factors of its gradient.
+
+    Attributes:
+        theta: The weight, shape (M, units, inputs).
+        factors: Factors of its gradient, which the backward pass puts there.
+        decay: Factor of every member with which the weight enters its gradient.
+        slots: Memory of the rule by name, in the weight's shape.
+    """
+
+    theta: Tensor
+    factors: Factors
+    decay: list[float]
+    slots: dict[str, Tensor]
+
+
 class Stepper:
     """The training step, with every view that it needs made once.
 
@@ -174,11 +217,9 @@ class Stepper:
         self._scratch = torch.empty_like(self._gradient)
         self._gradients = layout.views(self._gradient)
         self._tensors = population.network.by_stage(self.parameters, self.buffers)
-        self._targets = population.network.by_stage(self._gradients, self.buffers)
-        self._blocks = population.blocks(state.parameters)
-        self._gradient_blocks = population.blocks(self._gradient)
-        slots = {name: population.blocks(flat) for name, flat in state.slots.items()}
-        self._slots = [{name: blocks[i] for name, blocks in slots.items()} for i in range(len(self._blocks))]
+        self._arrange(state, [])
+        # The gradients of epoch 1 are measured, so there they are all in memory.
+        self._later = population.multiplied()
         trainer = population.trainer
         self._batches = Batches(population.parts.train, trainer.batch_size, population.stream)
         self._moves: list[int] = []  # of each block, up to update `_counted`
@@ -192,6 +233,29 @@ class Stepper:
         )
         self.freeze(state)
 
+    def _arrange(self, state: RunState, multiplied: list[int]) -> None:
+        """Make the views of an update in which the weights `multiplied` are moved by the factors of their gradients."""
+        population = self._population
+        gradients: list[Any] = [*self._gradients]
+        views = {name: population.layout.views(flat) for name, flat in state.slots.items()}
+        decay = None if population.decay is None else population.layout.views(population.decay)
+        self._multiplied: list[Multiplied] = []
+        for i in multiplied:
+            gradients[i] = Factors()
+            rates = [0.0] * len(population) if decay is None else decay[i].flatten(1)[:, 0].tolist()
+            slots = {name: tensors[i] for name, tensors in views.items()}
+            self._multiplied.append(Multiplied(self.parameters[i], gradients[i], rates, slots))
+        self._targets = population.network.by_stage(gradients, self.buffers)
+
+        def blocks(flat: Tensor) -> list[Tensor]:
+            return population.blocks(flat, multiplied)
+
+        self._blocks = blocks(state.parameters)
+        self._gradient_blocks = blocks(self._gradient)
+        self._decay_blocks = None if population.decay is None else blocks(population.decay)
+        remembered = {name: blocks(flat) for name, flat in state.slots.items()}
+        self._slots = [{name: found[i] for name, found in remembered.items()} for i in range(len(self._blocks))]
+
     def freeze(self, state: RunState) -> None:
         """Take note of `state.frozen`; from now on those members stay as they are."""
         # Remembered as a Python bool: to ask the tensor in every step would wait for the GPU.
@@ -201,6 +265,9 @@ class Stepper:
     def step(self, state: RunState) -> RunState:
         """Update every member that is not frozen, and return the state."""
         population = self._population
+        if self._later and state.step >= population.length.per_epoch:
+            self._arrange(state, self._later)
+            self._later = []
         x, labels, self._context.lengths = self._batches.next(state)
         if population.augments:
             x = augment(
@@ -260,11 +327,24 @@ class Stepper:
                 # A layer counts its own updates: Adam's bias correction must not run ahead of its memory.
                 numbers["lr"], updates = rate * shares[i], self._moves[i]
             gradient = self._gradient_blocks[i]
-            if population.decay is not None:
-                decay_gradient(block, gradient, population.decay[i])
+            if self._decay_blocks is not None:
+                decay_gradient(block, gradient, self._decay_blocks[i])
             if population.decay_beside is not None:
                 decay_parameters(block, numbers["lr"], population.decay_beside)
             population.rule.update(block, gradient, self._slots[i], numbers, updates)
+        self._multiply(numbers)
+
+    def _multiply(self, numbers: Mapping[str, Tensor]) -> None:
+        """Move the weights whose gradients are factors, member by member: each has numbers of its own."""
+        if not self._multiplied:
+            return
+        product = self._population.rule.product
+        assert product is not None
+        members = [dict(zip(numbers, row, strict=True)) for row in torch.cat([*numbers.values()], 1).tolist()]
+        for weight in self._multiplied:
+            for m, own in enumerate(members):
+                slots = {name: tensor[m] for name, tensor in weight.slots.items()}
+                product(weight.theta[m], *weight.factors.of(m), weight.decay[m], slots, own)
 
     def _shares(self, t: int) -> list[float] | None:
         """Return the factors of update t on the rates of the blocks; None where all are 1.

@@ -5,6 +5,7 @@ An update rule then needs a few operations on one vector, instead of some for ea
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from math import prod
 
@@ -39,11 +40,20 @@ class Layout:
             start = stop
         return views
 
-    def blocks(self, flat: Tensor, by_tensor: bool = False) -> list[Tensor]:
+    def blocks(self, flat: Tensor, by_tensor: bool = False, without: Collection[int] = ()) -> list[Tensor]:
         """Return the vector `flat`, shape (size,), as matrices of shape (M, n), one row per member.
 
-        A single member's vector is one matrix; otherwise, and always with `by_tensor`, there is one per tensor.
+        Tensors of a single member that lie side by side are one matrix; otherwise, and always with `by_tensor`, there
+        is one per tensor.
+
+        Args:
+            flat: The vector.
+            by_tensor: True for a matrix per tensor.
+            without: Positions of tensors to leave out.
         """
-        if self.members == 1 and not by_tensor:
-            return [flat.view(1, -1)]
-        return [view.flatten(1) for view in self.views(flat)]
+        views = [view.flatten(1) for view in self.views(flat)]
+        if self.members > 1 or by_tensor:
+            return [view for i, view in enumerate(views) if i not in without]
+        ends = [sum(view.shape[1] for view in views[:i]) for i in [*without, len(views)]]
+        starts = [0, *(ends[k] + views[i].shape[1] for k, i in enumerate(without))]
+        return [flat[start:stop].view(1, -1) for start, stop in zip(starts, ends, strict=True) if stop > start]

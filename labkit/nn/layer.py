@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -33,6 +33,25 @@ class Parameter:
     role: Literal["weight", "bias", "scale"]
     fan_in: int = 1
     fan_out: int = 1
+
+
+@dataclass
+class Factors:
+    """The gradient of a weight as the two matrices whose product it is: a rule that multiplies them itself saves it.
+
+    It stands among the gradients in the place of a tensor, where the engine wants it so.
+
+    Attributes:
+        left: Gradients with respect to the outputs, shape (M, units, B).
+        right: Inputs, shape (G, B, inputs).
+    """
+
+    left: Tensor = field(default_factory=lambda: torch.empty(0))
+    right: Tensor = field(default_factory=lambda: torch.empty(0))
+
+    def of(self, member: int) -> tuple[Tensor, Tensor]:
+        """Return both matrices of a member, shapes (units, B) and (B, inputs)."""
+        return self.left[member], self.right[member if len(self.right) > 1 else 0]
 
 
 @dataclass
@@ -77,6 +96,7 @@ class Context:
 
 
 Tensors = Sequence[Tensor]
+Gradients = Sequence[Any]  # tensors to overwrite, or `Factors` in the place of a linear layer's weight
 
 
 @dataclass(frozen=True)
@@ -121,7 +141,7 @@ class Layer(ABC):
 
     @abstractmethod
     def backward(
-        self, dy: Tensor, saved: Saved, parameters: Tensors, gradients: Tensors, need_dx: bool
+        self, dy: Tensor, saved: Saved, parameters: Tensors, gradients: Gradients, need_dx: bool
     ) -> Tensor | None:
         """Return the gradient with respect to `x`, and write those of the parameters into `gradients`.
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from labkit.nn.layer import Context, Parameter, Saved, Shape, Tensors, WeightLayer
+from labkit.nn.layer import Context, Factors, Gradients, Parameter, Saved, Shape, Tensors, WeightLayer
 
 # From this many inputs on, a batch that several members share is multiplied once with their stacked weights. With fewer
 # inputs the transposed copies around that product cost more than it saves (docs/decisions.md).
@@ -49,22 +49,27 @@ class Linear(WeightLayer):
         return y if bias is None else y + bias.unsqueeze(1), x
 
     def backward(
-        self, dy: Tensor, saved: Saved, parameters: Tensors, gradients: Tensors, need_dx: bool
+        self, dy: Tensor, saved: Saved, parameters: Tensors, gradients: Gradients, need_dx: bool
     ) -> Tensor | None:
-        """Return `dx = W' dy`, shape (M, B, inputs); write `dW = dy x'` and `db = dy`, both summed over the batch."""
+        """Return `dx = W' dy`, shape (M, B, inputs); write `dW = dy x'` and `db = dy`, both summed over the batch.
+
+        Where `gradients` holds `Factors` for the weight, `dy` and `x` are put there and not multiplied.
+        """
         x: Tensor = saved
         weight = parameters[0]
         if self.bias:
             torch.sum(dy, 1, out=gradients[1])
-        if x.dtype == dy.dtype:
-            _outer(dy, x, gradients[0])
-            return torch.bmm(dy, weight) if need_dx else None
-        # x was kept in the dtype of the product. bmm writes only into its own dtype, so the results are copied over.
-        low = dy.to(x.dtype)
-        if _one_product(x, len(weight)):
-            gradients[0].flatten(0, 1).copy_(torch.mm(low.transpose(1, 2).flatten(0, 1), x[0]))
+        low = dy.to(x.dtype)  # x was kept in the dtype of the product
+        target = gradients[0]
+        if isinstance(target, Factors):
+            target.left, target.right = low.transpose(1, 2), x
+        elif x.dtype == dy.dtype:
+            _outer(dy, x, target)
+        # bmm writes only into its own dtype, so the results are copied over.
+        elif _one_product(x, len(weight)):
+            target.flatten(0, 1).copy_(torch.mm(low.transpose(1, 2).flatten(0, 1), x[0]))
         else:
-            gradients[0].copy_(torch.bmm(low.transpose(1, 2), _expanded(x, len(weight))))
+            target.copy_(torch.bmm(low.transpose(1, 2), _expanded(x, len(weight))))
         return torch.bmm(low, weight.to(x.dtype)).to(dy.dtype) if need_dx else None
 
 

@@ -18,6 +18,7 @@ from labkit.shipped import IN_FILE, defaults
 Slots = Mapping[str, Tensor]
 Numbers = Mapping[str, Tensor]
 Update = Callable[[Tensor, Tensor, Slots, Numbers, int], None]
+ProductUpdate = Callable[[Tensor, Tensor, Tensor, float, Slots, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,16 @@ class Rule:
         decay: Treatment of `weight_decay` by the engine: `coupled` adds it to the gradient that the rule sees,
             `decoupled` shrinks the parameters beside the rule (Loshchilov and Hutter 2019). The `l2` of the loss is
             part of the cost, so its gradient reaches every rule.
+        product: Function `product(theta, left, right, decay, slots, numbers)` that moves one member's matrix as
+            `update` does by the gradient `left right + decay theta`, which it need not hold in memory; None where the
+            rule needs the gradient itself.
     """
 
     update: Update
     slots: tuple[str, ...] = ()
     numbers: Mapping[str, float] = field(default_factory=dict)
     decay: Literal["coupled", "decoupled"] = "coupled"
+    product: ProductUpdate | None = None
 
 
 # Every update below writes into theta and the slots in place, because the engine holds views of both.
@@ -84,10 +89,34 @@ def _lion(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t: in
     slots["mean"].mul_(beta2).addcmul_(gradient, 1 - beta2)
 
 
+def _add_product(target: Tensor, left: Tensor, right: Tensor, keep: float, scale: float) -> None:
+    """`target <- keep target + scale left right`, in one pass over the target where all have one dtype."""
+    if left.dtype == target.dtype:
+        target.addmm_(left, right, beta=keep, alpha=scale)
+    else:
+        target.mul_(keep).add_(left @ right, alpha=scale)
+
+
+def _sgd_product(
+    theta: Tensor, left: Tensor, right: Tensor, decay: float, slots: Slots, numbers: Mapping[str, float]
+) -> None:
+    _add_product(theta, left, right, 1 - numbers["lr"] * decay, -numbers["lr"])
+
+
+def _momentum_product(
+    theta: Tensor, left: Tensor, right: Tensor, decay: float, slots: Slots, numbers: Mapping[str, float]
+) -> None:
+    velocity = slots["velocity"]
+    _add_product(velocity, left, right, numbers["momentum"], 1.0)
+    if decay:
+        velocity.add_(theta, alpha=decay)
+    theta.add_(velocity, alpha=-numbers["lr"])
+
+
 @defaults("optimizer/sgd")
 def sgd(*, lr: Memberwise[NonNegative], weight_decay: Memberwise[NonNegative] = IN_FILE) -> Rule:
     """Return gradient descent, `theta <- theta - lr (g + weight_decay theta)` (Boulder lab, eqs. 1 and 6)."""
-    return Rule(_sgd, (), {"lr": lr, "weight_decay": weight_decay})
+    return Rule(_sgd, (), {"lr": lr, "weight_decay": weight_decay}, product=_sgd_product)
 
 
 @defaults("optimizer/momentum")
@@ -101,7 +130,8 @@ def momentum(
 
     Boulder lab, eqs. 8 and 9.
     """
-    return Rule(_momentum, ("velocity",), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+    numbers = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+    return Rule(_momentum, ("velocity",), numbers, product=_momentum_product)
 
 
 @defaults("optimizer/nesterov")

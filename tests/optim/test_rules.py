@@ -189,6 +189,28 @@ def test_200_steps_are_torchs(case: tuple[str, Peer, dict[str, list[float]]], me
             assert (numbers[m]["lr"] > 0) != torch.equal(view[m], before)  # the parameters moved
 
 
+PRODUCTS = [(name, table) for name, _, table in RULES.values() if rule_of(name, {"lr": 0.1}).product is not None]
+
+
+@pytest.mark.parametrize(("name", "table"), PRODUCTS)
+def test_an_update_by_factors_is_the_update_by_their_product(name: str, table: dict[str, list[float]]) -> None:
+    draw = torch.Generator().manual_seed(3)
+    for member in range(3):
+        rule = rule_of(name, {key: values[member] for key, values in table.items()})
+        numbers = {key: torch.tensor([[value]], dtype=torch.float64) for key, value in rule.numbers.items()}
+        theta = torch.randn(4, 5, generator=draw, dtype=torch.float64)
+        found = theta.clone()
+        slots = {slot: torch.zeros(1, 20, dtype=torch.float64) for slot in rule.slots}
+        own = {slot: torch.zeros(4, 5, dtype=torch.float64) for slot in rule.slots}
+        for t in range(1, 21):
+            left, right = (torch.randn(*shape, generator=draw, dtype=torch.float64) for shape in ((4, 3), (3, 5)))
+            gradient = (left @ right + 0.3 * theta).view(1, 20)
+            rule.update(theta.view(1, 20), gradient, slots, numbers, t)
+            assert rule.product is not None
+            rule.product(found, left, right, 0.3, own, rule.numbers)
+        torch.testing.assert_close(found, theta, rtol=1e-12, atol=1e-12)
+
+
 def test_l2_adds_twice_lambda_times_the_weights() -> None:
     draw = torch.Generator().manual_seed(1)
     weights = [torch.randn(3, *shape, generator=draw, dtype=torch.float64) for shape in ((4, 5), (2, 4))]

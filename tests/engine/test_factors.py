@@ -1,0 +1,109 @@
+"""Weights that the rule moves by the factors of their gradients: the same training, with less to write.
+
+It also covers the part of population.py that arranges them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from labkit.engine import population as module
+from labkit.engine.loop import train
+from labkit.engine.population import Population, Stepper
+from labkit.engine.recipe import Recipe
+from tests.engine.engine_cases import (
+    FAMILIES,
+    OUT,
+    TOLERANCE,
+    Family,
+    alone,
+    assert_near,
+    assert_same_outcome,
+    mixed,
+    parts,
+    recipe,
+    rule,
+    trainer,
+)
+
+SEEDS = (3, 1, 4, 1)
+LINEAR = FAMILIES["linear"]
+
+
+@pytest.fixture
+def every_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small weights too, which the networks of tests have."""
+    monkeypatch.setattr(module, "_PRODUCT_PAYS", 1)
+
+
+@pytest.mark.usefixtures("every_weight")
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
+def test_they_train_as_autograd_does_over_100_updates(family: Family) -> None:
+    data = parts(family)
+    found, expected = (
+        train(mixed(family, trainer(steps=100, gradient=gradient), SEEDS), data)
+        for gradient in ("analytic", "autograd")
+    )
+    for one, other in zip(found, expected, strict=True):
+        assert_same_outcome(one, other, 1e-10)
+
+
+@pytest.mark.usefixtures("every_weight")
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+def test_members_are_runs_of_their_own(dtype: torch.dtype) -> None:
+    data = parts(LINEAR, dtype)
+    members = mixed(LINEAR, trainer(precision=str(dtype).removeprefix("torch.")), SEEDS)
+    for one, other in zip(train(members, data), members, strict=True):
+        assert_same_outcome(one, alone(other, data), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("stop", [2, 4, 6], ids=["in epoch 1", "behind it", "later"])
+def test_a_continued_run_is_the_uninterrupted_one(stop: int, every_weight: None) -> None:
+    def stepped(steps: int, saved: dict[str, Any] | None = None) -> dict[str, Any]:
+        run = Population(mixed(LINEAR, trainer(steps=9, precision="float32"), SEEDS), parts(LINEAR, torch.float32))
+        state = run.initial_state()
+        if saved is not None:
+            state.restore(saved)
+        stepper = Stepper(run, state)
+        for _ in range(steps):
+            state = stepper.step(state)
+        return state.plain()
+
+    whole, continued = stepped(9), stepped(9 - stop, stepped(stop))
+    assert torch.equal(whole["parameters"], continued["parameters"])
+    assert torch.equal(whole["slots"]["velocity"], continued["slots"]["velocity"])
+
+
+def test_bfloat16_rounds_the_factors_and_keeps_the_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, how = parts(LINEAR, torch.float32), trainer(precision="bfloat16")
+    expected = train(mixed(LINEAR, how, SEEDS), data)
+    monkeypatch.setattr(module, "_LOW_PRODUCT_PAYS", 1)
+    for one, other in zip(train(mixed(LINEAR, how, SEEDS), data), expected, strict=True):
+        assert_near([*one.parameters.values()], [*other.parameters.values()], 2e-3)
+        assert {value.dtype for value in one.parameters.values()} == {torch.float32}
+
+
+def test_large_weights_are_moved_so_and_no_others() -> None:
+    wide = Family((300,), ({"linear": {"units": 400}}, {"linear": {"units": 5}}, OUT))
+
+    def positions(one: Recipe) -> list[int]:
+        return Population([one], parts(wide)).multiplied()
+
+    one = recipe(wide)
+    assert positions(one) == [0]  # 120,000 numbers; the second weight has 2,000, the third 20
+    assert positions(replace(one, rule=rule("sgd"))) == [0]
+    assert positions(replace(one, rule=rule("adam"))) == []
+    assert positions(replace(one, trainer=trainer(precision="bfloat16"))) == []
+    assert positions(replace(one, trainer=trainer(gradient="autograd"))) == []
+
+
+def test_the_gradients_of_epoch_1_are_measured_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, how = parts(LINEAR), trainer(epochs=3)
+    expected = train(mixed(LINEAR, how, SEEDS), data)
+    monkeypatch.setattr(module, "_PRODUCT_PAYS", 1)
+    for one, other in zip(train(mixed(LINEAR, how, SEEDS), data), expected, strict=True):
+        assert one.gradient_l1 == other.gradient_l1
