@@ -149,7 +149,7 @@ class Layer(ABC):
             dy: Gradient with respect to the output, in the output's shape.
             saved: Second result of `forward`.
             parameters: This layer's parameters, as `forward` got them.
-            gradients: Tensors of the parameters' shapes to overwrite.
+            gradients: Tensors of the parameters' shapes to overwrite; `Factors` may stand for the weight of `Linear`.
             need_dx: False where no parameters lie before this layer; it then returns None and does less work.
         """
 
