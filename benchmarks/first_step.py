@@ -19,7 +19,7 @@ _check = Hooks._check_single
 
 def _check_and_watch(self: Hooks, config: Any) -> None:
     _check(self, config)
-    from labkit.engine.population import Stepper
+    from labkit.engine.step import Stepper
 
     step = Stepper.step
 

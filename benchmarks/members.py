@@ -48,7 +48,8 @@ def members() -> dict[str, list[tuple[int, float]]]:
 def grown(name: str, counts: Sequence[int]) -> list[tuple[int, float]]:
     """Microseconds per member and step of one network, by number of members."""
     from labkit.compose import compose
-    from labkit.engine.population import Population, Stepper
+    from labkit.engine.population import Population
+    from labkit.engine.step import Stepper
     from labkit.runs.plan import plan
 
     ready = plan(compose([*NETWORKS[name], "schedule=constant", "trainer.steps=100000", "trainer.epochs=null"]))

@@ -1,6 +1,6 @@
 """`make bench`: our step against a plain torch loop, start-up, memory and the cost of tracking.
 
-    python benchmarks/run.py                      everything (about five minutes on two quiet cores)
+    python benchmarks/run.py                      everything (about five minutes on two cores)
     python benchmarks/run.py steps updates narrow startup memory tracking threads   any of the sections
 
 Every comparison runs both sides in one process, one after the other in turn, and quotes the median of the ratios: the

@@ -1,6 +1,6 @@
 """The cost of one update against the loop a user would write at its best: the rows that an engine has to answer to.
 
-    python benchmarks/updates.py            all rows, as `python benchmarks/run.py updates` does (a minute and a half)
+    python benchmarks/updates.py            all rows, as `python benchmarks/run.py updates` does (80 s)
     python benchmarks/updates.py KTH        the rows whose name contains the word
 
 One thread, processor time per member and update, both sides interleaved in one process. The plain loop is torch's fused
@@ -27,8 +27,9 @@ import torch  # isort: skip
 from torch import nn
 from torch.nn import functional
 
-from labkit.engine.population import Population, Stepper
+from labkit.engine.population import Population
 from labkit.engine.recipe import Recipe
+from labkit.engine.step import Stepper
 from labkit.engine.trainer import Trainer
 from labkit.models.entries import Sizing
 from labkit.models.network import Model

@@ -11,8 +11,9 @@ from torch import nn
 from torch.nn import functional
 
 from labkit.engine.loop import train
-from labkit.engine.population import Population, Stepper
+from labkit.engine.population import Population
 from labkit.engine.recipe import Recipe
+from labkit.engine.step import Stepper
 from labkit.engine.trainer import Trainer
 from labkit.models.entries import Sizing
 from labkit.models.network import Model

@@ -12,8 +12,9 @@ from labkit.checks.input import Input
 from labkit.checks.kinks import pieces
 from labkit.checks.maps import GROUPS, Map, Tensors
 from labkit.checks.networks import CLASSES, Subject
-from labkit.engine.population import Population, Stepper
+from labkit.engine.population import Population
 from labkit.engine.recipe import Recipe
+from labkit.engine.step import Stepper
 from labkit.engine.streams import generator
 from labkit.engine.trainer import Trainer
 from labkit.nn.initialise import glorot

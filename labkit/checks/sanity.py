@@ -11,8 +11,9 @@ from math import log
 from labkit.checks.check_verdict import CheckVerdict
 from labkit.checks.data import small_parts
 from labkit.engine.loop import Outcome, train
-from labkit.engine.population import Population, Stepper
+from labkit.engine.population import Population
 from labkit.engine.recipe import Recipe
+from labkit.engine.step import Stepper
 from labkit.engine.trainer import Trainer
 from labkit.models.entries import Sizing
 from labkit.models.network import Model, Network

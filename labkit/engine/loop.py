@@ -13,9 +13,10 @@ from torch import Tensor
 
 from labkit.engine.evaluate import Evaluation, chunk_size, classify, evaluate
 from labkit.engine.memory import keep_freed_memory
-from labkit.engine.population import Population, Stepper
+from labkit.engine.population import Population
 from labkit.engine.recipe import Recipe
 from labkit.engine.state import Row
+from labkit.engine.step import Stepper
 from labkit.metrics import gradient_l1
 from labkit.optim.range_test import suggest
 from labkit.preprocess.prepare import Part, Parts

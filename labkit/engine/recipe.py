@@ -70,7 +70,7 @@ class Recipe:
         return (
             self.network.structure,
             self.initialiser.rule,
-            (self.rule.update, self.rule.slots, self.rule.decay),
+            (self.rule.update, self.rule.slots, self.rule.decay, self.rule.product),
             (self.schedule.kind, self.schedule.structure),
             (self.strategy.kind, self.strategy.structure),
             self.trainer,

@@ -46,8 +46,8 @@ class Factors:
         right: Inputs, shape (G, B, inputs).
     """
 
-    left: Tensor = field(default_factory=lambda: torch.empty(0))
-    right: Tensor = field(default_factory=lambda: torch.empty(0))
+    left: Tensor = field(init=False)
+    right: Tensor = field(init=False)
 
     def of(self, member: int) -> tuple[Tensor, Tensor]:
         """Return both matrices of a member, shapes (units, B) and (B, inputs)."""

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from labkit.engine.population import Population, Stepper
+from labkit.engine.population import Population
 from labkit.engine.recipe import Recipe
+from labkit.engine.step import Stepper
 from labkit.models.network import Network
 from labkit.nn.activation import Activation
 from labkit.nn.layer import Context

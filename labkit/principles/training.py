@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from labkit.engine.population import Population, Stepper
+from labkit.engine.population import Population
 from labkit.engine.recipe import Recipe, l2_per_weight
 from labkit.engine.state import RunState
+from labkit.engine.step import Stepper
 from labkit.engine.trainer import Trainer
 from labkit.models.entries import Sizing, expand
 from labkit.models.network import Network

@@ -16,7 +16,7 @@ from labkit.checks.networks import Subject, lab_subjects, layer_subjects
 from labkit.checks.relative_error import relative_error_test
 from labkit.checks.taylor import taylor_test
 from labkit.checks.transpose import transpose_test
-from labkit.engine import population
+from labkit.engine import step
 from labkit.models.network import Network
 from tests.checks.planted_faults import FAULTS, Planted, not_applicable
 
@@ -80,8 +80,8 @@ def test_every_fault_is_planted_somewhere() -> None:
         assert any(not not_applicable(fault, case) for case in LAYERS.values()), fault
 
 
-right_loss = population.cross_entropy_backward
-right_decay = population.decay_gradient
+right_loss = step.cross_entropy_backward
+right_decay = step.decay_gradient
 
 
 def wrong_loss(change: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
@@ -114,19 +114,19 @@ L2_FAULTS = {
 @pytest.mark.parametrize("name", [subject.name for subject in lab_subjects()])
 @pytest.mark.parametrize("fault", LOSS_FAULTS)
 def test_a_fault_in_the_loss_is_caught(name: str, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(population, "cross_entropy_backward", LOSS_FAULTS[fault])
+    monkeypatch.setattr(step, "cross_entropy_backward", LOSS_FAULTS[fault])
     assert caught_in_network(SUBJECTS[name]) == {"gradient", "relative_error"}
 
 
 @pytest.mark.parametrize("name", [name for name, subject in SUBJECTS.items() if subject.l2])
 @pytest.mark.parametrize("fault", L2_FAULTS)
 def test_a_fault_in_the_l2_gradient_is_caught(name: str, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(population, "decay_gradient", L2_FAULTS[fault])
+    monkeypatch.setattr(step, "decay_gradient", L2_FAULTS[fault])
     assert caught_in_network(SUBJECTS[name]) == {"gradient", "relative_error"}
 
 
 def test_l2_faults_need_a_lambda(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(population, "decay_gradient", L2_FAULTS["forgotten"])
+    monkeypatch.setattr(step, "decay_gradient", L2_FAULTS["forgotten"])
     assert not caught_in_network(SUBJECTS["softmax loss"])
 
 

@@ -12,7 +12,7 @@ from labkit.checks import sanity
 from labkit.checks.data import small_parts
 from labkit.checks.lab_problems import KTH, kth_map, montreal_map
 from labkit.checks.sanity import initial_loss_test, movement_test, overfit, overfit_test, without_gradient
-from labkit.engine import evaluate, population
+from labkit.engine import evaluate, step
 from labkit.models.network import Model
 from labkit.nn.linear import Linear
 from labkit.optim.rules import sgd
@@ -57,8 +57,8 @@ def test_only_biases_right_before_a_batch_norm_are_excused() -> None:
 def test_a_network_that_does_not_learn_does_not_memorise(monkeypatch: pytest.MonkeyPatch) -> None:
     small = Model("relu", [{"linear": {"units": 40}}, {"linear": {"units": "classes"}}], [])
     assert overfit_test("small", overfit(small)).passed
-    right = population.cross_entropy_backward
-    monkeypatch.setattr(population, "cross_entropy_backward", lambda saved, labels: -right(saved, labels))
+    right = step.cross_entropy_backward
+    monkeypatch.setattr(step, "cross_entropy_backward", lambda saved, labels: -right(saved, labels))
     assert not overfit_test("small", overfit(small)).passed
 
 

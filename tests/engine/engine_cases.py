@@ -12,7 +12,10 @@ from torch import Tensor
 
 from labkit.config import build
 from labkit.engine.loop import Outcome, train
+from labkit.engine.population import Population
 from labkit.engine.recipe import Augmentation, Recipe, l2_per_weight
+from labkit.engine.state import RunState
+from labkit.engine.step import Stepper
 from labkit.engine.trainer import Trainer
 from labkit.models.entries import Sizing
 from labkit.models.network import Network, layers
@@ -160,6 +163,17 @@ def strengths(family: Family, m: int) -> Augmentation:
     if family.kind != "image":
         return Augmentation(noise=0.1 * m)
     return (Augmentation(0.5, 1, 0.1), Augmentation(mirror=1.0), Augmentation(shift=2, noise=0.05))[m - 1]
+
+
+def stepped(run: Population, steps: int, saved: dict[str, Any] | None = None) -> RunState:
+    """The state some updates behind the start, or behind a saved value of it."""
+    state = run.initial_state()
+    if saved is not None:
+        state.restore(saved)
+    stepper = Stepper(run, state)
+    for _ in range(steps):
+        state = stepper.step(state)
+    return state
 
 
 def with_rate(one: Recipe, lr: float) -> Recipe:

@@ -1,19 +1,18 @@
 """Weights that the rule moves by the factors of their gradients: the same training, with less to write.
 
-It also covers the part of population.py that arranges them.
+It also covers step.py, beside the suites of the whole engine.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
 
 from labkit.engine import population as module
 from labkit.engine.loop import train
-from labkit.engine.population import Population, Stepper
+from labkit.engine.population import Population
 from labkit.engine.recipe import Recipe
 from tests.engine.engine_cases import (
     FAMILIES,
@@ -27,6 +26,7 @@ from tests.engine.engine_cases import (
     parts,
     recipe,
     rule,
+    stepped,
     trainer,
 )
 
@@ -41,18 +41,6 @@ def every_weight(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("every_weight")
-@pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
-def test_they_train_as_autograd_does_over_100_updates(family: Family) -> None:
-    data = parts(family)
-    found, expected = (
-        train(mixed(family, trainer(steps=100, gradient=gradient), SEEDS), data)
-        for gradient in ("analytic", "autograd")
-    )
-    for one, other in zip(found, expected, strict=True):
-        assert_same_outcome(one, other, 1e-10)
-
-
-@pytest.mark.usefixtures("every_weight")
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 def test_members_are_runs_of_their_own(dtype: torch.dtype) -> None:
     data = parts(LINEAR, dtype)
@@ -63,19 +51,12 @@ def test_members_are_runs_of_their_own(dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("stop", [2, 4, 6], ids=["in epoch 1", "behind it", "later"])
 def test_a_continued_run_is_the_uninterrupted_one(stop: int, every_weight: None) -> None:
-    def stepped(steps: int, saved: dict[str, Any] | None = None) -> dict[str, Any]:
-        run = Population(mixed(LINEAR, trainer(steps=9, precision="float32"), SEEDS), parts(LINEAR, torch.float32))
-        state = run.initial_state()
-        if saved is not None:
-            state.restore(saved)
-        stepper = Stepper(run, state)
-        for _ in range(steps):
-            state = stepper.step(state)
-        return state.plain()
+    def run() -> Population:
+        return Population(mixed(LINEAR, trainer(steps=9, precision="float32"), SEEDS), parts(LINEAR, torch.float32))
 
-    whole, continued = stepped(9), stepped(9 - stop, stepped(stop))
-    assert torch.equal(whole["parameters"], continued["parameters"])
-    assert torch.equal(whole["slots"]["velocity"], continued["slots"]["velocity"])
+    whole, continued = stepped(run(), 9), stepped(run(), 9 - stop, stepped(run(), stop).plain())
+    assert torch.equal(whole.parameters, continued.parameters)
+    assert torch.equal(whole.slots["velocity"], continued.slots["velocity"])
 
 
 def test_bfloat16_rounds_the_factors_and_keeps_the_weight(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +80,9 @@ def test_large_weights_are_moved_so_and_no_others() -> None:
     assert positions(replace(one, rule=rule("adam"))) == []
     assert positions(replace(one, trainer=trainer(precision="bfloat16"))) == []
     assert positions(replace(one, trainer=trainer(gradient="autograd"))) == []
+    decaying = rule("sgd", weight_decay=0.1)
+    assert positions(replace(one, rule=decaying)) == [0]
+    assert positions(replace(one, rule=replace(decaying, decay="decoupled"))) == [], "the product would leave it out"
 
 
 def test_the_gradients_of_epoch_1_are_measured_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:

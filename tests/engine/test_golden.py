@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from labkit.engine.population import Population, Stepper
+from labkit.engine.population import Population
 from labkit.engine.recipe import Augmentation, Recipe
+from labkit.engine.step import Stepper
 from tests.engine.engine_cases import Family, parts, recipe, rule, schedule, trainer
 
 FOLDER = Path(__file__).resolve().parent.parent / "golden"

@@ -10,8 +10,9 @@ import torch
 from torch.nn import functional
 
 from labkit.engine.loop import train
-from labkit.engine.population import Population, Stepper
+from labkit.engine.population import Population
 from labkit.engine.recipe import Recipe, layers_moved
+from labkit.engine.step import Stepper
 from labkit.engine.streams import generator
 from labkit.optim.schedules import Length
 from labkit.optim.strategies import Strategy, alternating, layer_by_layer, weighted

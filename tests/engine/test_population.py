@@ -13,9 +13,10 @@ import torch
 
 from labkit.config import ConfigError
 from labkit.engine.loop import train
-from labkit.engine.population import Population, Stepper
+from labkit.engine.population import Population
 from labkit.engine.recipe import Recipe
 from labkit.engine.state import RunState
+from labkit.engine.step import Stepper
 from labkit.preprocess.prepare import Parts
 from tests.engine.engine_cases import (
     FAMILIES,

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from labkit.engine.population import Population, Stepper
-from labkit.engine.state import RunState
+from labkit.engine.population import Population
+from labkit.engine.step import Stepper
 from labkit.preprocess.prepare import Parts
-from tests.engine.engine_cases import FAMILIES, Family, mixed, parts, trainer, with_rate
+from tests.engine.engine_cases import FAMILIES, Family, mixed, parts, stepped, trainer, with_rate
 
 EVERYTHING = Family(
     (1, 6, 6),
@@ -30,16 +30,6 @@ CASES = {"dropout, batch norm, augmentation": EVERYTHING, "texts": FAMILIES["rec
 
 def population(family: Family, data: Parts, seeds: tuple[int, ...]) -> Population:
     return Population(mixed(family, trainer(steps=13, precision="float32"), seeds), data)
-
-
-def stepped(run: Population, steps: int, saved: dict[str, Any] | None = None) -> RunState:
-    state = run.initial_state()
-    if saved is not None:
-        state.restore(saved)
-    stepper = Stepper(run, state)
-    for _ in range(steps):
-        state = stepper.step(state)
-    return state
 
 
 def assert_equal(one: Any, other: Any) -> None:
