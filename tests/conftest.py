@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -55,17 +54,15 @@ def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def warm_writers(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], AbstractContextManager[None]]:
-    """`with warm_writers():` a tracker's writer comes with its imports, and finds a fresh store's tables made."""
+def warm_writers() -> Callable[[], AbstractContextManager[None]]:
+    """`with warm_writers():` a tracker's writer comes with its imports."""
     from labkit.tracking import client
     from tests.warm_writer import WarmWriter
-
-    popen = partial(WarmWriter, template=tmp_path_factory.getbasetemp() / "fresh_store.db")
 
     @contextmanager
     def warm() -> Iterator[None]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(client, "subprocess", SimpleNamespace(Popen=popen, PIPE=None, STDOUT=None))
+            patch.setattr(client, "subprocess", SimpleNamespace(Popen=WarmWriter, PIPE=None, STDOUT=None))
             yield
 
     return warm

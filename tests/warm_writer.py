@@ -1,20 +1,16 @@
 """The writer process of commands that run inside the tests' process: forked from one that has imported MLflow already.
 
-It also finds the tables of a fresh store made. Both take most of such a test's time, four seconds of a processor.
-Tests of the writer itself, of a fresh store, and all that start `labkit` in a process of its own have the real one.
+That import takes most of such a test's time. Tests of the writer itself, and all that start `labkit` in a process of
+its own, have the real one.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
-import sqlite3
 import sys
 import warnings
-from contextlib import closing
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -29,14 +25,13 @@ class WarmWriter:
     Args:
         command: of the writer; its last word is the trainer's process.
         env: variables of the writer.
-        template: a fresh store to copy; made by the first writer that needs it.
     """
 
-    def __init__(self, command: list[str], *, env: dict[str, str], template: Path, **_: Any) -> None:
+    def __init__(self, command: list[str], *, env: dict[str, str], **_: Any) -> None:
         listen, send = _context.Pipe(duplex=False)
         hear, reply = _context.Pipe(duplex=False)
         self._process = _context.Process(
-            target=_serve, args=(listen, reply, command[-1], env, os.getcwd(), template), daemon=True
+            target=_serve, args=(listen, reply, command[-1], env, os.getcwd()), daemon=True
         )
         with patch.dict(os.environ, environment()):  # the process to fork from starts here, with the first writer
             _context.set_forkserver_preload(["mlflow.store.tracking.sqlalchemy_store", "labkit.tracking.writer"])
@@ -56,11 +51,9 @@ class WarmWriter:
         return self._process.exitcode
 
 
-def _serve(
-    listen: Connection, reply: Connection, trainer: str, env: dict[str, str], folder: str, template: Path
-) -> None:
+def _serve(listen: Connection, reply: Connection, trainer: str, env: dict[str, str], folder: str) -> None:
     """Become the writer: its pipes, session, folder, variables and words."""
-    from labkit.tracking import store, writer
+    from labkit.tracking import writer
 
     warnings.simplefilter("ignore")
     os.setsid()
@@ -73,20 +66,4 @@ def _serve(
     os.environ.clear()
     os.environ.update(env)
     sys.argv = ["writer", trainer]
-    create = store._create
-    with patch.object(store, "_create", lambda file, root: _copy(template, file, str(root), create)):
-        code = writer.main()
-    os._exit(code)
-
-
-def _copy(template: Path, file: Path, artifact_root: str, create: Any) -> None:
-    """Put a fresh store at `file`: what `create` once made, for another folder of artifacts."""
-    if file.exists() and file.stat().st_size > 0:
-        return
-    if not template.exists():
-        create(template, artifact_root)
-    draft = file.with_name(file.name + ".new")
-    shutil.copyfile(template, draft)
-    with closing(sqlite3.connect(draft)) as connection, connection:
-        connection.execute("update experiments set artifact_location = ?", (f"{artifact_root}/0",))
-    os.replace(draft, file)
+    os._exit(writer.main())

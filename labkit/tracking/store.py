@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.tracking.complaints import meaning
+from labkit.tracking.empty_store import make_tables
 from labkit.tracking.lock import locked_database, locked_file
 from labkit.tracking.moved import folder_name, move_along
 
@@ -188,8 +189,8 @@ def _create_experiment(client: MlflowClient, uri: str, artifact_root: str | Path
 def _create(file: Path, artifact_root: str | Path) -> None:
     """Make an empty MLflow database under another name and move it into place; the caller holds the lock.
 
-    A draft that a crash leaves behind is thrown away, so it reaches the disk once, at its end: MLflow's migrations
-    commit more than a hundred times.
+    A draft that a crash leaves behind is thrown away, so it reaches the disk once, at its end: where MLflow has to make
+    the tables, its migrations commit more than a hundred times.
     """
     if file.exists() and file.stat().st_size > 0:
         return
@@ -200,6 +201,7 @@ def _create(file: Path, artifact_root: str | Path) -> None:
     draft = file.with_name(file.name + ".new")
     for leftover in (draft, draft.with_name(draft.name + "-journal")):
         leftover.unlink(missing_ok=True)
+    make_tables(draft)
     event.listen(Engine, "connect", _unsynchronised)
     try:
         store: Any = SqlAlchemyStore(f"sqlite:///{draft}", str(artifact_root))
