@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -12,9 +14,11 @@ from omegaconf import DictConfig
 
 from labkit import standard_streams
 from labkit.compose import CONF, explain, is_complaint, register_resolvers
+from labkit.config_text import write_by_libyaml
 from labkit.multirun.configured_task import ConfiguredTask, trains
 
 register_resolvers()
+write_by_libyaml()
 
 
 class LabkitTask(ConfiguredTask):
@@ -88,6 +92,7 @@ def main() -> None:
     """
     global _wants_traces
     standard_streams.prepare()
+    _collect_rarely()
     at_home()
     if sys.argv[1:2] == ["ui"]:
         sys.argv[1] = "task=ui"  # the one task with a name of its own, as it is what every run's end prints
@@ -110,6 +115,15 @@ def main() -> None:
         print(f"labkit: {lost}", file=sys.stderr)
     if lost is not None:
         sys.exit(1)
+
+
+def _collect_rarely() -> None:
+    """Look for cyclic garbage after 100,000 new objects instead of 700, and not once more when Python ends.
+
+    Modules and configurations are hundreds of thousands that stay: looking through them took a sixth of a short run.
+    """
+    gc.set_threshold(100_000, *gc.get_threshold()[1:])
+    atexit.register(gc.freeze)
 
 
 def _run() -> None:

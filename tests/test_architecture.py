@@ -38,6 +38,7 @@ ORDER = (
     "report",
     "checks",
     "principles",
+    "config_text",
     "words",
     "compose",
     "runs",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-import gc
 import itertools
+import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -28,7 +27,7 @@ class Composer:
     """Composes the job configurations of one multirun, whose own is `master`.
 
     Hydra takes 70 ms for each; a job that differs from an earlier one only in values is a copy of what Hydra composed
-    for its groups, with the values set by Hydra's own rules: 5 ms.
+    for its groups, with the values set by Hydra's own rules: 4 ms. `pickle` copies in a seventh of `deepcopy`'s time.
     """
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
@@ -38,7 +37,7 @@ class Composer:
         name = master.hydra.job.config_name
         _, self._repository = loader._parse_overrides_and_create_caching_repo(name, self._hydra_words)
         self._parser = OverridesParser.create()
-        self._templates: dict[Words, DictConfig] = {}
+        self._templates: dict[Words, bytes] = {}
         self._overrides: dict[str, Override] = {}
 
     def __call__(self, words: Sequence[str]) -> DictConfig:
@@ -47,8 +46,8 @@ class Composer:
         values = [override for override in overrides if not self._names_group(override)]
         groups = tuple(str(o.input_line) for o in overrides if self._names_group(o))
         if groups not in self._templates:
-            self._templates[groups] = self._loader.load_sweep_config(self.master, list(groups))
-        config: DictConfig = copy.deepcopy(self._templates[groups])
+            self._templates[groups] = pickle.dumps(self._loader.load_sweep_config(self.master, list(groups)))
+        config: DictConfig = pickle.loads(self._templates[groups])
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
         self._remember(config, overrides)
         return config
@@ -134,15 +133,3 @@ def speaking_for(config: DictConfig) -> Iterator[None]:
         yield
     finally:
         singleton.cfg = before
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Pause the search for cyclic garbage: composing makes 10,000 objects a job, and looking through all costs 10%."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

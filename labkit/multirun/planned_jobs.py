@@ -11,7 +11,7 @@ from functools import cache
 from omegaconf import DictConfig
 
 from labkit.config import ConfigError
-from labkit.multirun.composer import Composer, name_in_errors, speaking_for, uncollected
+from labkit.multirun.composer import Composer, name_in_errors, speaking_for
 from labkit.runs.plan import Plan, plan, resolved
 from labkit.runs.prepared_data import PreparedData
 from labkit.words import Words
@@ -35,14 +35,13 @@ def plan_jobs(composer: Composer, rows: Sequence[Words], prepared: PreparedData)
     from labkit.runs.identity import data_key
 
     known = []
-    with uncollected():
-        for number, words in enumerate(rows):
-            with name_in_errors(number, words):
-                config = composer.numbered(words, number)
-                _check_lost(composer.master, config)
-                with speaking_for(config):
-                    known.append((config, resolved(config)))
-                check_run(words, config)
+    for number, words in enumerate(rows):
+        with name_in_errors(number, words):
+            config = composer.numbered(words, number)
+            _check_lost(composer.master, config)
+            with speaking_for(config):
+                known.append((config, resolved(config)))
+            check_run(words, config)
     planned: dict[int, Plan] = {}
     for number in sorted(range(len(rows)), key=lambda i: data_key(known[i][1])):  # each data set is prepared once
         config, plain = known[number]

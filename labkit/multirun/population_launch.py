@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from omegaconf import DictConfig
 
 from labkit.multirun.callback import hooks
-from labkit.multirun.composer import Composer, uncollected
+from labkit.multirun.composer import Composer
 from labkit.multirun.configured_task import ConfiguredLauncher, ConfiguredTask, trains
 
 if TYPE_CHECKING:
@@ -31,8 +30,7 @@ def launch(launcher: ConfiguredLauncher, job_overrides: Sequence[Sequence[str]],
     own = hooks(launcher.hydra_context)
     known = own.composer if own is not None else None
     composer = known or Composer(launcher.hydra_context.config_loader, config)
-    with uncollected():
-        configs = [composer.numbered(words, first + i) for i, words in enumerate(job_overrides)]
+    configs = [composer.numbered(words, first + i) for i, words in enumerate(job_overrides)]
     returns: dict[int, JobReturn] = {}
     for members, train in _programs(launcher, configs):
         returns |= _run_nested(launcher, members, configs, train)
@@ -66,9 +64,7 @@ def _run_nested(
 
     def enter(position: int) -> None:
         if position == len(members):
-            gc.enable()
             answers.extend(train(tasks))
-            gc.disable()
             return
 
         def task(config: DictConfig) -> object:
@@ -88,7 +84,7 @@ def _run_nested(
             configure_logging=position == 0,
         )
 
-    with uncollected(), _deep_stack(_FRAMES_PER_JOB * len(members)):
+    with _deep_stack(_FRAMES_PER_JOB * len(members)):
         enter(0)
     return returns
 

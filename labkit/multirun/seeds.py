@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labkit.multirun.composer import Composer, name_in_errors, uncollected
+from labkit.multirun.composer import Composer, name_in_errors
 from labkit.tracking.rows import RunRow
 from labkit.words import Words, merged
 
@@ -16,7 +16,7 @@ def spread_over_seeds(rows: Sequence[Words], composer: Composer, count: int) -> 
     """
     spread_rows: list[Words] = []
     for number, row in enumerate(rows):
-        with name_in_errors(number, row), uncollected():
+        with name_in_errors(number, row):
             first = composer(row).seed
         whole = isinstance(first, int) and not isinstance(
             first, bool
