@@ -48,7 +48,7 @@ class Hooks(Callback):
             task_function.plan = self.take(config)
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
-        """Open the parent run of a sweeper that is not ours; ours do so themselves."""
+        """Start the store's writer, and open the parent run of a sweeper that is not ours; ours do so themselves."""
         _or_exit(lambda: self._open(config))
 
     def on_multirun_end(self, config: DictConfig, **_: object) -> None:
@@ -82,8 +82,11 @@ class Hooks(Callback):
 
     def _open(self, config: DictConfig) -> None:
         from labkit.multirun import foreign_sweep, launchers, postponed_words, unread_words
+        from labkit.tracking import session
 
         foreign_sweep.check_plugins(config)
+        if trains(config):
+            session.start_writer(config)
         postponed_words.restore(config)
         unread_words.check_task(config)
         launchers.prepare(config)

@@ -70,9 +70,7 @@ def _open(config: DictConfig, composer: Composer, jobs: list[Words]) -> tuple[Ru
     if not trains(config):
         return None, []
     from labkit.runs import provenance
-    from labkit.tracking import session
 
-    session.start_writer(config)
     if config.seeds is not None:
         raise ConfigError(f"seeds: {config.seeds}: it needs hydra/sweeper=grid or optuna; here, seed=0,1,2.")
     from labkit.multirun.planned_jobs import plan_jobs, split_repeats

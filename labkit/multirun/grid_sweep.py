@@ -35,7 +35,6 @@ def sweep(sweeper: ConfiguredSweeper, arguments: Sequence[str]) -> Returns:
     rows = _rows(sweep_overrides(config, arguments, sweeper.hydra_context.config_loader), settings)
     if not (isinstance(sweeper.task_function, ConfiguredTask) and trains(config)):
         return _plain(sweeper, settings, rows)
-    session.start_writer(config)
     check_settings(config)
     return _remembering(sweeper, settings, rows)
 
@@ -108,7 +107,6 @@ def _train_and_rank(
 ) -> tuple[list[Answer], Table]:
     """Run the jobs under one parent run, and make the leaderboard of all."""
     from labkit.multirun import sweep_outcome
-    from labkit.multirun.pages import board_page
     from labkit.multirun.planned_jobs import study_name
 
     study = study_name(config.name or "multirun", jobs)
@@ -119,6 +117,11 @@ def _train_and_rank(
         common = parent_run.sweep_variables(study, parent)
         told = [{**common, **({session.PARENT_RUN: about[j.seed_group].id} if about else {})} for j in jobs]
         answers = runner(jobs, told, settings["rerun"])
+        # Half a second of imports, while the writer records how the jobs ended; rows_of waits for that.
+        import scipy.special  # noqa: F401
+
+        from labkit.multirun.pages import board_page
+
         before = sum(answer.before for answer in answers)
         if before:
             print(f"{before} of {len(jobs)} jobs were finished before; hydra.sweeper.rerun=true trains them again.")

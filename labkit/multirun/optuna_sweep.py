@@ -82,7 +82,6 @@ class LabSearch:
     """One search on runs of labkit."""
 
     def __init__(self, sweeper: ConfiguredSweeper, settings: Settings, fixed: Words, space: Space) -> None:
-        session.start_writer(sweeper.config)  # first: it imports MLflow while torch is imported here
         from labkit.runs.plan import objectives
         from labkit.runs.prepared_data import PreparedData
 
