@@ -19,7 +19,7 @@ The map, in reading order; a package imports only from the ones above it:
     report            run records -> tables, figures, leaderboard, pages
     checks            gradients by hand against Taylor, finite differences and autograd; what a network must do first
     principles        initialisation, dying ReLU, XOR, convolution and pooling as experiments that end in claims
-    config_text       a configuration as YAML
+    quick_omegaconf   configurations copied and written by C code
     words             a value as a word of the command line
     compose           command-line words -> one composed configuration
     runs              one run: plan, identity, training, record, diagnosis, provenance

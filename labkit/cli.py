@@ -14,11 +14,11 @@ from omegaconf import DictConfig
 
 from labkit import standard_streams
 from labkit.compose import CONF, explain, is_complaint, register_resolvers
-from labkit.config_text import write_by_libyaml
 from labkit.multirun.configured_task import ConfiguredTask, trains
+from labkit.quick_omegaconf import quicken
 
 register_resolvers()
-write_by_libyaml()
+quicken()
 
 
 class LabkitTask(ConfiguredTask):

@@ -38,7 +38,7 @@ ORDER = (
     "report",
     "checks",
     "principles",
-    "config_text",
+    "quick_omegaconf",
     "words",
     "compose",
     "runs",

@@ -27,7 +27,7 @@ class Composer:
     """Composes the job configurations of one multirun, whose own is `master`.
 
     Hydra takes 70 ms for each; a job that differs from an earlier one only in values is a copy of what Hydra composed
-    for its groups, with the values set by Hydra's own rules: 4 ms. `pickle` copies in a seventh of `deepcopy`'s time.
+    for its groups, with the values set by Hydra's own rules: 4 ms.
     """
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:

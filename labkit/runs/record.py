@@ -12,9 +12,9 @@ from torch import Tensor
 
 from labkit import own_code
 from labkit.config import ConfigError, Plain
-from labkit.config_text import config_text
 from labkit.engine.loop import Outcome
 from labkit.preprocess.prepare import Parts
+from labkit.quick_omegaconf import config_text
 from labkit.report import figures
 from labkit.runs import decision_regions, earlier_versions, provenance
 from labkit.runs.diagnosis import Diagnosis
