@@ -118,11 +118,11 @@ def main() -> None:
 
 
 def _collect_rarely() -> None:
-    """Look for cyclic garbage after 100,000 new objects instead of 700, and not once more when Python ends.
+    """Look for cyclic garbage after 500,000 new objects instead of 700, and not once more when Python ends.
 
     Modules and configurations are hundreds of thousands that stay: looking through them took a sixth of a short run.
     """
-    gc.set_threshold(100_000, *gc.get_threshold()[1:])
+    gc.set_threshold(500_000, *gc.get_threshold()[1:])
     atexit.register(gc.freeze)
 
 
