@@ -81,12 +81,13 @@ class Hooks(Callback):
         return plan if plan is not None and plan.words == tuple(config.hydra.overrides.task) else None
 
     def _open(self, config: DictConfig) -> None:
-        from labkit.multirun import foreign_sweep, launchers, postponed_words, unread_words
         from labkit.tracking import session
 
-        foreign_sweep.check_plugins(config)
         if trains(config):
-            session.start_writer(config)
+            session.start_writer(config)  # first: it imports MLflow while all else is imported here
+        from labkit.multirun import foreign_sweep, launchers, postponed_words, unread_words
+
+        foreign_sweep.check_plugins(config)
         postponed_words.restore(config)
         unread_words.check_task(config)
         launchers.prepare(config)
