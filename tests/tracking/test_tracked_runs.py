@@ -309,3 +309,10 @@ def test_the_store_finds_what_a_question_fits(tmp_path: Path) -> None:
         assert found == [[row for row in everything if question.fits(row)] for question in questions]
         assert [len(rows) for rows in found] == [1, 1, 1, 1, 2, 0, 2, 2, 0, 2]
         assert tracker.find(Wanted(deleted=True)) == []
+
+
+def test_the_writer_imports_mlflow_without_pandas() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "labkit.tracking.writer", str(os.getpid())]
+    said = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stderr
+    assert "mlflow.store.tracking.sqlalchemy_store" in said
+    assert "pandas.core" not in said
