@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from labkit.cache import cache_folder
 from labkit.shipped import CONF as CONF
 
 
@@ -17,12 +18,8 @@ def register_resolvers() -> None:
     """Register the resolvers that conf/ uses: three facts of the process, and the mode that `seeds` asks for."""
     OmegaConf.register_new_resolver("process", lambda: str(os.getpid()), replace=True)
     OmegaConf.register_new_resolver("folder", lambda: os.getcwd(), replace=True)
-    OmegaConf.register_new_resolver("cache", lambda: str(_cache()), replace=True)
+    OmegaConf.register_new_resolver("cache", lambda: str(cache_folder()), replace=True)
     OmegaConf.register_new_resolver("run_or_multirun", lambda n: None if n is None else "MULTIRUN", replace=True)
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "labkit"
 
 
 def compose(overrides: Sequence[str]) -> DictConfig:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import matplotlib
 import pytest
 
 
@@ -27,6 +30,15 @@ class Answer:
 
 
 Command = Callable[..., Answer]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what is measured of this machine apart from the user's own; workers take the folder over."""
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.mkdtemp(prefix="labkit-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        os.environ.setdefault("MPLCONFIGDIR", matplotlib.get_configdir())  # its list of fonts takes seconds to make
+        os.environ["XDG_CACHE_HOME"] = folder
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

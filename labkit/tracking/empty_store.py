@@ -1,45 +1,60 @@
-"""The tables of an empty SQLite store as text; `python -m labkit.tracking.empty_store` asks MLflow for them again.
+"""An empty SQLite store, kept in this user's cache.
 
-MLflow makes them by a hundred migrations, 0.5 s at the beginning of every project; from the text they take 10 ms. It
-is the text of one version of MLflow. Another one makes its own tables, and a test holds the text against MLflow's.
+MLflow makes the tables by a hundred migrations, 0.5 s at the beginning of every project; a copy takes 10 ms.
 """
 
 from __future__ import annotations
 
-from contextlib import closing
+import os
+import shutil
+from contextlib import closing, suppress
 from pathlib import Path
 
-MADE_BY = "3.17.2"  # the version of MLflow that constraints.txt pins
-FILE = Path(__file__).with_suffix(".sql")
+from labkit.cache import cache_folder
 
 
-def make_tables(file: Path) -> None:
-    """Make the tables in a new SQLite file, all or none; do nothing where another version of MLflow is installed."""
+def take_over(file: Path) -> None:
+    """Make `file` a copy of the empty store; do nothing where this version of MLflow has left none, or a broken one."""
     import sqlite3
 
+    kept = _kept()
+    if not kept.is_file():
+        return
+    try:
+        shutil.copyfile(kept, file)
+        with closing(sqlite3.connect(file)) as connection:
+            (made,) = connection.execute("select count(*) from alembic_version").fetchone()
+            sound = made and connection.execute("pragma quick_check").fetchone() == ("ok",)
+    except (OSError, sqlite3.Error):
+        sound = False
+    if not sound:
+        for broken in (file, kept):
+            broken.unlink(missing_ok=True)
+
+
+def keep(file: Path) -> None:
+    """Keep a copy of the store `file`, in which there are no runs yet; where that fails, the next one is made anew.
+
+    Without its experiment, which bears a time and a folder: MLflow makes that in every store that has none.
+    """
+    import sqlite3
+
+    kept = _kept()
+    if kept.is_file():
+        return
+    draft = kept.with_name(f"{kept.name}.{os.getpid()}")
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, draft)
+        with closing(sqlite3.connect(draft)) as connection, connection:
+            connection.execute("delete from experiments")
+        draft.replace(kept)
+    except (OSError, sqlite3.Error):
+        with suppress(OSError):
+            draft.unlink()
+
+
+def _kept() -> Path:
     from mlflow.version import VERSION
 
-    if VERSION == MADE_BY:
-        with closing(sqlite3.connect(file)) as connection:
-            connection.execute("pragma synchronous = off")
-            connection.executescript(FILE.read_text(encoding="utf-8"))
-
-
-def tables_by_mlflow() -> str:
-    """Return the SQL of a store as MLflow makes it, without the experiment that bears a time and a folder."""
-    import sqlite3
-    import tempfile
-
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "store.db"
-        SqlAlchemyStore(f"sqlite:///{file}", folder).engine.dispose()
-        with closing(sqlite3.connect(file)) as connection:
-            connection.execute("delete from experiments")
-            lines = "\n".join(connection.iterdump()).splitlines()
-    return "\n".join(line.rstrip() for line in lines) + "\n"
-
-
-if __name__ == "__main__":
-    FILE.write_text(tables_by_mlflow(), encoding="utf-8")
+    return cache_folder() / f"empty_store_mlflow_{VERSION}.db"

@@ -19,8 +19,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labkit.tracking import empty_store
 from labkit.tracking.complaints import meaning
-from labkit.tracking.empty_store import make_tables
 from labkit.tracking.lock import locked_database, locked_file
 from labkit.tracking.moved import folder_name, move_along
 
@@ -201,13 +201,14 @@ def _create(file: Path, artifact_root: str | Path) -> None:
     draft = file.with_name(file.name + ".new")
     for leftover in (draft, draft.with_name(draft.name + "-journal")):
         leftover.unlink(missing_ok=True)
-    make_tables(draft)
+    empty_store.take_over(draft)
     event.listen(Engine, "connect", _unsynchronised)
     try:
         store: Any = SqlAlchemyStore(f"sqlite:///{draft}", str(artifact_root))
     finally:
         event.remove(Engine, "connect", _unsynchronised)
     store.engine.dispose()
+    empty_store.keep(draft)
     with open(draft, "rb+") as written:
         os.fsync(written.fileno())
     os.replace(draft, file)
