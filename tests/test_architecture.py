@@ -21,6 +21,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # A package may import from those before it; `tasks` come last, since the entrypoint finds them by name.
 ORDER = (
     "version",
+    "cache",
     "standard_streams",
     "process",
     "own_code",
@@ -59,7 +60,7 @@ PLUMBING = (
 CREATION = "tensor from_numpy zeros zeros_like ones ones_like full full_like empty empty_like arange stack cat"
 DRAWS = "rand randn randint randperm bernoulli normal"
 PRODUCTS = "matmul mm bmm addmm baddbmm einsum"
-ARITHMETIC = "exp exp2 log sqrt abs maximum minimum where clamp reciprocal addcmul addcdiv div square sub"
+ARITHMETIC = "exp exp2 log sqrt abs maximum minimum where clamp reciprocal addcmul addcdiv div square sub lerp eq gt lt"
 REDUCTIONS = "sum mean amax amin argmax bincount isfinite all any logical_and logical_or argsort"
 TORCH = {
     name: PACKAGE.name
@@ -80,8 +81,8 @@ METHODS = """
     clamp clamp_ addcmul addcmul_ maximum minimum where pow
     sum mean std var amax amin max min argmax argmin argsort any all isfinite count_nonzero nonzero bincount
     matmul mm bmm baddbmm addmm addmm_
-    view view_as reshape flatten unflatten expand transpose permute squeeze unsqueeze flip unbind stack unfold narrow
-    diagonal select split chunk contiguous T
+    view view_as reshape flatten unflatten expand transpose permute movedim squeeze unsqueeze flip unbind stack unfold
+    narrow diagonal select split chunk contiguous T
     gather scatter_add_ scatter_ index_select index_add_ index_copy_ masked_fill copy_ fill_ zero_ clone detach
     new_empty new_full new_ones new_zeros to cpu cuda float double bfloat16 int long bool numpy tolist item
     dtype device shape ndim dim size numel element_size data requires_grad requires_grad_ data_ptr is_cuda

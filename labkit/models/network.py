@@ -293,7 +293,8 @@ class Network:
                 for a in stage.arrivals:
                     x = x + points[a]
                 points[stage.point] = x
-        return x, tape
+        precision = tensors[self._first][0][0].dtype  # losses are computed in the parameters' own
+        return x if x.dtype == precision else x.to(precision), tape
 
     def backward(
         self,

@@ -70,8 +70,13 @@ def _relu(x: Tensor) -> tuple[Tensor, Saved]:
     return y, y
 
 
+def _positive(y: Tensor) -> Tensor:
+    """Return 1 where y is above 0, else 0, in the dtype of y: ten times as fast as a mask of bools (decisions.md)."""
+    return torch.gt(y, constant(0.0, y), out=torch.empty_like(y))
+
+
 def _relu_backward(dy: Tensor, y: Tensor) -> Tensor:
-    return dy * (y > constant(0.0, y))
+    return _positive(y).mul_(dy)
 
 
 def _leaky_relu(x: Tensor) -> tuple[Tensor, Saved]:
@@ -82,19 +87,20 @@ def _leaky_relu(x: Tensor) -> tuple[Tensor, Saved]:
 
 def _leaky_relu_backward(dy: Tensor, y: Tensor) -> Tensor:
     # y has the sign of x, so x itself need not be kept.
-    return torch.where(y <= 0, LEAKY_SLOPE * dy, dy)
+    return _positive(y).clamp_(min=LEAKY_SLOPE).mul_(dy)
 
 
 def _silu(x: Tensor) -> tuple[Tensor, Saved]:
-    """Return `x s(x)` with the sigmoid s (Boulder lab, eq. 4); its derivative is `s (1 + x (1 - s))`."""
+    """Return `x s(x)` with the sigmoid s (Boulder lab, eq. 4); its derivative is `y + s (1 - y)`."""
     s = _sigmoid_value(x)
-    return x * s, (x, s)
+    y = x * s
+    return y, (y, s)
 
 
 def _silu_backward(dy: Tensor, saved: tuple[Tensor, Tensor]) -> Tensor:
-    x, s = saved
-    # s + x (s - s^2): the derivative multiplied out, so that two fused calls suffice.
-    return torch.addcmul(s, x, torch.addcmul(s, s, s, value=-1)).mul_(dy)
+    y, s = saved
+    # The derivative is y + s (1 - y): the point at s between y and 1.
+    return torch.lerp(y, constant(1.0, y), s).mul_(dy)
 
 
 def _gaussian(x: Tensor) -> tuple[Tensor, Saved]:

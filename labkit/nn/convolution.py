@@ -71,21 +71,23 @@ class Convolution(WeightLayer):
         if context.product is not None:
             folded, weight = folded.to(context.product), weight.to(context.product)
             bias = bias if bias is None else bias.to(context.product)
+        if context.channels_last:
+            folded = folded.movedim(1, -1).contiguous().movedim(-1, 1)
         y = _CONVOLVE[self.dimensions](folded, weight, bias, self.stride, self.padding, 1, groups)
-        if context.product is not None:
-            y = y.to(x.dtype)
-        return unfold(y, parameters[0].shape[0]), (folded, weight, groups)
+        if context.product is not None and not context.low_between:
+            y = y.to(parameters[0].dtype)
+        return unfold(y, len(parameters[0])), (folded, weight, groups, x.dtype)
 
     def backward(
         self, dy: Tensor, saved: Saved, parameters: Tensors, gradients: Tensors, need_dx: bool
     ) -> Tensor | None:
         """Return the transposed convolution of `dy`, shape (M, B, channels in, *sides), by autograd's own operator."""
-        folded, weight, groups = saved
+        folded, weight, groups, arrived = saved
         # In the operator's order: dilation 1, not transposed, no output padding. dx is only asked of a layer behind
         # other parameters, and there G = M, so no sum over members is missing from it.
         each = [1] * self.dimensions
         dx, dw, db = BACKWARD(
-            fold(dy) if dy.dtype == folded.dtype else fold(dy).to(folded.dtype),
+            fold(dy.to(folded.dtype)),
             folded,
             weight,
             [weight.shape[0]] if self.bias else None,
@@ -100,9 +102,7 @@ class Convolution(WeightLayer):
         gradients[0].copy_(dw.view_as(gradients[0]))
         if self.bias:
             gradients[1].copy_(db.view_as(gradients[1]))
-        if not need_dx:
-            return None
-        return unfold(dx if dx.dtype == dy.dtype else dx.to(dy.dtype), groups)
+        return unfold(dx, groups).to(arrived) if need_dx else None
 
 
 def fold(x: Tensor) -> Tensor:

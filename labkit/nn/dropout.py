@@ -32,9 +32,9 @@ class Dropout(Layer):
         assert context.rates is not None
         assert context.draws is not None
         rate = context.rates[:, self.index].view(-1, *[1] * (x.dim() - 1))
-        kept = context.draws.uniform(tuple(x.shape[1:]), x) >= rate
+        kept = context.draws.uniform(tuple(x.shape[1:]), rate) >= rate
         # With `where`, for a member with p = 1: its 1 / (1 - p) is infinite, and 0 * infinity would be NaN.
-        factor = kept * torch.where(rate < 1, 1 / (1 - rate), 0)
+        factor = (kept * torch.where(rate < 1, 1 / (1 - rate), 0)).to(x.dtype)
         return x * factor, factor
 
     def backward(

@@ -86,6 +86,8 @@ class Context:
         draws: Random numbers for dropout; None in evaluation.
         lengths: True lengths of texts in tokens, shape (G, B), int64; None for other data.
         product: Dtype of the matrix products and convolutions; None for the parameters' own.
+        low_between: True where what convolutions hand on stays in the dtype of the products.
+        channels_last: True where the channels of a place lie side by side in memory.
     """
 
     training: bool = False
@@ -93,6 +95,8 @@ class Context:
     draws: Draws | None = None
     lengths: Tensor | None = None
     product: torch.dtype | None = None
+    low_between: bool = False
+    channels_last: bool = False
 
 
 Tensors = Sequence[Tensor]

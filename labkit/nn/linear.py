@@ -42,10 +42,10 @@ class Linear(WeightLayer):
         weight = parameters[0]  # (M, units, inputs)
         bias = parameters[1] if self.bias else None
         if context.product is None:
-            return _affine(x, weight, bias), x
+            return affine(x, weight, bias), x
         x = x.to(context.product)
         # The bias is added in the parameters' own precision, after the low-precision product.
-        y = _affine(x, weight.to(context.product), None).to(weight.dtype)
+        y = affine(x, weight.to(context.product), None).to(weight.dtype)
         return y if bias is None else y + bias.unsqueeze(1), x
 
     def backward(
@@ -58,22 +58,22 @@ class Linear(WeightLayer):
         x: Tensor = saved
         weight = parameters[0]
         if self.bias:
-            torch.sum(dy, 1, out=gradients[1])
-        low = dy.to(x.dtype)  # x was kept in the dtype of the product
+            torch.sum(dy, 1, dtype=weight.dtype, out=gradients[1])
+        low = dy if dy.dtype == x.dtype else dy.to(x.dtype)  # x was kept in the dtype of the product
         target = gradients[0]
         if isinstance(target, Factors):
             target.left, target.right = low.transpose(1, 2), x
-        elif x.dtype == dy.dtype:
-            _outer(dy, x, target)
-        # bmm writes only into its own dtype, so the results are copied over.
-        elif _one_product(x, len(weight)):
-            target.flatten(0, 1).copy_(torch.mm(low.transpose(1, 2).flatten(0, 1), x[0]))
-        else:
-            target.copy_(torch.bmm(low.transpose(1, 2), _expanded(x, len(weight))))
-        return torch.bmm(low, weight.to(x.dtype)).to(dy.dtype) if need_dx else None
+        elif x.dtype == target.dtype:
+            outer(low, x, target)
+        else:  # a product writes only into its own dtype
+            target.copy_(outer(low, x))
+        if not need_dx:
+            return None
+        # Asked first: `to` takes its time even where there is nothing to do.
+        return torch.bmm(low, weight) if low is dy else torch.bmm(low, weight.to(x.dtype)).to(dy.dtype)
 
 
-def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Return the outputs, shape (M, B, units).
 
     Args:
@@ -92,13 +92,19 @@ def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
 
 
-def _outer(dy: Tensor, x: Tensor, gradient: Tensor) -> None:
-    """Write the sum over the batch of `dy x'` into `gradient`, shape (M, units, inputs)."""
-    if _one_product(x, dy.shape[0]):
-        stacked = dy.transpose(1, 2).flatten(0, 1)  # (M * units, B)
-        torch.mm(stacked, x[0], out=gradient.flatten(0, 1))
-    else:
-        torch.bmm(dy.transpose(1, 2), _expanded(x, dy.shape[0]), out=gradient)
+def outer(dy: Tensor, x: Tensor, gradient: Tensor | None = None) -> Tensor:
+    """Return the sum over the batch of `dy x'`, shape (M, units, inputs), written into `gradient` where that is given.
+
+    Args:
+        dy: Gradients with respect to the outputs, shape (M, B, units).
+        x: Inputs, shape (G, B, inputs).
+        gradient: Tensor of the result's shape and dtype, contiguous.
+    """
+    if not _one_product(x, dy.shape[0]):
+        return torch.bmm(dy.transpose(1, 2), _expanded(x, dy.shape[0]), out=gradient)
+    stacked = dy.transpose(1, 2).flatten(0, 1)  # (M * units, B)
+    product = torch.mm(stacked, x[0], out=None if gradient is None else gradient.flatten(0, 1))
+    return product.view(dy.shape[0], -1, product.shape[1])
 
 
 def _one_product(x: Tensor, members: int) -> bool:

@@ -40,6 +40,7 @@ class BatchNorm(Layer):
 
     def forward(self, x: Tensor, parameters: Tensors, buffers: Tensors, context: Context) -> tuple[Tensor, Saved]:
         """Return the normalised values, shape (M, B, C, *sides), for inputs of shape (G, B, C, *sides)."""
+        arrived, x = x.dtype, x.to(parameters[0].dtype)
         gamma, beta = (_per_channel(p, x) for p in parameters)
         axes = [1, *range(3, x.dim())]
         count = x.shape[1] * x.shape[3:].numel()
@@ -55,7 +56,8 @@ class BatchNorm(Layer):
             variance = _per_channel(buffers[1], x)
         inverse_deviation = (variance + EPSILON).sqrt().reciprocal()
         standard = centred * inverse_deviation
-        return standard * gamma + beta, (standard, inverse_deviation, axes if by_batch else None)
+        y = (standard * gamma + beta).to(arrived)
+        return y, (standard, inverse_deviation, axes if by_batch else None)
 
     def backward(
         self, dy: Tensor, saved: Saved, parameters: Tensors, gradients: Tensors, need_dx: bool
@@ -66,6 +68,7 @@ class BatchNorm(Layer):
         2015, section 3). Running statistics do not depend on x: where they were used, both means drop out of dx.
         """
         standard, inverse_deviation, axes = saved
+        dy = dy.to(standard.dtype)
         places = [1, *range(3, dy.dim())]
         torch.sum(dy * standard, places, out=gradients[0])
         torch.sum(dy, places, out=gradients[1])

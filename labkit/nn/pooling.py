@@ -75,20 +75,21 @@ class MaxPool(_Pooling):
         dx = torch.zeros_like(x)
         # Added, not written: where windows overlap, one place can win several of them.
         for offsets, first in self.winners(x, y):
-            self._part(dx, offsets).add_(dy * first)
+            self._part(dx, offsets).addcmul_(dy, first)
         return dx
 
     def winners(self, x: Tensor, y: Tensor) -> Iterator[tuple[tuple[int, ...], Tensor]]:
-        """Yield, for every place in a window, its offsets and a mask of the windows whose first largest value is there.
+        """Yield, for every place in a window, its offsets, and 1 for the windows whose first largest value is there.
 
         Args:
             x: Input, shape (G, B, C, *sides).
-            y: Largest values, one per window, shape (G, B, C, *output sides); the masks have the same shape.
+            y: Largest values, one per window, shape (G, B, C, *output sides); the ones and zeros have the same shape.
         """
-        later = torch.ones_like(y, dtype=torch.bool)  # windows whose first largest value is yet to come
+        # Numbers, not bools: those are ten times as slow (docs/decisions.md).
+        later = torch.ones_like(y)  # windows whose first largest value is yet to come
         for offsets in itertools.product(range(self.kernel), repeat=self.dimensions):
-            first = (self._part(x, offsets) == y) & later
-            later ^= first
+            first = torch.eq(self._part(x, offsets), y, out=torch.empty_like(y)).mul_(later)
+            later.sub_(first)
             yield offsets, first
 
     def _part(self, x: Tensor, offsets: Sequence[int]) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from labkit.config import Fraction, Memberwise, NonNegative, Positive
+from labkit.nn.constant import constant
 from labkit.shipped import IN_FILE, defaults
 
 Slots = Mapping[str, Tensor]
@@ -80,12 +81,19 @@ def _rmsprop(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t:
     theta.addcmul_(velocity, numbers["lr"], value=-1)
 
 
+def _sign(x: Tensor) -> Tensor:
+    """Return -1, 0 or 1 for each number of x, and NaN where it is not finite.
+
+    Not torch.sign: that of NaN is 0, and a member that diverged would stand still and look alive.
+    """
+    above, below = (compare(x, constant(0.0, x), out=torch.empty_like(x)) for compare in (torch.gt, torch.lt))
+    return above.sub_(below).add_(x - x)
+
+
 def _lion(theta: Tensor, gradient: Tensor, slots: Slots, numbers: Numbers, t: int) -> None:
     beta1, beta2 = numbers["beta1"], numbers["beta2"]
     mixed = (slots["mean"] * beta1).addcmul_(gradient, 1 - beta1)
-    # Not torch.sign: that of nan is 0, and a member that diverged would stand still and look alive.
-    sign = torch.where(mixed > 0, 1.0, torch.where(mixed < 0, -1.0, mixed))
-    theta.addcmul_(sign, numbers["lr"], value=-1)
+    theta.addcmul_(_sign(mixed), numbers["lr"], value=-1)
     slots["mean"].mul_(beta2).addcmul_(gradient, 1 - beta2)
 
 
