@@ -37,7 +37,7 @@ _MEMBERWISE = "memberwise"
 Memberwise = Annotated[T, _MEMBERWISE]
 
 # Raised when a fix changes results: results on both sides of it are different experiments.
-NUMERICS_VERSION = 2
+NUMERICS_VERSION = 3
 
 
 class ConfigError(ValueError):

@@ -55,7 +55,7 @@ def gradient_l1(sizes: Sequence[Tensor], layers: Mapping[str, Sequence[int]], up
     """Return the L1 norm of each layer's gradient, averaged over updates, of every member (Boulder lab, part 3).
 
     Args:
-        sizes: Sums of `|gradient|` over the updates, one tensor of shape (M, *shape) per parameter.
+        sizes: Sums of `|gradient|` over the updates, one tensor of shape (M, ...) per parameter, whose total counts.
         layers: Positions in `sizes` of each layer's parameters, by the layer's name.
         updates: Number of updates in the sums.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import torch
@@ -17,6 +17,7 @@ from labkit.preprocess.prepare import Part
 
 # Bound on the numbers in the widest activation of a chunk: smaller chunks cost calls, larger ones leave the cache.
 _CHUNK_NUMBERS = 1 << 22
+_PLAIN = Context()
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def evaluate(
     network: Network,
     snapshots: Sequence[tuple[list[Tensor], list[Tensor]]],
     part: Part,
-    product: torch.dtype | None,
+    context: Context = _PLAIN,
     clip: float | None = None,
 ) -> Evaluation:
     """Return loss and confusion matrix of every member on all of `part`.
@@ -69,7 +70,7 @@ def evaluate(
         snapshots: Pairs of parameters and running statistics, each tensor of shape (M, *its own shape). The class
             probabilities of several pairs are averaged.
         part: Samples to evaluate on.
-        product: Dtype of the products, None for the parameters' own.
+        context: How layers compute.
         clip: Bound on probabilities in the loss, see `labkit.nn.loss.CrossEntropy`.
     """
     first = snapshots[0][0][0]
@@ -82,9 +83,8 @@ def evaluate(
         chunk = slice(start, start + size)
         labels = part.labels[chunk].unsqueeze(0)
         lengths = None if part.lengths is None else part.lengths[chunk].unsqueeze(0)
-        context = Context(lengths=lengths, product=product)
         features = part.features[chunk].unsqueeze(0)
-        scores = [network.forward(features, of_one, context)[0] for of_one in tensors]
+        scores = [network.forward(features, of_one, replace(context, lengths=lengths))[0] for of_one in tensors]
         loss, _ = cross_entropy(joined := log_mean_probability(scores), labels, clip)
         # Weighted by the chunk's samples: the last chunk may be shorter.
         total += loss.double() * labels.shape[1]
@@ -94,7 +94,7 @@ def evaluate(
 
 @torch.no_grad()
 def classify(
-    network: Network, parameters: list[Tensor], buffers: list[Tensor], features: Tensor, product: torch.dtype | None
+    network: Network, parameters: list[Tensor], buffers: list[Tensor], features: Tensor, context: Context = _PLAIN
 ) -> Tensor:
     """Return the class that every member gives each sample, shape (M, n), int64, in evaluation mode.
 
@@ -103,10 +103,9 @@ def classify(
         parameters: Parameters, each of shape (M, *its own shape).
         buffers: Running statistics, each of shape (M, *its own shape).
         features: Samples, shape (n, *shape).
-        product: Dtype of the products, None for the parameters' own.
+        context: How layers compute.
     """
     tensors = network.by_stage(parameters, buffers)
     size = chunk_size(network, parameters[0].shape[0], len(features))
-    context = Context(product=product)
     chunks = [network.forward(chunk.unsqueeze(0), tensors, context)[0].argmax(-1) for chunk in features.split(size)]
     return torch.cat(chunks, 1)

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from labkit.config import ConfigError
+from labkit.engine.execution import Execution, stated
 from labkit.engine.recipe import Recipe, layers_moved
+from labkit.engine.sizes import sizes_layout
 from labkit.engine.state import RunState
 from labkit.engine.streams import distinct, generator
 from labkit.engine.vector import Layout
 from labkit.models.network import Network
 from labkit.nn.activation import Activation
 from labkit.nn.flatten import Flatten
+from labkit.nn.layer import Context
 from labkit.nn.linear import Linear
 from labkit.nn.loss import squared_weights
 from labkit.optim.rules import initial_slots
 from labkit.preprocess.prepare import Parts
 
-# Numbers of a weight from which it pays to move it by the factors of its gradient (docs/decisions.md). A product in
-# bfloat16 is added in a second pass, and one product for all members is lost.
-_PRODUCT_PAYS, _LOW_PRODUCT_PAYS = 100_000, 1_000_000
+
+def check_structure(recipes: Sequence[Recipe]) -> None:
+    """Raise ConfigError where the recipes of one population differ in more than numbers."""
+    if any(recipe.structure != recipes[0].structure for recipe in recipes):
+        raise ConfigError("population: members must share network, rule, schedule, trainer and kind of init.")
 
 
 class Population:
@@ -34,29 +39,43 @@ class Population:
     Args:
         recipes: Recipes of the M members.
         parts: Training, validation and test part.
+        execution: How its steps are computed; None for the one that `stated` says.
 
     Raises:
         ConfigError: The recipes differ in more than numbers, or trainer, schedule and strategy do not fit.
     """
 
-    def __init__(self, recipes: Sequence[Recipe], parts: Parts) -> None:
+    def __init__(self, recipes: Sequence[Recipe], parts: Parts, execution: Execution | None = None) -> None:
         first = recipes[0]
-        if any(recipe.structure != first.structure for recipe in recipes):
-            raise ConfigError("population: members must share network, rule, schedule, trainer and kind of init.")
+        check_structure(recipes)
+        self.execution = execution or stated(recipes, len(parts.train.features))
         self.recipes = recipes
         self.network = first.network
         self.rule = first.rule
         self.trainer = first.trainer
-        self.parts = _as_read(parts, recipes)
+        self.parts = as_read(parts, recipes)
         self.device = self.trainer.chosen_device()
         self.length = self.trainer.length(len(parts.train.features), first.schedule)
-        self.layout = Layout(tuple(p.shape for _, p in self.network.parameters), len(recipes))
+        shapes = tuple(p.shape for _, p in self.network.parameters)
+        self.layout = Layout(shapes, len(recipes), self.execution.convolutions == "channels_last")
+        self.sizes_layout = sizes_layout(shapes, len(recipes))
         self.buffer_layout = Layout(tuple(shape for _, shape, _ in self.network.buffers), len(recipes))
         self.layers = _layers(self.network.parameters)
         self.layers_moved = layers_moved(first, self.length)
         self._seeds, positions = distinct([recipe.seed for recipe in recipes])
         self.stream = torch.tensor(positions, device=self.device)
         self._stack_numbers()
+
+    def context(self, training: bool = False, **beside: Any) -> Context:
+        """Return what a forward pass needs beside data and parameters; more by name, see `Context`."""
+        execution = self.execution
+        return Context(
+            training=training,
+            product=self.trainer.product,
+            low_between=execution.between == "bfloat16",
+            channels_last=execution.convolutions == "channels_last",
+            **beside,
+        )
 
     def __len__(self) -> int:
         return len(self.recipes)
@@ -96,8 +115,7 @@ class Population:
         """
         flat = torch.zeros(self.layout.size, dtype=self.trainer.dtype, device=self.device)
         weight = 0
-        for view, (_, parameter) in zip(self.layout.views(flat), self.network.parameters, strict=True):
-            rows = view.flatten(1)  # a view, too: adding to it writes into `flat`
+        for rows, (_, parameter) in zip(self.layout.rows(flat), self.network.parameters, strict=True):
             if self.rule.decay == "coupled":
                 rows += self.numbers.get("weight_decay", 0.0)
             if parameter.role == "weight":
@@ -114,28 +132,10 @@ class Population:
         """
         return self.layout.blocks(flat, by_tensor=self.layers_moved is not None, without=without)
 
-    def multiplied(self) -> list[int]:
-        """Return the positions of the weights that the rule moves by the factors of their gradients, in order.
-
-        A small weight gains nothing: a call for each member costs more than the passes over memory that it saves.
-        """
-        if (
-            self.rule.product is None
-            or self.trainer.gradient == "autograd"
-            or self.layers_moved is not None
-            or self.decay_beside is not None  # the product knows of decay in the gradient only
-            or self.device.type != "cpu"  # the numbers of the update would be read back from the device
-        ):
-            return []
-        weights = [stage.first_parameter for stage in self.network.stages if isinstance(stage.layer, Linear)]
-        least = _PRODUCT_PAYS if self.trainer.product is None else _LOW_PRODUCT_PAYS
-        return [i for i in weights if prod(self.network.parameters[i][1].shape) >= least]
-
     def initial_state(self) -> RunState:
         """Return the state before the first update, with weights drawn member by member from their own seeds."""
-        dtype, device, members = self.trainer.dtype, self.device, len(self)
-        flat = torch.zeros(self.layout.size, dtype=dtype, device=device)
-        views = self.layout.views(flat)
+        state = self.empty_state()
+        views = self.layout.views(state.parameters)
         # Member by member, so that a member starts exactly as it would in a run of its own.
         for m, recipe in enumerate(self.recipes):
             source = generator(recipe.seed, "init")
@@ -143,10 +143,16 @@ class Population:
                 weight = None
                 for i in range(stage.first_parameter, stage.last_parameter):
                     parameter = self.network.parameters[i][1]
-                    drawn = recipe.initialiser.draw(parameter, source, dtype, weight)
+                    drawn = recipe.initialiser.draw(parameter, source, self.trainer.dtype, weight)
                     if parameter.role == "weight" and centred:
                         weight = drawn
-                    views[i][m] = drawn.to(device)
+                    views[i][m] = drawn.to(self.device)
+        return state
+
+    def empty_state(self) -> RunState:
+        """Return the state before the first update with all parameters 0."""
+        dtype, device, members = self.trainer.dtype, self.device, len(self)
+        flat = torch.zeros(self.layout.size, dtype=dtype, device=device)
         buffers = torch.zeros(self.buffer_layout.size, dtype=dtype, device=device)
         for view, (_, _, value) in zip(self.buffer_layout.views(buffers), self.network.buffers, strict=True):
             view.fill_(value)
@@ -167,7 +173,7 @@ class Population:
             diverged=torch.zeros(members, dtype=torch.bool, device=device),
             best=torch.full((members,), torch.inf, dtype=torch.float64, device=device),
             waited=torch.zeros(members, dtype=torch.int64, device=device),
-            gradient_sizes=torch.zeros_like(flat),
+            gradient_sizes=torch.zeros(self.sizes_layout.size, dtype=dtype, device=device),
             histories=[[] for _ in range(members)],
         )
 
@@ -194,7 +200,7 @@ def behind_sigmoids(network: Network) -> list[bool]:
     return found
 
 
-def _as_read(parts: Parts, recipes: Sequence[Recipe]) -> Parts:
+def as_read(parts: Parts, recipes: Sequence[Recipe]) -> Parts:
     """Return the parts in the precision of the first layer's products, where nothing else sees them before it.
 
     Rounding them once gives the same numbers as rounding every batch, and each batch is half as many bytes.
@@ -202,7 +208,11 @@ def _as_read(parts: Parts, recipes: Sequence[Recipe]) -> Parts:
     first = recipes[0]
     reader = next((stage.layer for stage in first.network.stages if not isinstance(stage.layer, Flatten)), None)
     product = first.trainer.product
-    if product is None or not isinstance(reader, Linear) or any(recipe.augmentation.active for recipe in recipes):
+    if (
+        product in (None, parts.train.features.dtype)
+        or not isinstance(reader, Linear)
+        or any(recipe.augmentation.active for recipe in recipes)
+    ):
         return parts
     return parts.rounded(product)
 

@@ -27,7 +27,7 @@ class RunState:
         diverged: Mask of the members with a loss that was not finite, shape (M,), bool.
         best: Lowest `val/loss` so far, shape (M,), float64.
         waited: Number of evaluations since `best`, shape (M,), int64.
-        gradient_sizes: Sum of `|gradient|` over the updates of epoch 1, a vector like `parameters`.
+        gradient_sizes: Sum of `|gradient|` over the updates of epoch 1, a vector laid out by `sizes_layout`.
         step: Number of updates done.
         position: Number of samples of this epoch already used.
         gradient_steps: Number of updates that `gradient_sizes` sums.

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from labkit.engine.batches import Batches
+from labkit.engine.execution import large_weights
 from labkit.engine.population import Population
+from labkit.engine.sizes import Sizes
 from labkit.engine.state import RunState
-from labkit.nn.layer import Context, Draws, Factors
+from labkit.nn.layer import Draws, Factors
 from labkit.nn.loss import cross_entropy, cross_entropy_backward
 from labkit.optim.rules import decay_gradient, decay_parameters
 from labkit.preprocess.augment import augment
@@ -46,23 +48,20 @@ class Stepper:
         self.parameters = layout.views(state.parameters)
         self.buffers = population.buffer_layout.views(state.buffers)
         self._gradient = torch.zeros_like(state.parameters)
-        self._scratch = torch.empty_like(self._gradient)
+        self._sizes = Sizes(layout, self._gradient, state.gradient_sizes)
         self._gradients = layout.views(self._gradient)
         self._tensors = population.network.by_stage(self.parameters, self.buffers)
         self._arrange(state, [])
         # The gradients of epoch 1 are measured, so there they are all in memory.
-        self._later = population.multiplied()
+        factors = population.execution.update == "factors"
+        self._later = large_weights(population.recipes[0]) if factors else []
         trainer = population.trainer
         self._batches = Batches(population.parts.train, trainer.batch_size, population.stream)
         self._moves: list[int] = []  # of each block, up to update `_counted`
         self._counted = -1
         self._autograd = trainer.gradient == "autograd"
-        self._context = Context(
-            training=True,
-            rates=population.dropout,
-            draws=Draws(state.generators["dropout"], population.stream),
-            product=trainer.product,
-        )
+        draws = Draws(state.generators["dropout"], population.stream)
+        self._context = population.context(training=True, rates=population.dropout, draws=draws)
         self.freeze(state)
 
     def _arrange(self, state: RunState, multiplied: list[int]) -> None:
@@ -115,7 +114,7 @@ class Stepper:
         state.losses.select(0, state.step).copy_(self._differentiate(x, labels))
         # Before the update, which adds decay to the gradient and may overwrite it.
         if state.step < population.length.per_epoch:
-            state.gradient_sizes += torch.abs(self._gradient, out=self._scratch)
+            self._sizes.measure()
             state.gradient_steps += 1
         self._update(state)
         if before:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -17,7 +17,7 @@ from labkit.shipped import IN_FILE, defaults
 DEFAULT_EPOCHS = 10
 _MOST_UPDATES = 100_000_000  # the rate and the loss of every update are kept in memory
 _EVERY = re.compile(r"(\d+)/(epoch|cycle|run)")
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.float32, "float64": torch.float64}
+_DTYPES = {"float64": torch.float64}  # of the parameters; else float32
 # A thread pays from about this many multiply-adds of its own in a step; `make bench` prints the table behind it.
 _WORK_PER_THREAD = 20_000_000
 
@@ -49,11 +49,15 @@ class Trainer:
         steps: Number of updates, instead of epochs.
         batch_size: Number of samples per update; the last batch of an epoch may be shorter.
         device: Device to train on; `auto` is the GPU where there is one.
-        precision: Precision of the parameters; `bfloat16` keeps them in float32 and multiplies in bfloat16.
-        threads: Number of CPU threads; `auto` follows the work in a step.
+        precision: Precision of the parameters; `bfloat16` keeps them in float32 and multiplies in bfloat16. `fast` is
+            the faster of float32 and bfloat16 on this machine: a plan puts it in the place of the word.
+        threads: Number of CPU threads; `auto` is part of the execution.
+        execution: How the steps are computed: `auto` is timed once and remembered; else parts of
+            `labkit.engine.execution.Execution` by name, or the id of a run to do as it did.
         eval_every: Frequency of evaluations: `n/epoch`, `n/cycle`, `n/run`, or a number of updates between two; None is
             10/cycle with cycles, else 1/epoch.
-        eval_train: True to evaluate the training part, too, as `train/*`.
+        eval_train: True to evaluate the training part, too, as `train/*`; a number to evaluate so many of its samples,
+            the same in every run (`labkit.preprocess.split.subset`).
         gradient: Source of gradients: `analytic` is each layer's hand-written backward pass, `autograd` torch's;
             `auto` is analytic.
         patience: Number of evaluations without a lower `val/loss` after which to stop; None is never.
@@ -68,10 +72,11 @@ class Trainer:
     steps: Count | None = None
     batch_size: Count = IN_FILE
     device: Literal["auto", "cpu", "cuda"] = IN_FILE
-    precision: Literal["float32", "bfloat16", "float64"] = IN_FILE
+    precision: Literal["float32", "bfloat16", "float64", "fast"] = IN_FILE
     threads: Literal["auto"] | Annotated[int, Field(ge=1, le=256, strict=True)] = IN_FILE
+    execution: str | dict[str, Any] = IN_FILE
     eval_every: str | Count | None = None
-    eval_train: Flag = IN_FILE
+    eval_train: Flag | Count = IN_FILE
     gradient: Literal["auto", "analytic", "autograd"] = IN_FILE
     patience: Count | None = None
     ensemble: Count | None = None
@@ -90,7 +95,7 @@ class Trainer:
     @property
     def dtype(self) -> torch.dtype:
         """Dtype of the parameters and features."""
-        return _DTYPES[self.precision]
+        return _DTYPES.get(self.precision, torch.float32)
 
     @property
     def product(self) -> torch.dtype | None:

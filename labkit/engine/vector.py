@@ -21,10 +21,12 @@ class Layout:
     Attributes:
         shapes: Shapes of one member's tensors.
         members: Number of members, M.
+        channels_last: True where the channels of a place of a kernel lie side by side, as convolutions read them then.
     """
 
     shapes: tuple[Shape, ...]
     members: int
+    channels_last: bool = False
 
     @property
     def size(self) -> int:
@@ -33,12 +35,18 @@ class Layout:
 
     def views(self, flat: Tensor) -> list[Tensor]:
         """Return the tensors, each of shape (M, *shape), as views of the vector `flat`, shape (size,)."""
-        views, start = [], 0
-        for shape in self.shapes:
-            stop = start + self.members * prod(shape)
-            views.append(flat[start:stop].view(self.members, *shape))
-            start = stop
-        return views
+        return [self._view(row, shape) for row, shape in zip(self.rows(flat), self.shapes, strict=True)]
+
+    def rows(self, flat: Tensor) -> list[Tensor]:
+        """Return the same numbers as matrices of shape (M, n), one row per member, in the order of the memory."""
+        pieces = flat.split([self.members * prod(shape) for shape in self.shapes])
+        return [piece.view(self.members, -1) for piece in pieces]
+
+    def _view(self, row: Tensor, shape: Shape) -> Tensor:
+        if not self.channels_last or len(shape) < 3:
+            return row.view(self.members, *shape)
+        units, channels, *kernel = shape
+        return row.view(self.members, units, *kernel, channels).movedim(-1, 2)
 
     def blocks(self, flat: Tensor, by_tensor: bool = False, without: Collection[int] = ()) -> list[Tensor]:
         """Return the vector `flat`, shape (size,), as matrices of shape (M, n), one row per member.
@@ -51,9 +59,9 @@ class Layout:
             by_tensor: True for a matrix per tensor.
             without: Positions of tensors to leave out.
         """
-        views = [view.flatten(1) for view in self.views(flat)]
+        rows = self.rows(flat)
         if self.members > 1 or by_tensor:
-            return [view for i, view in enumerate(views) if i not in without]
-        ends = [sum(view.shape[1] for view in views[:i]) for i in [*without, len(views)]]
-        starts = [0, *(ends[k] + views[i].shape[1] for k, i in enumerate(without))]
+            return [row for i, row in enumerate(rows) if i not in without]
+        ends = [sum(row.shape[1] for row in rows[:i]) for i in [*without, len(rows)]]
+        starts = [0, *(ends[k] + rows[i].shape[1] for k, i in enumerate(without))]
         return [flat[start:stop].view(1, -1) for start, stop in zip(starts, ends, strict=True) if stop > start]

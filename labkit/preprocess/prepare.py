@@ -96,6 +96,11 @@ class Part:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def only(self, positions: Tensor) -> Part:
+        """Return the samples at these positions, shape (n,), int64, a copy."""
+        lengths = None if self.lengths is None else self.lengths.index_select(0, positions)
+        return Part(self.features.index_select(0, positions), self.labels.index_select(0, positions), lengths)
+
     def to(self, device: torch.device) -> Part:
         """Return the same samples on `device`."""
         lengths = None if self.lengths is None else self.lengths.to(device)

@@ -10,6 +10,8 @@ from labkit.config import ConfigError, Count, Fraction, Natural
 from labkit.data.dataset import Dataset
 from labkit.shipped import IN_FILE, defaults
 
+_SUBSET_SEED = 5000  # of `subset`, fixed for good: it has nothing to do with any seed of a run
+
 
 @defaults("split/default")
 def split(
@@ -60,6 +62,23 @@ def split(
     if train_size is not None:
         train = _keep(labels, train, train_size, np.random.default_rng([split_seed, 2]))
     return {"train": train, "validation": validation_part, "test": test_part}
+
+
+def subset(labels: np.ndarray, count: int) -> np.ndarray:
+    """Return the positions of `count` of the samples, sorted: stratified, and the same whatever the run and its seeds.
+
+    Args:
+        labels: Labels of the part, shape (n,).
+        count: Number of samples; all of them where there are no more.
+    """
+    if count >= len(labels):
+        return np.arange(len(labels))
+    sizes = np.bincount(labels)
+    present = np.minimum(sizes, 1)
+    low = present if count >= present.sum() else np.zeros_like(present)
+    pool = np.arange(len(labels))
+    chosen = _draw(labels, pool, allocate(sizes, count, low, sizes), np.random.default_rng(_SUBSET_SEED))
+    return np.asarray(pool[chosen])
 
 
 def missing_classes(dataset: Dataset, indices: Mapping[str, np.ndarray]) -> dict[str, list[str]]:

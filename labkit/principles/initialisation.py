@@ -90,9 +90,9 @@ def _courses(parts: Parts, activation: str, epochs: int) -> list[TrainingCourse]
         if not seen:
             begun = [tensor.clone() for tensor in stepper.parameters]
         if mark == 1:
-            sizes = population.layout.views(state.gradient_sizes)
+            sizes = population.sizes_layout.rows(state.gradient_sizes)
             norms = gradient_l1(sizes, population.layers, state.gradient_steps)
-        result = evaluate(net, [(stepper.parameters, stepper.buffers)], parts.train, None)
+        result = evaluate(net, [(stepper.parameters, stepper.buffers)], parts.train)
         seen.append(mark)
         losses.append(result.loss)
         spreads.append(unit_spread(stepper.parameters[:4]))

@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from labkit.data.digits import digits
+from labkit.engine.block import Outcome
 from labkit.engine.evaluate import evaluate
-from labkit.engine.loop import Outcome, train
+from labkit.engine.loop import train
 from labkit.metrics import classification
 from labkit.models.network import Network
 from labkit.optim.rules import adam
@@ -136,7 +137,7 @@ def without_pixels(part: Part, share: float) -> Part:
 
 def _accuracy(net: Network, outcomes: Sequence[Outcome], part: Part) -> list[float]:
     parameters = [torch.stack([outcome.parameters[name] for outcome in outcomes]) for name, _ in net.parameters]
-    accuracy: list[float] = classification(evaluate(net, [(parameters, [])], part, None).confusion)["accuracy"].tolist()
+    accuracy: list[float] = classification(evaluate(net, [(parameters, [])], part).confusion)["accuracy"].tolist()
     return accuracy
 
 

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from labkit.config import build
-from labkit.engine.loop import Outcome, train
+from labkit.engine.block import Outcome
+from labkit.engine.execution import Execution, changed, stated
+from labkit.engine.loop import train
 from labkit.engine.population import Population
 from labkit.engine.recipe import Augmentation, Recipe, l2_per_weight
 from labkit.engine.state import RunState
@@ -163,6 +165,26 @@ def strengths(family: Family, m: int) -> Augmentation:
     if family.kind != "image":
         return Augmentation(noise=0.1 * m)
     return (Augmentation(0.5, 1, 0.1), Augmentation(mirror=1.0), Augmentation(shift=2, noise=0.05))[m - 1]
+
+
+# What an execution may change, and the families that can.
+EXECUTIONS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "stated": ({}, tuple(FAMILIES)),
+    "one by one": ({"block": 1}, tuple(FAMILIES)),
+    "by threes": ({"block": 3}, tuple(FAMILIES)),
+    "side by side": ({"block": 1, "workers": 3}, tuple(FAMILIES)),
+    "pairs side by side": ({"block": 2, "workers": 2}, tuple(FAMILIES)),
+    "factors": ({"update": "factors"}, ("linear", "conv1d", "conv2d", "batch norm", "dropout", "recurrent", "skips")),
+    "channels last": ({"convolutions": "channels_last"}, ("conv2d", "pooling", "batch norm")),
+    "channels last, one by one": ({"convolutions": "channels_last", "block": 1}, ("conv2d", "pooling", "batch norm")),
+}
+EXECUTED = [(name, family) for name, (_, families) in EXECUTIONS.items() for family in families]
+
+
+def executed(name: str, members: Sequence[Recipe], data: Parts) -> Execution:
+    """The execution of that name for these members."""
+    given = stated(members, len(data.train.features))
+    return changed(given, {"update": "gradient", **EXECUTIONS[name][0]})
 
 
 def stepped(run: Population, steps: int, saved: dict[str, Any] | None = None) -> RunState:

@@ -93,6 +93,6 @@ def test_reported_losses_are_clipped_as_the_course_clips_probabilities() -> None
     own = scores.softmax(-1).gather(-1, DATA.test.labels.unsqueeze(-1))
     assert own.min() < 1e-2 < own.max()  # there is something to clip
     for clip in (1e-6, 1e-2):
-        found = evaluate(network, [(parameters, [])], DATA.test, None, clip)
+        found = evaluate(network, [(parameters, [])], DATA.test, clip=clip)
         assert found.loss.item() == pytest.approx(-own.clamp(clip, 1 - clip).log().mean().item(), rel=1e-10)
-    assert evaluate(network, [(parameters, [])], DATA.test, None).loss.item() == pytest.approx(-own.log().mean().item())
+    assert evaluate(network, [(parameters, [])], DATA.test).loss.item() == pytest.approx(-own.log().mean().item())

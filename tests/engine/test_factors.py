@@ -10,10 +10,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from labkit.engine import population as module
+from labkit.engine import execution as module
+from labkit.engine.execution import changed, large_weights, stated
 from labkit.engine.loop import train
 from labkit.engine.population import Population
-from labkit.engine.recipe import Recipe
 from tests.engine.engine_cases import (
     FAMILIES,
     OUT,
@@ -37,7 +37,7 @@ LINEAR = FAMILIES["linear"]
 @pytest.fixture
 def every_weight(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small weights too, which the networks of tests have."""
-    monkeypatch.setattr(module, "_PRODUCT_PAYS", 1)
+    monkeypatch.setattr(module, "_LARGE_WEIGHT", 1)
 
 
 @pytest.mark.usefixtures("every_weight")
@@ -59,35 +59,33 @@ def test_a_continued_run_is_the_uninterrupted_one(stop: int, every_weight: None)
     assert torch.equal(whole.slots["velocity"], continued.slots["velocity"])
 
 
-def test_bfloat16_rounds_the_factors_and_keeps_the_weight(monkeypatch: pytest.MonkeyPatch) -> None:
-    data, how = parts(LINEAR, torch.float32), trainer(precision="bfloat16")
-    expected = train(mixed(LINEAR, how, SEEDS), data)
-    monkeypatch.setattr(module, "_LOW_PRODUCT_PAYS", 1)
-    for one, other in zip(train(mixed(LINEAR, how, SEEDS), data), expected, strict=True):
+@pytest.mark.usefixtures("every_weight")
+def test_bfloat16_rounds_the_factors_and_keeps_the_weight() -> None:
+    data, members = parts(LINEAR, torch.float32), mixed(LINEAR, trainer(precision="bfloat16"), SEEDS)
+    given = stated(members, len(data.train.features))
+    assert given.update == "gradient"
+    outcomes = [train(members, data, execution=changed(given, {"update": how})) for how in ("factors", "gradient")]
+    for one, other in zip(*outcomes, strict=True):
         assert_near([*one.parameters.values()], [*other.parameters.values()], 2e-3)
         assert {value.dtype for value in one.parameters.values()} == {torch.float32}
 
 
 def test_large_weights_are_moved_so_and_no_others() -> None:
     wide = Family((300,), ({"linear": {"units": 400}}, {"linear": {"units": 5}}, OUT))
-
-    def positions(one: Recipe) -> list[int]:
-        return Population([one], parts(wide)).multiplied()
-
     one = recipe(wide)
-    assert positions(one) == [0]  # 120,000 numbers; the second weight has 2,000, the third 20
-    assert positions(replace(one, rule=rule("sgd"))) == [0]
-    assert positions(replace(one, rule=rule("adam"))) == []
-    assert positions(replace(one, trainer=trainer(precision="bfloat16"))) == []
-    assert positions(replace(one, trainer=trainer(gradient="autograd"))) == []
+    assert large_weights(one) == [0]  # 120,000 numbers; the second weight has 2,000, the third 20
+    assert large_weights(replace(one, rule=rule("sgd"))) == [0]
+    assert large_weights(replace(one, rule=rule("adam"))) == []
+    assert large_weights(replace(one, trainer=trainer(gradient="autograd"))) == []
     decaying = rule("sgd", weight_decay=0.1)
-    assert positions(replace(one, rule=decaying)) == [0]
-    assert positions(replace(one, rule=replace(decaying, decay="decoupled"))) == [], "the product would leave it out"
+    assert large_weights(replace(one, rule=decaying)) == [0]
+    decoupled = replace(decaying, decay="decoupled")
+    assert large_weights(replace(one, rule=decoupled)) == [], "the product would leave it out"
 
 
-def test_the_gradients_of_epoch_1_are_measured_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    data, how = parts(LINEAR), trainer(epochs=3)
-    expected = train(mixed(LINEAR, how, SEEDS), data)
-    monkeypatch.setattr(module, "_PRODUCT_PAYS", 1)
-    for one, other in zip(train(mixed(LINEAR, how, SEEDS), data), expected, strict=True):
+def test_the_gradients_of_epoch_1_are_measured_as_ever(every_weight: None) -> None:
+    data, members = parts(LINEAR), mixed(LINEAR, trainer(epochs=3), SEEDS)
+    given = stated(members, len(data.train.features))
+    outcomes = [train(members, data, execution=changed(given, {"update": how})) for how in ("factors", "gradient")]
+    for one, other in zip(*outcomes, strict=True):
         assert one.gradient_l1 == other.gradient_l1

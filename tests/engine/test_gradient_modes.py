@@ -1,23 +1,21 @@
-"""The hand-written backward pass and autograd train the same network, update after update."""
+"""The hand-written backward pass and autograd train the same network, update after update, under every execution."""
 
 from __future__ import annotations
 
 import pytest
 
-from labkit.engine import population
+from labkit.engine import execution
 from labkit.engine.loop import train
-from tests.engine.engine_cases import FAMILIES, Family, assert_same_outcome, mixed, parts, trainer
+from tests.engine.engine_cases import EXECUTED, FAMILIES, assert_same_outcome, executed, mixed, parts, trainer
 
 
-@pytest.mark.parametrize("least", [10**9, 1], ids=["gradients", "factors"])
-@pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
-def test_analytic_is_autograd_over_100_updates(family: Family, least: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With every gradient in memory, and with linear weights moved by the factors of theirs."""
-    monkeypatch.setattr(population, "_PRODUCT_PAYS", least)
-    data = parts(family)
-    outcomes = [
-        train(mixed(family, trainer(steps=100, gradient=gradient), (3, 1, 4, 1)), data)
-        for gradient in ("analytic", "autograd")
-    ]
+@pytest.mark.parametrize(("name", "family"), EXECUTED)
+def test_analytic_is_autograd_over_100_updates(name: str, family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "_LARGE_WEIGHT", 1)  # the networks of tests have small ones
+    data = parts(FAMILIES[family])
+    outcomes = []
+    for gradient, how in (("analytic", name), ("autograd", "stated")):
+        members = mixed(FAMILIES[family], trainer(steps=100, gradient=gradient), (3, 1, 4, 1))
+        outcomes.append(train(members, data, execution=executed(how, members, data)))
     for found, expected in zip(*outcomes, strict=True):
         assert_same_outcome(found, expected, 1e-10)

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from labkit.config import ConfigError
+from labkit.engine import block
 from labkit.engine import evaluate as evaluation
-from labkit.engine import loop
 from labkit.engine.loop import Progress, train
 from labkit.engine.population import Population
 from labkit.preprocess.prepare import Part
@@ -108,13 +108,13 @@ def test_early_stop_freezes_a_member_and_nobody_else() -> None:
 
 def test_the_test_part_stays_shut_unless_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Part] = []
-    measure = loop.evaluate
+    measure = block.evaluate
 
     def watched(network: Any, networks: Any, part: Part, *rest: Any) -> Any:
         seen.append(part)
         return measure(network, networks, part, *rest)
 
-    monkeypatch.setattr(loop, "evaluate", watched)
+    monkeypatch.setattr(block, "evaluate", watched)
     data = parts(LINEAR)
     for open_test, part in ((False, "validation"), (True, "test")):
         seen.clear()
@@ -178,7 +178,7 @@ def test_bfloat16_products_keep_float32_weights_and_train_nearly_alike(family: F
 def test_threads_are_given_back() -> None:
     before = torch.get_num_threads()
     outcome = alone(recipe(LINEAR, how=trainer(threads=before + 1)), parts(LINEAR))
-    assert outcome.threads == before + 1
+    assert outcome.execution.threads == before + 1
     assert torch.get_num_threads() == before
 
 

@@ -1,0 +1,211 @@
+"""The choice of an execution by timing: some real updates of every candidate, on states that are thrown away."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache, partial
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+
+from labkit.config import NUMERICS_VERSION
+from labkit.engine.execution import Execution, block_bounds, changed, fits, options, stated
+from labkit.engine.memory import keep_freed_memory
+from labkit.engine.population import Population
+from labkit.engine.recipe import Recipe
+from labkit.engine.state import RunState
+from labkit.engine.step import Stepper
+from labkit.engine.trainer import cores
+from labkit.engine.workers import Workers
+from labkit.preprocess.prepare import Parts
+
+_UNTIMED_SECONDS = 2.0  # of training: a shorter one is not worth a choice
+_SHARE = 0.02  # of the training that its choice may take
+_ROUNDS = 2  # of every comparison, and as many more for one that gains; the fastest counts: a busy machine only adds
+_SAMPLE_SECONDS = 0.005  # of every measurement, at least one update of every worker
+_GAIN = 0.95  # of the time: a candidate that is not clearly faster is left
+_WEIGHT = 0.01
+_HOPELESS = 3  # times the time: it is not measured again
+# Bounds for a guess at the time of an update, both on the slow side.
+_CALLS_SECONDS, _MULTIPLY_ADDS_PER_SECOND = 0.001, 5e9
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An execution and how it was found.
+
+    Attributes:
+        execution: The execution.
+        why: One clause, such as `timed`.
+        complete: True where everything was tried that could be; a short training has no time for that.
+        seconds: Time of an update per member by what was tried, in seconds; empty where nothing was timed.
+    """
+
+    execution: Execution
+    why: str
+    complete: bool = False
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+def is_short(recipes: Sequence[Recipe], parts: Parts) -> bool:
+    """Return True where a training surely takes less than two seconds, so that nothing about it is timed."""
+    first = recipes[0]
+    samples = len(parts.train.features)
+    work = 3 * first.network.multiply_adds * min(first.trainer.batch_size, samples) * len(recipes)
+    update = _CALLS_SECONDS + work / _MULTIPLY_ADDS_PER_SECOND
+    return first.trainer.length(samples, first.schedule).total * update < _UNTIMED_SECONDS
+
+
+def choose(recipes: Sequence[Recipe], parts: Parts) -> Choice:
+    """Return the fastest execution of a training on this machine, as far as it is worth the time to find it.
+
+    One change after another is tried with the best so far, and kept where it gains. All trials together take at most 2%
+    of the training; what is left then stays untried.
+
+    Args:
+        recipes: Recipes of the members.
+        parts: Training, validation and test part.
+    """
+    samples = len(parts.train)
+    given = stated(recipes, samples)
+    changes = options(recipes, samples, cores())
+    if recipes[0].trainer.chosen_device().type != "cpu" or is_short(recipes, parts):
+        return Choice(given, "stated: the training is too short to be timed, or on a GPU")
+    with _threads():
+        started = time.perf_counter()
+        best = _Probe(recipes, parts, given)
+        setup = time.perf_counter() - started
+        best.measure()
+        expected = best.measure() * len(recipes) * best.length.total
+        if expected < _UNTIMED_SECONDS:
+            return Choice(given, f"stated: the training takes about {expected:.1f} seconds")
+        end, seconds = started + _SHARE * expected, {str(given): best.measure()}
+        for change in changes:
+            execution = fits(changed(best.execution, change), recipes)
+            if str(execution) in seconds or _too_many(execution):
+                continue
+            # Both sides' rounds, one more to warm up, and a new state.
+            cost = setup + 2 * (_ROUNDS + 1) * max(_SAMPLE_SECONDS, seconds[str(best.execution)] * execution.block)
+            if time.perf_counter() + cost > end:
+                return Choice(best.execution, "timed as far as there was time", False, seconds)
+            other = _Probe(recipes, parts, execution)
+            seconds[str(best.execution)], seconds[str(execution)] = _compare(best, other)
+            if seconds[str(execution)] < _GAIN * seconds[str(best.execution)]:
+                best = other
+    return Choice(best.execution, "timed", True, seconds)
+
+
+def _too_many(execution: Execution) -> bool:
+    return execution.workers * execution.threads > max(cores(), execution.workers)
+
+
+def ratio(recipe: Recipe, other: Recipe, parts: Parts) -> float:
+    """Return the time of an update of one recipe as a multiple of that of another, each at its likely best."""
+    with _threads():
+        one, two = (_Probe([each], parts, _likely(each, parts)) for each in (recipe, other))
+        mine, its = _compare(two, one)
+    return its / mine
+
+
+def _likely(recipe: Recipe, parts: Parts) -> Execution:
+    """Return the execution that is mostly the fastest for one member, without timing."""
+    # One thread: how much a second one helps depends on who else is at work.
+    found = changed(stated([recipe], len(parts.train.features)), {"threads": 1})
+    if {"convolutions": "channels_last"} in options([recipe], len(parts.train), 1):
+        found = changed(found, {"convolutions": "channels_last", "between": found.products})
+    return found
+
+
+class _Probe:
+    """Some updates of every worker's first block, behind epoch 1 where there is more: what that measures takes time."""
+
+    def __init__(self, recipes: Sequence[Recipe], parts: Parts, execution: Execution) -> None:
+        self.execution = fits(execution, recipes)
+        bounds = pairwise(block_bounds(len(recipes), self.execution)[: self.execution.workers + 1])
+        populations = [Population(recipes[start:stop], parts, self.execution) for start, stop in bounds]
+        self.length = populations[0].length
+        self._first = self.length.per_epoch if self.length.total > self.length.per_epoch else 0
+        self._blocks = []
+        for population in populations:
+            state = population.empty_state()
+            state.parameters.fill_(_WEIGHT)  # drawn ones would take more time than some updates
+            state.step = self._first
+            self._blocks.append((Stepper(population, state), state, len(population)))
+
+    def measure(self) -> float:
+        """Return the seconds of an update per member, from as many updates as make a measurement."""
+        with Workers(self.execution) as workers:
+            workers.do([lambda: None] * len(self._blocks))  # threads take a while to start
+            started = time.perf_counter()
+            counts = workers.do([partial(self._advance, block, started) for block in self._blocks])
+            return (time.perf_counter() - started) / sum(counts)
+
+    def _advance(self, block: tuple[Stepper, RunState, int], started: float) -> int:
+        """Update a block for a while, and return the updates of its members together."""
+        stepper, state, members = block
+        count = 0
+        while not count or time.perf_counter() - started < _SAMPLE_SECONDS:
+            if state.step >= self.length.total:
+                state.step, state.position = self._first, 0
+            stepper.step(state)
+            count += members
+        return count
+
+
+def _compare(one: _Probe, other: _Probe) -> tuple[float, float]:
+    """Return the shortest seconds of both, measured in turn; the first time of each only warms up."""
+    first, second = [one.measure()], [other.measure()]
+    if second[0] > _HOPELESS * first[0]:
+        return first[0], min(second[0], other.measure())
+    first, second = [], []
+    while len(first) < _ROUNDS or (min(second) < _GAIN * min(first) and len(first) < 2 * _ROUNDS):
+        first.append(one.measure())
+        second.append(other.measure())
+    return min(first), min(second)
+
+
+@contextmanager
+def _threads() -> Iterator[None]:
+    """Put the number of threads back."""
+    keep_freed_memory()
+    previous = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(previous)
+
+
+def work(recipes: Sequence[Recipe], parts: Parts) -> str:
+    """Return what decides which execution is fast, but for processor and torch: the shape of the work, as a text."""
+    first, trainer = recipes[0], recipes[0].trainer
+    layers = [(repr(stage.layer), stage.shape) for stage in first.network.stages]
+    rule = (first.rule.update.__qualname__, first.rule.slots, first.rule.decay)
+    shape = hashlib.sha256(repr((layers, first.strategy.kind, rule)).encode()).hexdigest()[:16]
+    return (
+        f"network={shape} members={len(recipes)} seeds={len({recipe.seed for recipe in recipes})} "
+        f"batch={min(trainer.batch_size, len(parts.train.features))} precision={trainer.precision} "
+        f"gradient={trainer.gradient} threads={trainer.threads} cores={cores()} device={trainer.chosen_device()} "
+        f"numerics={NUMERICS_VERSION}"
+    )
+
+
+@cache
+def processor() -> str:
+    """Return the processor's name with what decides its speed: the instructions that torch and oneDNN may use."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text(errors="replace").splitlines() if file.exists() else []
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    flags = facts.get("flags", "").split()
+    known = [flag for flag in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if flag in flags]
+    limits = [f"{name}={os.environ[name]}" for name in _LIMITS if os.environ.get(name)]
+    return " ".join([facts.get("model name") or platform.processor() or platform.machine(), *known, *limits])
+
+
+_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS")
