@@ -5,6 +5,7 @@ The map, in reading order; a package imports only from the ones above it:
     version           of this package
     standard_streams  standard streams that never end a run
     process           a process as others may know it later: is it still alive?
+    cache             the folder of this user for what can be had again
     own_code          the user's own code behind `targets`: loaded, and told apart from earlier versions of itself
     config            typed configuration: value types, errors, constructors, member-wise keys
     data              one file per byte format and generator -> Dataset
@@ -13,7 +14,7 @@ The map, in reading order; a package imports only from the ones above it:
     models            a network from a layer list and a list of skips
     optim             update rules and schedules: pure functions
     metrics           accuracy, macro precision and recall, gradient L1 norms
-    engine            recipe -> population -> step -> loop -> outcome
+    engine            recipe -> population -> step -> loop -> outcome; execution: how it runs on this machine, timed
     tracking          the one writer to MLflow, a process of its own; the way back: runs read from the store
     search            spaces, stages from coarse to fine, zoom, resume: Optuna without Hydra in sight
     report            run records -> tables, figures, leaderboard, pages

@@ -10,7 +10,8 @@ from math import log
 
 from labkit.checks.check_verdict import CheckVerdict
 from labkit.checks.data import small_parts
-from labkit.engine.loop import Outcome, train
+from labkit.engine.block import Outcome
+from labkit.engine.loop import train
 from labkit.engine.population import Population
 from labkit.engine.recipe import Recipe
 from labkit.engine.step import Stepper

@@ -10,6 +10,7 @@ from math import prod
 import torch
 
 from labkit.config import Count, Positive
+from labkit.engine.execution import is_busy_alone
 from labkit.engine.trainer import cores
 from labkit.models.network import Network
 from labkit.nn.convolution import Convolution
@@ -18,10 +19,11 @@ from labkit.runs.plan import Plan
 # Measured with `python benchmarks/members.py FOLDER`; the table is in docs/decisions.md. Small networks gain
 # up to here, wide ones stay level, and memory is what ends it.
 MOST_MEMBERS = 128
-# A convolutional step of this many multiply-adds keeps a core busy alone: stacked members gain nothing there.
-_BUSY_CONVOLUTION = 30_000_000
+# A convolutional step of this many multiply-adds keeps a core busy alone: stacked members gain nothing there. Much
+# longer ones share a process (`labkit.engine.execution.is_busy_alone`), these would wait for Python's lock.
+_BUSY_CONVOLUTION = 15_000_000
 _SHARE_OF_MEMORY = 0.25
-_FLOATS_OF_A_PARAMETER = 5  # itself, gradient, scratch, gradient sizes, and a copy while somebody is frozen
+_FLOATS_OF_A_PARAMETER = 3  # itself, its gradient, and a copy while somebody is frozen
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,10 @@ def _divided(kind: list[int], plan: Plan, limits: Limits) -> list[Group]:
     if len(kind) == 1:
         return [Group(tuple(kind), True, "no other job shares its program")]
     processes = min(limits.processes or cores(), len(kind))
-    work = 3 * _convolutions(plan.recipe.network) * plan.recipe.trainer.batch_size
-    if work >= _BUSY_CONVOLUTION and processes > 1 and plan.recipe.trainer.chosen_device().type == "cpu":
+    batch = plan.recipe.trainer.batch_size
+    work = 3 * _convolutions(plan.recipe.network) * batch
+    apart = work >= _BUSY_CONVOLUTION and not is_busy_alone(plan.recipe, batch)
+    if apart and processes > 1 and plan.recipe.trainer.chosen_device().type == "cpu":
         why = f"convolutions of {work / 1e6:.0f} million multiply-adds a step fill a core alone"
         return [Group(tuple(kind), False, f"{processes} processes side by side, one thread each: {why}")]
     size, reason = _most(plan, limits)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from labkit.config import Plain
-from labkit.engine.loop import Outcome
+from labkit.engine.block import Outcome
 from labkit.engine.loop import train as train_population
 from labkit.engine.trainer import cores
 from labkit.multirun.launchers import end_with_parent
 from labkit.report.progress import ProgressLine
-from labkit.runs import record
+from labkit.runs import executions, record
 from labkit.runs.decision_regions import Frames
 from labkit.runs.plan import plan
 from labkit.runs.record import Job, Place
@@ -125,6 +125,8 @@ def _train(i: int, config: Plain, environment: dict[str, str]) -> Trained:
     job = Job(plan(config), environment)
     _tell(i, None)
     watch = Watch([job], [_Sender(i)], ProgressLine(quiet=True))
-    outcome = train_population([job.plan.recipe], job.plan.parts, watch)[0]
+    recipes, parts = [job.plan.recipe], job.plan.parts
+    execution = executions.chosen(recipes, parts, job.plan.paths.root).execution
+    outcome = train_population(recipes, parts, watch, execution)[0]
     arrays: Any = {name: tensor.numpy() for name, tensor in outcome.parameters.items()}
     return dataclasses.replace(outcome, parameters=arrays), bool(watch.pruned), watch.film.frames[0]

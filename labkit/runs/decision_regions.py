@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
+from labkit.engine.block import Outcome
 from labkit.engine.evaluate import classify
-from labkit.engine.loop import Outcome, Progress
+from labkit.engine.loop import Progress
+from labkit.nn.layer import Context
 from labkit.preprocess.plane import Plane, grid, plane
 from labkit.report.figures import render
 from labkit.report.region_figures import Scene, animation, decision_regions
@@ -99,7 +101,7 @@ def _classified(ready: Plan, outcome: Outcome, features: Tensor) -> np.ndarray:
     tensors: Mapping[str, Tensor] = outcome.parameters
     own = [tensors[name].unsqueeze(0) for name, _ in recipe.network.parameters]
     buffers = [tensors[name].unsqueeze(0) for name, *_ in recipe.network.buffers]
-    return classify(recipe.network, own, buffers, features, recipe.trainer.product)[0].numpy()
+    return classify(recipe.network, own, buffers, features, Context(product=recipe.trainer.product))[0].numpy()
 
 
 def _square(classes: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from labkit.engine.loop import Outcome
+from labkit.engine.block import Outcome
 from labkit.engine.silence import silence
 from labkit.nn.activation import Activation
 from labkit.preprocess.prepare import Part

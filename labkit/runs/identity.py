@@ -18,7 +18,7 @@ def without_places(plain: Plain) -> Plain:
 
     Where it names constructors of one's own, the versions of their code stand under `code`.
     """
-    aside = {"trainer": ("device",), "data": ("root", "mirror", "download")}
+    aside = {"trainer": ("device", "execution"), "data": ("root", "mirror", "download")}
     kept = {key: value for key, value in plain.items() if key not in ("paths", "tracker")}
     code = code_versions(plain)
     return (

@@ -25,6 +25,7 @@ from labkit.preprocess.plane import plane
 from labkit.preprocess.prepare import Parts, Preprocess
 from labkit.report.published import PublishedCurves, published_curves
 from labkit.runs.commands import single
+from labkit.runs.executions import decided
 from labkit.runs.identity import code_versions, config_hash, settings_hash, shape
 from labkit.runs.prepared_data import DataFacts, Prepared, PreparedData
 from labkit.shipped import groups
@@ -87,6 +88,14 @@ class Plan:
     def name(self) -> str:
         """The run's name: the key `name`, else data and model."""
         return self.config["name"] or f"{self.data.name}-{self.choices.get('model', 'model')}"
+
+    @property
+    def measured(self) -> str:
+        """What `train/*` is measured on, where that is not the whole training part; empty otherwise."""
+        count, available = self.recipe.trainer.eval_train, len(self.parts.train)
+        if isinstance(count, bool) or count >= available:
+            return ""
+        return f"train/* on {count:,} of {available:,} training samples, the same in every run"
 
     @property
     def parts(self) -> Parts:
@@ -158,11 +167,16 @@ def plan(
         open_test=plain["purpose"] == "comparison" and parts_of["schedule"].kind != "range_test",
         loss_clip=parts_of["loss"].clip,
     )
+    paths = Paths(writable(Path(parts_of["paths"].root).absolute()), parts_of["paths"].data)
+    recipe = decided(recipe, parts, parts_of["tracker"], paths.root)
+    if trainer.precision != recipe.trainer.precision:  # `fast` came to one of the others
+        came_to = recipe.trainer.precision
+        plain = {**plain, "trainer": {**plain["trainer"], "precision": came_to}}
+        words = [*(w for w in words if not w.startswith("trainer.precision=")), f"trainer.precision={came_to}"]
     length = trainer.length(len(parts.train.features), recipe.schedule)
     trainer.evaluations(length, recipe.schedule)
     trainer.snapshots(length, recipe.schedule)
     layers_moved(recipe, length)
-    paths = Paths(writable(Path(parts_of["paths"].root).absolute()), parts_of["paths"].data)
     return Plan(
         config=plain,
         words=tuple(words),

@@ -12,7 +12,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from labkit import process as processes
-from labkit.config import Plain
+from labkit.config import NUMERICS_VERSION, Plain
 from labkit.tracking import tag
 from labkit.version import __version__
 
@@ -21,8 +21,9 @@ _PACKAGES = ("torch", "numpy", "hydra-core", "omegaconf", "mlflow", "scikit-lear
 
 @cache
 def versions() -> dict[str, str]:
-    """Versions of labkit, Python and the packages that numbers depend on."""
-    return {"labkit": __version__, "python": platform.python_version(), **{p: version(p) for p in _PACKAGES}}
+    """Versions of labkit, of its numerics, of Python and of the packages that numbers depend on."""
+    own = {"labkit": __version__, "numerics": str(NUMERICS_VERSION), "python": platform.python_version()}
+    return {**own, **{p: version(p) for p in _PACKAGES}}
 
 
 @cache

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from labkit import own_code
 from labkit.config import ConfigError, Plain
-from labkit.engine.loop import Outcome
+from labkit.engine.block import Outcome
+from labkit.engine.timing import processor
 from labkit.preprocess.prepare import Parts
 from labkit.quick_omegaconf import config_text
 from labkit.report import figures
@@ -153,6 +154,8 @@ def end(
     if found.notes:
         run.set_tag(tag.DIAGNOSIS, "\n".join(found.notes))
     run.set_tag(tag.GROUP, _group(ready, outcome, place))
+    run.set_tag(tag.EXECUTION, str(outcome.execution))
+    run.set_tag(tag.PROCESSOR, processor())
     if outcome.diverged:
         run.set_tag(tag.DIVERGED_AT, str(outcome.stopped_at))
     if outcome.suggested_range is not None:
@@ -180,14 +183,16 @@ def break_off(run: Run, error: BaseException) -> None:
 
 def _group(ready: Plan, outcome: Outcome, place: Place) -> str:
     trainer = ready.recipe.trainer
-    facts = f"dtype={trainer.precision} threads={outcome.threads} device={trainer.chosen_device()} pid={os.getpid()}"
+    threads = outcome.execution.threads
+    facts = f"dtype={trainer.precision} threads={threads} device={trainer.chosen_device()} pid={os.getpid()}"
     members = ",".join(member[:8] for member in place.members)
     return f"members={len(place.members)} order={place.order} {facts} of={members}"
 
 
 def _drawn(ready: Plan, outcome: Outcome) -> dict[str, bytes]:
+    title = f"{ready.name}; {ready.measured}" if ready.measured else ready.name
     drawn = {
-        "learning_curves": figures.learning_curves(outcome.history, ready.name, ready.published),
+        "learning_curves": figures.learning_curves(outcome.history, title, ready.published),
         f"confusion_matrix_{outcome.confusion_part}": figures.confusion_matrix(
             outcome.confusion, ready.parts.class_names
         ),

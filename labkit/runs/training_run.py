@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Sequence
 
 import torch
 
-from labkit.engine.loop import Outcome, Progress
+from labkit.engine.block import Outcome
+from labkit.engine.loop import Progress
 from labkit.engine.loop import train as train_population
 from labkit.metrics import never_predicted
 from labkit.report.progress import ProgressLine
 from labkit.report.run_summary import RunSummary, show_run
-from labkit.runs import commands, earlier_versions, record
+from labkit.runs import commands, earlier_versions, executions, record
 from labkit.runs.decision_regions import Film, Frames
 from labkit.runs.diagnosis import Diagnosis, diagnosis
 from labkit.runs.plan import Plan
@@ -69,7 +71,11 @@ def execute_all(
     watch = Watch(jobs, runs, line)
     try:
         record.await_store(jobs, runs)
-        outcomes = train_population([job.plan.recipe for job in jobs], jobs[0].plan.parts, watch)
+        recipes, parts, root = [job.plan.recipe for job in jobs], jobs[0].plan.parts, jobs[0].plan.paths.root
+        if not quiet and (sentence := executions.slower(recipes[0], parts, root)):
+            print(f"labkit: {sentence}", file=sys.stderr)
+        execution = executions.chosen(recipes, parts, root).execution
+        outcomes = train_population(recipes, parts, watch, execution)
     except BaseException as error:
         for run in filter(None, runs):
             record.break_off(run, error)
@@ -173,6 +179,6 @@ def summary(ready: Plan, run_id: str, outcome: Outcome, found: Diagnosis, said: 
         reproduce=ready.command,
         open_command=commands.pages(ready.tracking.store(root), root) if run_id and ready.tracking.has_pages else "",
         never_predicted=[] if outcome.diverged else unseen,
-        notes=(*ready.data.notes, *found.notes, *found.details, *filter(None, [said])),
+        notes=(*ready.data.notes, *found.notes, *found.details, *filter(None, [ready.measured, said])),
         suggested=suggested,
     )

@@ -12,8 +12,9 @@ from labkit.config import Count
 from labkit.data.dataset import Dataset
 from labkit.engine.population import Population
 from labkit.engine.streams import generator
+from labkit.engine.timing import processor
 from labkit.preprocess.augment import augment
-from labkit.runs import provenance
+from labkit.runs import executions, provenance
 from labkit.runs.plan import Plan, plan, resolved
 from labkit.runs.prepared_data import dataset
 from labkit.shipped import IN_FILE, defaults
@@ -103,6 +104,18 @@ def _run_facts(ready: Plan) -> Iterator[tuple[str, object]]:
         f"{float(population.learning_rates.min()):.3g} to {float(population.learning_rates.max()):.3g}",
     )
     yield "config hash", ready.config_hash
+    yield from _execution_facts(ready)
+
+
+def _execution_facts(ready: Plan) -> Iterator[tuple[str, object]]:
+    choice = executions.chosen([ready.recipe], ready.parts, ready.paths.root)
+    yield "processor", processor()
+    yield "execution", choice.execution
+    yield "", choice.why
+    for tried, seconds in choice.seconds.items():
+        yield "", f"{1e6 * seconds:>8,.0f} us an update  {tried}"
+    if sentence := executions.slower(ready.recipe, ready.parts, ready.paths.root):
+        yield "warning", sentence
 
 
 def samples_picture(stored: Dataset, ready: Plan, count: int) -> bytes:

@@ -114,6 +114,16 @@ class RunRow:
         return self.tags.get(tag.PROCESS, "")
 
     @property
+    def execution(self) -> str:
+        """How its steps were computed, see `labkit.engine.execution`; empty where that was not recorded."""
+        return self.tags.get(tag.EXECUTION, "")
+
+    @property
+    def processor(self) -> str:
+        """The processor that it ran on; empty where that was not recorded."""
+        return self.tags.get(tag.PROCESSOR, "")
+
+    @property
     def data_sha256(self) -> str:
         """Hash of its data set's content; empty for a run that broke off before it was known."""
         return self.tags.get(tag.DATA_SHA256, "")

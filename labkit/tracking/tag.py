@@ -24,6 +24,8 @@ SAMPLES = "labkit.samples"  # size of each part: `train=1132 val=126 test=539`
 REPRODUCE = "labkit.reproduce"  # command line that repeats it
 VERSIONS = "labkit.versions"  # of labkit, Python and packages: `labkit=0.1 python=3.12`
 HARDWARE = "labkit.hardware"  # processor, cores and GPU
+PROCESSOR = "labkit.processor"  # its name, and the instructions that decide how fast it multiplies
+EXECUTION = "labkit.execution"  # how its steps were computed: `threads=1 convolutions=channels_first ...`
 GIT_DIRTY = "labkit.git_dirty"  # `true` where files differ from the commit; absent outside a checkout
 PROCESS = "labkit.process"  # process that writes it, see `labkit.process`
 GROUP = "labkit.group"  # population that it was trained in: size, place, dtype, threads, device, members

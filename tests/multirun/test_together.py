@@ -47,7 +47,7 @@ FAMILIES: dict[str, tuple[tuple[str, ...], Sequence[str]]] = {
     ),
     "several at once": (FLAT, ("optimizer.lr=0.1 seed=3", "loss.l2=0.01", "init.gain=2 seed=3")),
     "convolutions": (
-        ("data=cluttered_digits", "data.samples=200", "model=cnn", "trainer.batch_size=4"),
+        ("data=cluttered_digits", "data.samples=200", "model=cnn", "trainer.batch_size=2"),
         ("optimizer.lr=0.1", "optimizer.lr=0.01"),
     ),
 }
@@ -149,7 +149,7 @@ def test_a_member_that_diverges_leaves_the_others_alone(compose_jobs: Any) -> No
 def test_one_broken_member_fails_its_whole_program_and_no_other(compose_jobs: Any, monkeypatch: Any) -> None:
     from labkit.runs import training_run as module
 
-    def broken(recipes: Any, parts: Any, observe: Any) -> Any:
+    def broken(recipes: Any, parts: Any, observe: Any, execution: Any) -> Any:
         raise ArithmeticError("no")
 
     monkeypatch.setattr(module, "train_population", broken)

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from labkit.compose import compose
-from labkit.engine.loop import Outcome, train
+from labkit.engine.block import Outcome
+from labkit.engine.loop import train
 from labkit.runs.decision_regions import Film, animate, draw
 from labkit.runs.plan import Plan, plan
 
