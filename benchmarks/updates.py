@@ -4,22 +4,20 @@
     python benchmarks/updates.py KTH        the rows whose name contains the word
 
 One thread, processor time per member and update, both sides interleaved in one process. The plain loop is torch's fused
-SGD, channels first or last; where ours may multiply in bfloat16, in float32 or under `torch.autocast`. The fastest
-counts.
+SGD, channels first or last; where ours is `fast`, in float32 or under `torch.autocast`. The fastest counts. Ours runs
+as timing chooses.
 """
 
 from __future__ import annotations
 
-import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, product
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import labkit  # noqa: F401  (first: it says how threads wait, which libgomp reads when torch is imported)
 
@@ -27,9 +25,12 @@ import torch  # isort: skip
 from torch import nn
 from torch.nn import functional
 
+from labkit.engine.execution import Execution, changed, stated
+from labkit.engine.memory import keep_freed_memory
 from labkit.engine.population import Population
 from labkit.engine.recipe import Recipe
 from labkit.engine.step import Stepper
+from labkit.engine.timing import choose, processor, ratio
 from labkit.engine.trainer import Trainer
 from labkit.models.entries import Sizing
 from labkit.models.network import Model
@@ -55,7 +56,7 @@ class Row:
         hidden: Units of the hidden linear layers.
         activation: Key of the activation between the layers.
         batch_size: Samples of an update.
-        precision: Key `trainer.precision` of ours.
+        precision: Key `trainer.precision` of ours; where it is `fast`, the plain loop may use autocast.
         momentum: Momentum of the rule; 0: plain SGD.
         members: Sizes of the populations that are timed.
     """
@@ -78,13 +79,13 @@ ROWS = (
     Row("784-500-400-10, batch 16", (784,), hidden=(500, 400), batch_size=16, members=_BOTH),
     Row("784-500-400-10, batch 64", (784,), hidden=(500, 400), batch_size=64, members=_BOTH),
     Row("3072-2000-10, batch 100", (3072,), hidden=(2000,), batch_size=100, members=_BOTH),
-    Row("3072-2000-10, bfloat16", (3072,), hidden=(2000,), batch_size=100, precision="bfloat16", members=_BOTH),
+    Row("3072-2000-10, fast", (3072,), hidden=(2000,), batch_size=100, precision="fast", members=_BOTH),
     Row("KTH 3072-50-10, batch 100", (3072,), hidden=(50,), batch_size=100, members=_BOTH),
-    Row("KTH 3072-50-10, bfloat16", (3072,), hidden=(50,), batch_size=100, precision="bfloat16", members=_BOTH),
+    Row("KTH 3072-50-10, fast", (3072,), hidden=(50,), batch_size=100, precision="fast", members=_BOTH),
     Row("extended, silu", _IMAGE, _EXTENDED, (128,), "silu", momentum=0.95),
-    Row("extended, silu, bfloat16", _IMAGE, _EXTENDED, (128,), "silu", precision="bfloat16", momentum=0.95),
+    Row("extended, silu, fast", _IMAGE, _EXTENDED, (128,), "silu", precision="fast", momentum=0.95),
     Row("five layers, leaky ReLU", _IMAGE, _FIVE, (128,), "leaky_relu", momentum=0.9),
-    Row("five layers, bfloat16", _IMAGE, _FIVE, (128,), "leaky_relu", precision="bfloat16", momentum=0.9),
+    Row("five layers, fast", _IMAGE, _FIVE, (128,), "leaky_relu", precision="fast", momentum=0.9),
     Row("five layers, silu, batch 1", _IMAGE, _FIVE, (128,), "silu", batch_size=1),
     Row("2-16-16-16-16-10, tanh", (2,), hidden=(16,) * 4, activation="tanh", members=_BOTH),
 )
@@ -96,6 +97,13 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
+class Ours(NamedTuple):
+    """One update, and how it is executed."""
+
+    update: Update
+    execution: Execution
+
+
 def samples(row: Row) -> Part:
     """Random samples of the row's shape."""
     generator = torch.Generator().manual_seed(0)
@@ -103,8 +111,14 @@ def samples(row: Row) -> Part:
     return Part(features, torch.randint(0, _CLASSES, (_SAMPLES,), generator=generator))
 
 
-def ours(row: Row, members: int) -> Update:
-    """One update of a population."""
+def ours(row: Row, members: int, parts_of_execution: Mapping[str, object] | None = None) -> Ours:
+    """One update of a block of a population, behind epoch 1.
+
+    Args:
+        row: Network and how it is trained.
+        members: Number of members.
+        parts_of_execution: Parts of the execution; None for the one that timing chooses.
+    """
     part = samples(row)
     kind = "image" if len(row.shape) > 1 else "vector"
     parts = Parts(part, part, part, row.shape, kind, tuple(map(str, range(_CLASSES))))
@@ -117,13 +131,25 @@ def ours(row: Row, members: int) -> Update:
     layers += [{"linear": {"units": units}} for units in (*row.hidden, "classes")]
     network = Model(row.activation, layers, []).build(row.shape, Sizing(_CLASSES))
     weights = sum(parameter.role == "weight" for _, parameter in network.parameters)
-    trainer = Trainer(steps=1_000_000, batch_size=row.batch_size, eval_every="1/run", precision=row.precision)
+    trainer = Trainer(
+        steps=1_000_000, batch_size=row.batch_size, eval_every="1/run", precision=row.precision, threads=1
+    )
     rule = momentum(lr=_RATE, momentum=row.momentum) if row.momentum else sgd(lr=_RATE)
     recipe = Recipe(network, he(), rule, constant(), trainer, l2=(_L2,) * weights, open_test=False)
-    population = Population([recipe] * members, parts)
+    if row.precision == "fast":
+        low, full = (replace(recipe, trainer=replace(trainer, precision=p)) for p in ("bfloat16", "float32"))
+        recipe = low if ratio(low, full, parts) < 1 else full
+    recipes = [recipe] * members
+    if parts_of_execution is None:
+        execution = choose(recipes, parts).execution
+    else:
+        execution = changed(stated(recipes, _SAMPLES), parts_of_execution)
+    # Blocks take long turns: one of them stands for all.
+    population = Population(recipes[: execution.block], parts, execution)
     state = population.initial_state()
+    state.step = population.length.per_epoch
     stepper = Stepper(population, state)
-    return lambda: stepper.step(state)
+    return Ours(lambda: stepper.step(state), execution)
 
 
 def plain(row: Row, bfloat16: bool, channels_last: bool) -> Update:
@@ -169,10 +195,30 @@ def plain(row: Row, bfloat16: bool, channels_last: bool) -> Update:
     return update
 
 
-def measure(row: Row) -> tuple[dict[int, tuple[float, float]], float, str]:
-    """Return ours by members (microseconds per member and update, ratio to plain), the best plain loop and its name."""
-    sides: dict[int | str, Update] = {members: ours(row, members) for members in row.members}
-    arithmetics = (False, True) if row.precision == "bfloat16" else (False,)
+@dataclass(frozen=True)
+class Measured:
+    """A row of the table.
+
+    Attributes:
+        ours: Microseconds per member and update by members.
+        ratios: The same as a multiple of the plain loop's time.
+        executions: How ours was executed, by members.
+        plain: Microseconds of the plain loop at its best.
+        best: What the plain loop does at its best.
+    """
+
+    ours: dict[int, float]
+    ratios: dict[int, float]
+    executions: dict[int, Execution]
+    plain: float
+    best: str
+
+
+def measure(row: Row) -> Measured:
+    """Measure both sides in turn; the medians count."""
+    chosen = {members: ours(row, members) for members in row.members}
+    sides: dict[int | str, Update] = {members: one.update for members, one in chosen.items()}
+    arithmetics = (False, True) if row.precision == "fast" else (False,)
     for bfloat16, last in product(arithmetics, (False, True) if row.channels[0] else (False,)):
         name = ("bfloat16" if bfloat16 else "float32") + (", channels last" if last else "")
         sides[name] = plain(row, bfloat16, last)
@@ -183,18 +229,22 @@ def measure(row: Row) -> tuple[dict[int, tuple[float, float]], float, str]:
             while (spent := time.process_time() - started) < _SECONDS:
                 update()
                 steps += 1
-            times[name].append(1e6 * spent / steps / (name if isinstance(name, int) else 1))
+            members = chosen[name].execution.block if isinstance(name, int) else 1
+            times[name].append(1e6 * spent / steps / members)
     times = {name: values[1:] for name, values in times.items()}  # the first round warms up
     best = min((name for name in times if isinstance(name, str)), key=lambda name: statistics.median(times[name]))
-    found = {}
-    for members in row.members:
-        ratio = statistics.median(a / b for a, b in zip(times[members], times[best], strict=True))
-        found[members] = (statistics.median(times[members]), ratio)
-    return found, statistics.median(times[best]), best
+    return Measured(
+        {members: statistics.median(times[members]) for members in chosen},
+        {m: statistics.median(a / b for a, b in zip(times[m], times[best], strict=True)) for m in chosen},
+        {members: one.execution for members, one in chosen.items()},
+        statistics.median(times[best]),
+        best,
+    )
 
 
 def table(*words: str) -> None:
     """Processor time per member and update against the plain loop at its best, on one thread."""
+    keep_freed_memory()  # as in a training; the plain loop has the good of it, too
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     print(f"{processor()}, torch {torch.__version__}")
@@ -202,19 +252,14 @@ def table(*words: str) -> None:
     for row in ROWS:
         if words and not any(word in row.name for word in words):
             continue
-        found, best, name = measure(row)
-        cells = "".join(f"{found[m][0]:>10.0f}{found[m][1]:>9.2f}" if m in found else " " * 19 for m in _BOTH)
-        print(f"{row.name:<28}{cells}{best:>10.0f}  {name}", flush=True)
+        found = measure(row)
+        cells = "".join(
+            f"{found.ours[m]:>10.0f}{found.ratios[m]:>9.2f}" if m in found.ours else " " * 19 for m in _BOTH
+        )
+        print(f"{row.name:<28}{cells}{found.plain:>10.0f}  {found.best}")
+        for execution in dict.fromkeys(found.executions.values()):
+            print(f"    {execution}", flush=True)
     torch.set_num_threads(before)
-
-
-def processor() -> str:
-    """The name of the processor, and whether it multiplies bfloat16 natively."""
-    file = Path("/proc/cpuinfo")
-    facts = dict(line.partition(":")[::2] for line in file.read_text().splitlines()) if file.exists() else {}
-    facts = {key.strip(): value.strip() for key, value in facts.items()}
-    flags = [flag for flag in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if flag in facts.get("flags", "").split()]
-    return f"{facts.get('model name', platform.processor())} ({', '.join(flags) or 'no vector flags known'})"
 
 
 if __name__ == "__main__":

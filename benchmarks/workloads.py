@@ -99,7 +99,7 @@ def labkit_run(workload: Workload) -> tuple[Work, int]:
     """Our training of the workload, and the threads it chooses."""
     parts, _, _ = _data(workload)
     recipe = _recipe(workload)
-    threads = train([recipe], parts)[0].threads
+    threads = train([recipe], parts)[0].execution.threads
     return lambda: train([recipe], parts) and None, threads
 
 
