@@ -99,7 +99,7 @@ def _verdicts(
             bench.start.evaluations.tolist(),
             measured[name][-1].histories,
             reference,
-            work.bfloat16 if peer.precision == "bfloat16" else work.tolerance,
+            work.tolerance if peer.precision == "float32" else work.bfloat16,
             peer.own_start,
         )
         for name, peer in taking_part.items()

@@ -63,15 +63,16 @@ def _installed(module: str) -> bool:
 
 
 def peers(launchers: list[str | None]) -> list[Peer]:
-    """labkit first, in both precisions and with each of its launchers."""
+    """labkit first, in both precisions and as fast as it goes, with each of its launchers."""
     ours = [
         Peer(" ".join(["labkit", precision, *([launcher] if launcher else [])]), None, precision, launcher)
-        for precision in ("float32", "bfloat16")
+        for precision in ("float32", "bfloat16", "fast")
         for launcher in launchers
     ]
     return [
         *ours,
         Peer("torch loop", "torch_loop", timed=True),
+        Peer("torch loop autocast", "torch_loop", "bfloat16", timed=True),
         Peer("Optuna n_jobs=2", "optuna_jobs", workers=2),
         Peer("Hydra joblib 2", "hydra_joblib", workers=2, needs={"hydra_plugins.hydra_joblib_launcher": "bench"}),
         Peer("JAX float32", "jax_vmap", timed=True, needs={"jax": "bench"}),

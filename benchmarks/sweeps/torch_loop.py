@@ -1,10 +1,15 @@
-"""Peer 1: a training loop in plain torch, one trial after the other, each an MLflow run."""
+"""Peer 1: a training loop in plain torch, one trial after the other, each an MLflow run.
+
+At its best: a fused update, pictures with their channels last, and under `torch.autocast` where bfloat16 is asked for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -41,8 +46,18 @@ def tensors(train: Part, validation: Part) -> Data:
     The first optimizer of a process imports torch's compiler, a second that belongs to start-up: so one is made here.
     """
     torch.optim.SGD([torch.zeros(1, requires_grad=True)])
-    one, two = ((torch.from_numpy(part.features), torch.from_numpy(part.labels)) for part in (train, validation))
+    one, two = ((_laid_out(part.features), torch.from_numpy(part.labels)) for part in (train, validation))
     return one, two
+
+
+def _laid_out(array: np.ndarray) -> Tensor:
+    features = torch.from_numpy(array)
+    return features.contiguous(memory_format=torch.channels_last) if features.dim() == 4 else features
+
+
+def arithmetic(precision: str) -> AbstractContextManager[object]:
+    """What a forward pass runs under; entered anew each time, since autocast keeps rounded weights until it is left."""
+    return torch.autocast("cpu", torch.bfloat16) if precision == "bfloat16" else nullcontext()
 
 
 def trial(given: Task, value: float, data: Data, evaluation_threads: int | None = None) -> float:
@@ -53,14 +68,14 @@ def trial(given: Task, value: float, data: Data, evaluation_threads: int | None 
     """
     work, start, report = given.work, given.start, given.report
     if not given.tracked:
-        for _ in train(work, start, value, data):
+        for _ in train(work, start, value, data, given.precision):
             pass
         return float("nan")
     with tracking.run(work, value, report):
-        for step, model, rate in train(work, start, value, data):
+        for step, model, rate in train(work, start, value, data, given.precision):
             torch.set_num_threads(evaluation_threads or cores())
             with report.clock("evaluating"):
-                measured = {"lr": rate, **evaluate(work, model, value, data)}
+                measured = {"lr": rate, **evaluate(work, model, value, data, given.precision)}
             torch.set_num_threads(given.threads)
             with report.clock("logging"):
                 tracking.log(step, measured)
@@ -82,10 +97,12 @@ def network(work: Work, start: Start) -> nn.Module:
     with torch.no_grad():
         for parameter, value in zip(model.parameters(), start.parameters, strict=True):
             parameter.copy_(torch.from_numpy(value))
-    return model
+    return model.to(memory_format=torch.channels_last) if work.channels else model
 
 
-def train(work: Work, start: Start, value: float, data: Data) -> Iterator[tuple[int, nn.Module, float]]:
+def train(
+    work: Work, start: Start, value: float, data: Data, precision: str = "float32"
+) -> Iterator[tuple[int, nn.Module, float]]:
     """Train; at every evaluation (updates done, the model, the last learning rate)."""
     model = network(work, start)
     weights = [parameter for parameter in model.parameters() if parameter.dim() > 1]
@@ -101,7 +118,8 @@ def train(work: Work, start: Start, value: float, data: Data) -> Iterator[tuple[
     for step, (batch, rate) in enumerate(zip(batches, rates, strict=True), 1):
         for group in optimizer.param_groups:
             group["lr"] = rate
-        loss = functional.cross_entropy(model(features.index_select(0, batch)), labels.index_select(0, batch))
+        with arithmetic(precision):
+            loss = functional.cross_entropy(model(features.index_select(0, batch)), labels.index_select(0, batch))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -110,7 +128,7 @@ def train(work: Work, start: Start, value: float, data: Data) -> Iterator[tuple[
 
 
 @torch.inference_mode()
-def evaluate(work: Work, model: nn.Module, value: float, data: Data) -> dict[str, float]:
+def evaluate(work: Work, model: nn.Module, value: float, data: Data, precision: str = "float32") -> dict[str, float]:
     """Metrics of both parts."""
     weights = [parameter for parameter in model.parameters() if parameter.dim() > 1]
     penalty = work.l2(value) * sum(float(weight.square().sum()) for weight in weights)
@@ -118,7 +136,8 @@ def evaluate(work: Work, model: nn.Module, value: float, data: Data) -> dict[str
     for name, (features, labels) in zip(("train", "val"), data, strict=True):
         loss, confusion = 0.0, torch.zeros(work.classes**2, dtype=torch.int64)
         for x, y in zip(features.split(1000), labels.split(1000), strict=True):
-            scores = model(x)
+            with arithmetic(precision):
+                scores = model(x).float()
             loss += float(functional.cross_entropy(scores, y, reduction="sum"))
             confusion += torch.bincount(y * work.classes + scores.argmax(1), minlength=work.classes**2)
         table = confusion.view(work.classes, work.classes).numpy()
