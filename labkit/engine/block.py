@@ -16,7 +16,7 @@ from labkit.engine.population import Population
 from labkit.engine.recipe import Recipe
 from labkit.engine.state import Row
 from labkit.engine.step import Stepper
-from labkit.engine.trainer import cores
+from labkit.engine.trainer import most_threads
 from labkit.metrics import gradient_l1
 from labkit.optim.range_test import suggest
 from labkit.preprocess.prepare import Part, Parts
@@ -114,7 +114,10 @@ class Block:
         chunk = chunk_size(population.network, len(population), len(part.features))
         work = population.network.multiply_adds * chunk * len(population)
         execution = population.execution
-        torch.set_num_threads(min(population.trainer.chosen_threads(work), max(1, cores() // execution.workers)))
+        threads = population.trainer.chosen_threads(work)
+        if population.trainer.threads == "auto":
+            threads = min(threads, max(1, most_threads() // execution.workers))
+        torch.set_num_threads(threads)
         try:
             clip = population.recipes[0].loss_clip
             return evaluate(population.network, networks, part, population.context(), clip)
@@ -262,7 +265,9 @@ class Block:
         assert self._before is not None
         state.parameters.copy_(self._before["parameters"])
         state.buffers.copy_(self._before["buffers"])
-        return [(rates[:, m], losses[:, m]) for m in range(len(population))]
+        # Of a member that stopped before its block did, only what it trained for.
+        ends = torch.where(state.stopped_at < 0, state.step, state.stopped_at).tolist()
+        return [(rates[:end, m], losses[:end, m]) for m, end in enumerate(ends)]
 
 
 def _merge(rows: list[dict[str, float]], more: list[dict[str, float]]) -> None:

@@ -61,11 +61,11 @@ def stated(recipes: Sequence[Recipe], samples: int) -> Execution:
         samples: Number of training samples.
     """
     first, members = recipes[0], len(recipes)
-    batch = min(first.trainer.batch_size, samples)
+    batch, on_cpu = min(first.trainer.batch_size, samples), first.trainer.chosen_device().type == "cpu"
     # The backward pass costs two products of the size of the forward one: for dW and for dx.
     work = 3 * batch * first.network.multiply_adds
     # Stacked members gain nothing where one keeps a core busy alone.
-    busy = is_busy_alone(first, batch) and first.trainer.threads == "auto"
+    busy = is_busy_alone(first, batch) and first.trainer.threads == "auto" and on_cpu
     workers = min(first.trainer.chosen_threads(work * members), members) if busy else 1
     precision = first.trainer.precision
     products: Dtype = "float32" if precision == "fast" else precision  # a word that nobody has decided

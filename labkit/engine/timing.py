@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
+from threading import Barrier
 
 import torch
 
@@ -22,7 +23,7 @@ from labkit.engine.population import Population
 from labkit.engine.recipe import Recipe
 from labkit.engine.state import RunState
 from labkit.engine.step import Stepper
-from labkit.engine.trainer import cores
+from labkit.engine.trainer import most_threads
 from labkit.engine.workers import Workers
 from labkit.preprocess.prepare import Parts
 
@@ -33,7 +34,7 @@ _SAMPLE_SECONDS = 0.005  # of every measurement, at least one update of every wo
 _GAIN = 0.95  # of the time: a candidate that is not clearly faster is left
 _WEIGHT = 0.01
 _HOPELESS = 3  # times the time: it is not measured again
-# Bounds for a guess at the time of an update, both on the slow side.
+# For a guess at the time of an update, which is mostly too long.
 _CALLS_SECONDS, _MULTIPLY_ADDS_PER_SECOND = 0.001, 5e9
 
 
@@ -55,7 +56,7 @@ class Choice:
 
 
 def is_short(recipes: Sequence[Recipe], parts: Parts) -> bool:
-    """Return True where a training surely takes less than two seconds, so that nothing about it is timed."""
+    """Return True where a training most likely takes less than two seconds, so that nothing about it is timed."""
     first = recipes[0]
     samples = len(parts.train.features)
     work = 3 * first.network.multiply_adds * min(first.trainer.batch_size, samples) * len(recipes)
@@ -66,8 +67,8 @@ def is_short(recipes: Sequence[Recipe], parts: Parts) -> bool:
 def choose(recipes: Sequence[Recipe], parts: Parts) -> Choice:
     """Return the fastest execution of a training on this machine, as far as it is worth the time to find it.
 
-    One change after another is tried with the best so far, and kept where it gains. All trials together take at most 2%
-    of the training; what is left then stays untried.
+    One change after another is tried with the best so far, and kept where it gains. All trials together take about 2%
+    of the training at most; what is left then stays untried.
 
     Args:
         recipes: Recipes of the members.
@@ -75,7 +76,7 @@ def choose(recipes: Sequence[Recipe], parts: Parts) -> Choice:
     """
     samples = len(parts.train)
     given = stated(recipes, samples)
-    changes = options(recipes, samples, cores())
+    changes = options(recipes, samples, most_threads())
     if recipes[0].trainer.chosen_device().type != "cpu" or is_short(recipes, parts):
         return Choice(given, "stated: the training is too short to be timed, or on a GPU")
     with _threads():
@@ -83,16 +84,18 @@ def choose(recipes: Sequence[Recipe], parts: Parts) -> Choice:
         best = _Probe(recipes, parts, given)
         setup = time.perf_counter() - started
         best.measure()
-        expected = best.measure() * len(recipes) * best.length.total
+        update = best.measure()
+        expected = update * len(recipes) * best.length.total
         if expected < _UNTIMED_SECONDS:
             return Choice(given, f"stated: the training takes about {expected:.1f} seconds")
-        end, seconds = started + _SHARE * expected, {str(given): best.measure()}
+        end, seconds = started + _SHARE * expected, {str(given): update}
         for change in changes:
             execution = fits(changed(best.execution, change), recipes)
             if str(execution) in seconds or _too_many(execution):
                 continue
-            # Both sides' rounds, one more to warm up, and a new state.
-            cost = setup + 2 * (_ROUNDS + 1) * max(_SAMPLE_SECONDS, seconds[str(best.execution)] * execution.block)
+            # A new state, and both sides' rounds, twice as many where it gains, and one to warm up.
+            longest = execution.block * execution.workers * seconds[str(best.execution)]
+            cost = setup + 2 * (2 * _ROUNDS + 1) * max(_SAMPLE_SECONDS, longest)
             if time.perf_counter() + cost > end:
                 return Choice(best.execution, "timed as far as there was time", False, seconds)
             other = _Probe(recipes, parts, execution)
@@ -103,7 +106,7 @@ def choose(recipes: Sequence[Recipe], parts: Parts) -> Choice:
 
 
 def _too_many(execution: Execution) -> bool:
-    return execution.workers * execution.threads > max(cores(), execution.workers)
+    return execution.workers * execution.threads > max(most_threads(), execution.workers)
 
 
 def ratio(recipe: Recipe, other: Recipe, parts: Parts) -> float:
@@ -116,8 +119,7 @@ def ratio(recipe: Recipe, other: Recipe, parts: Parts) -> float:
 
 def _likely(recipe: Recipe, parts: Parts) -> Execution:
     """Return the execution that is mostly the fastest for one member, without timing."""
-    # One thread: how much a second one helps depends on who else is at work.
-    found = changed(stated([recipe], len(parts.train.features)), {"threads": 1})
+    found = stated([recipe], len(parts.train))
     if {"convolutions": "channels_last"} in options([recipe], len(parts.train), 1):
         found = changed(found, {"convolutions": "channels_last", "between": found.products})
     return found
@@ -142,7 +144,8 @@ class _Probe:
     def measure(self) -> float:
         """Return the seconds of an update per member, from as many updates as make a measurement."""
         with Workers(self.execution) as workers:
-            workers.do([lambda: None] * len(self._blocks))  # threads take a while to start
+            started_all = Barrier(len(self._blocks))
+            workers.do([started_all.wait] * len(self._blocks))  # threads take a while to start
             started = time.perf_counter()
             counts = workers.do([partial(self._advance, block, started) for block in self._blocks])
             return (time.perf_counter() - started) / sum(counts)
@@ -183,15 +186,17 @@ def _threads() -> Iterator[None]:
 
 
 def work(recipes: Sequence[Recipe], parts: Parts) -> str:
-    """Return what decides which execution is fast, but for processor and torch: the shape of the work, as a text."""
+    """Return the shape of the work, as a text: with processor, torch and cores it decides which execution is fast."""
     first, trainer = recipes[0], recipes[0].trainer
-    layers = [(repr(stage.layer), stage.shape) for stage in first.network.stages]
+    layers = [(repr(stage.layer), stage.shape, stage.arrivals) for stage in first.network.stages]
+    length = trainer.length(len(parts.train), first.schedule)
     rule = (first.rule.update.__qualname__, first.rule.slots, first.rule.decay)
     shape = hashlib.sha256(repr((layers, first.strategy.kind, rule)).encode()).hexdigest()[:16]
     return (
         f"network={shape} members={len(recipes)} seeds={len({recipe.seed for recipe in recipes})} "
         f"batch={min(trainer.batch_size, len(parts.train.features))} precision={trainer.precision} "
-        f"gradient={trainer.gradient} threads={trainer.threads} cores={cores()} device={trainer.chosen_device()} "
+        f"epochs={'more' if length.total > length.per_epoch else 'one'} augmented={first.augmentation.active} "
+        f"gradient={trainer.gradient} device={trainer.chosen_device()} "
         f"numerics={NUMERICS_VERSION}"
     )
 
@@ -202,10 +207,11 @@ def processor() -> str:
     file = Path("/proc/cpuinfo")
     lines = file.read_text(errors="replace").splitlines() if file.exists() else []
     facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    flags = facts.get("flags", "").split()
-    known = [flag for flag in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if flag in flags]
+    flags = facts.get("flags", facts.get("Features", "")).split()  # ARM has the second
+    known = [flag for flag in ("amx_bf16", "avx512_bf16", "avx512f", "avx2", "bf16", "sve", "asimd") if flag in flags]
+    parts = [f"{name}={facts[name]}" for name in ("CPU implementer", "CPU part") if name in facts]
     limits = [f"{name}={os.environ[name]}" for name in _LIMITS if os.environ.get(name)]
-    return " ".join([facts.get("model name") or platform.processor() or platform.machine(), *known, *limits])
+    return " ".join([facts.get("model name") or platform.processor() or platform.machine(), *parts, *known, *limits])
 
 
 _LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS")

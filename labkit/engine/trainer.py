@@ -33,6 +33,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def most_threads() -> int:
+    """Return the number of threads that a training may use: joblib and Ray say it by OMP_NUM_THREADS."""
+    return _number("LABKIT_CORES") or _number("OMP_NUM_THREADS") or cores()
+
+
 def _number(variable: str) -> int:
     """Return an environment variable as a number; 0 where it is not set or is no number."""
     told = os.environ.get(variable, "")
@@ -112,8 +117,7 @@ class Trainer:
         """Return the number of threads for work of `multiply_adds`, all members and passes together."""
         if self.threads != "auto":
             return self.threads
-        most = _number("LABKIT_CORES") or _number("OMP_NUM_THREADS") or cores()  # joblib and ray say the second
-        return max(1, min(most, multiply_adds // _WORK_PER_THREAD))
+        return max(1, min(most_threads(), multiply_adds // _WORK_PER_THREAD))
 
     def length(self, samples: int, schedule: Schedule) -> Length:
         """Return the run's length in updates; raise ConfigError where trainer and schedule both decide it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import TypeVar
 
@@ -60,7 +60,10 @@ class Workers:
             return [one() for one in work]
         futures: list[Future[T]] = [self._pool.submit(one) for one in work]
         try:
-            while wait(futures, _POLL_SECONDS).not_done:
+            while wait(futures, _POLL_SECONDS, FIRST_EXCEPTION).not_done:
+                for future in futures:
+                    if future.done():
+                        future.result()  # raises what went wrong, while the others are at work
                 meanwhile()
             return [future.result() for future in futures]
         except BaseException:

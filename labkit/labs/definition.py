@@ -26,7 +26,8 @@ from labkit.words import merged
 def definition(lab: Lab, part: str, profile: str, given: Sequence[str] = (), given_sha256: str = "") -> str:
     """Return a hash of what the steps of a part compose in a profile, and of the earlier parts whose winners they take.
 
-    Titles, claims and comments are not in it: they change what is read, not what is trained.
+    Titles, claims and comments are not in it: they change what is read, not what is trained. `trainer.precision=fast`
+    is in it as that word, which may come to something else on another machine.
 
     Args:
         lab: Lab of the part.

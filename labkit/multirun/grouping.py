@@ -21,9 +21,9 @@ from labkit.runs.plan import Plan
 MOST_MEMBERS = 128
 # A convolutional step of this many multiply-adds keeps a core busy alone: stacked members gain nothing there. Much
 # longer ones share a process (`labkit.engine.execution.is_busy_alone`), these would wait for Python's lock.
-_BUSY_CONVOLUTION = 15_000_000
+_LEAST_CONVOLUTION = 15_000_000
 _SHARE_OF_MEMORY = 0.25
-_FLOATS_OF_A_PARAMETER = 3  # itself, its gradient, and a copy while somebody is frozen
+_FLOATS_OF_A_PARAMETER = 4  # itself, its gradient, its decay, and a copy while somebody is frozen
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,10 @@ def _divided(kind: list[int], plan: Plan, limits: Limits) -> list[Group]:
     if len(kind) == 1:
         return [Group(tuple(kind), True, "no other job shares its program")]
     processes = min(limits.processes or cores(), len(kind))
-    batch = plan.recipe.trainer.batch_size
+    batch = min(plan.recipe.trainer.batch_size, len(plan.parts.train))
     work = 3 * _convolutions(plan.recipe.network) * batch
-    apart = work >= _BUSY_CONVOLUTION and not is_busy_alone(plan.recipe, batch)
+    side_by_side = is_busy_alone(plan.recipe, batch) and plan.recipe.trainer.threads == "auto"
+    apart = work >= _LEAST_CONVOLUTION and not (side_by_side and limits.processes is None)
     if apart and processes > 1 and plan.recipe.trainer.chosen_device().type == "cpu":
         why = f"convolutions of {work / 1e6:.0f} million multiply-adds a step fill a core alone"
         return [Group(tuple(kind), False, f"{processes} processes side by side, one thread each: {why}")]

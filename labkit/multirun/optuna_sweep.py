@@ -261,8 +261,9 @@ def common_settings(job: Plan, space: Space) -> dict[str, object]:
         for group, value in job.config.items()
         if group not in searched and group not in LEFT_OUT
     }
-    if isinstance(fixed.get("data"), Mapping):
-        fixed["data"] = {key: value for key, value in fixed["data"].items() if key != "root"}
+    for group, aside in (("data", "root"), ("trainer", "execution")):
+        if isinstance(fixed.get(group), Mapping):
+            fixed[group] = {key: value for key, value in fixed[group].items() if key != aside}
     return fixed
 
 

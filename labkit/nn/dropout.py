@@ -34,8 +34,8 @@ class Dropout(Layer):
         rate = context.rates[:, self.index].view(-1, *[1] * (x.dim() - 1))
         kept = context.draws.uniform(tuple(x.shape[1:]), rate) >= rate
         # With `where`, for a member with p = 1: its 1 / (1 - p) is infinite, and 0 * infinity would be NaN.
-        factor = (kept * torch.where(rate < 1, 1 / (1 - rate), 0)).to(x.dtype)
-        return x * factor, factor
+        factor = kept * torch.where(rate < 1, 1 / (1 - rate), 0)
+        return (x * factor).to(x.dtype), factor
 
     def backward(
         self, dy: Tensor, saved: Saved, parameters: Tensors, gradients: Tensors, need_dx: bool

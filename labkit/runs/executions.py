@@ -12,6 +12,7 @@ from labkit.config import ConfigError
 from labkit.engine.execution import Execution, changed, fits, stated
 from labkit.engine.recipe import Recipe
 from labkit.engine.timing import Choice, choose, is_short, processor, ratio, work
+from labkit.engine.trainer import most_threads
 from labkit.preprocess.prepare import Parts
 from labkit.runs.remembered import remembered
 from labkit.tracking import session
@@ -34,7 +35,7 @@ def chosen(recipes: Sequence[Recipe], parts: Parts, root: Path) -> Choice:
         return Choice(_given(recipes, parts), "given by trainer.execution")
     if is_short(recipes, parts):
         return choose(recipes, parts)
-    key = f"{_machine()} {work(recipes, parts)}"
+    key = f"{_machine()} threads={recipes[0].trainer.threads} cores={most_threads()} {work(recipes, parts)}"
     # What a short training had no time to try is not settled for a longer one.
     own = f"{key} updates={recipes[0].trainer.length(len(parts.train), recipes[0].schedule).total}"
 
@@ -55,12 +56,15 @@ def low_precision_ratio(recipe: Recipe, parts: Parts, root: Path) -> float:
 
     For one member, whoever trains beside it: the identity of a run must not depend on its company.
     """
-    low, full = (replace(recipe, trainer=replace(recipe.trainer, precision=p)) for p in ("bfloat16", "float32"))
+    # On one thread: how much a second one helps depends on who else is at work.
+    low, full = (
+        replace(recipe, trainer=replace(recipe.trainer, precision=p, threads=1)) for p in ("bfloat16", "float32")
+    )
     key = f"{_machine()} bfloat16/float32 {work([full], parts)}"
 
     def measure() -> tuple[float, str, dict[str, Any]]:
-        found = ratio(low, full, parts)
-        return found, key, {"ratio": round(found, 3)}
+        found = round(ratio(low, full, parts), 3)
+        return found, key, {"ratio": found}
 
     return remembered((key,), root, lambda entry: float(entry["ratio"]), measure)
 

@@ -77,7 +77,8 @@ def data_key(plain: Plain) -> str:
     strengths = ("mirror", "shift", "noise")  # of the augmentation, which happens while training
     fitted = {key: value for key, value in plain["preprocess"].items() if key not in strengths}
     trainer, code = plain["trainer"], code_versions({"data": plain["data"], "targets": plain["targets"]})
-    return json.dumps([plain["data"], fitted, trainer.get("precision"), trainer.get("device"), code])
+    double = trainer.get("precision") == "float64"  # of the features; all other precisions keep them alike
+    return json.dumps([plain["data"], fitted, double, trainer.get("device"), code])
 
 
 def _without_numbers(plain: Plain) -> Plain:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import os
 import re
@@ -11,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from labkit.compose import explain, keys_of
@@ -47,7 +48,7 @@ class Plan:
     Attributes:
         config: Resolved configuration, plain.
         words: Override words that made it.
-        command: Command line that repeats the run.
+        command: Command line that repeats the run, with what `fast` came to.
         recipe: Recipe that the engine trains.
         prepared: Source of the prepared data, which may have to read it again.
         data: Facts about the data.
@@ -136,7 +137,7 @@ def plan(
     plain: Plain | None = None,
     prepared: PreparedData | None = None,
 ) -> Plan:
-    """Check and build everything a run needs; raises ConfigError, writes nothing.
+    """Check and build everything a run needs; raises ConfigError, writes nothing but what `fast` was measured to be.
 
     Args:
         config: Composed configuration.
@@ -167,20 +168,20 @@ def plan(
         open_test=plain["purpose"] == "comparison" and parts_of["schedule"].kind != "range_test",
         loss_clip=parts_of["loss"].clip,
     )
-    paths = Paths(writable(Path(parts_of["paths"].root).absolute()), parts_of["paths"].data)
-    recipe = decided(recipe, parts, parts_of["tracker"], paths.root)
-    if trainer.precision != recipe.trainer.precision:  # `fast` came to one of the others
-        came_to = recipe.trainer.precision
-        plain = {**plain, "trainer": {**plain["trainer"], "precision": came_to}}
-        words = [*(w for w in words if not w.startswith("trainer.precision=")), f"trainer.precision={came_to}"]
     length = trainer.length(len(parts.train.features), recipe.schedule)
     trainer.evaluations(length, recipe.schedule)
     trainer.snapshots(length, recipe.schedule)
     layers_moved(recipe, length)
+    paths = Paths(writable(Path(parts_of["paths"].root).absolute()), parts_of["paths"].data)
+    recipe = decided(recipe, parts, parts_of["tracker"], paths.root)
+    exact, precision = words, recipe.trainer.precision
+    if precision != trainer.precision:  # `fast` came to one of the others
+        exact = [*(w for w in words if not w.startswith("trainer.precision=")), f"trainer.precision={precision}"]
+    plain = _as_decided(config, plain, trainer, recipe.trainer)
     return Plan(
         config=plain,
         words=tuple(words),
-        command=single(words, config),
+        command=single(exact, config),
         recipe=recipe,
         prepared=prepare,
         data=facts,
@@ -197,6 +198,20 @@ def plan(
         settings_hash=settings_hash(plain, facts.sha256),
         curves=_curves(parts_of["tracker"]),
     )
+
+
+def _as_decided(config: DictConfig | Plain, plain: Plain, asked: Trainer, trainer: Trainer) -> Plain:
+    """Return the resolved configuration with what came of `fast` and of a run's id, also where it is interpolated."""
+    came = {key: getattr(trainer, key) for key in ("precision", "execution")}
+    came = {key: value for key, value in came.items() if value != getattr(asked, key)}
+    if not came:
+        return plain
+    if isinstance(config, DictConfig):
+        config = copy.deepcopy(config)
+        with open_dict(config):
+            config.trainer.update(came)
+        return resolved(config)
+    return {**plain, "trainer": {**plain["trainer"], **came}}
 
 
 def _curves(tracking: Tracking) -> str:

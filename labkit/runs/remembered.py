@@ -6,8 +6,8 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from itertools import product
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from labkit.tracking.lock import locked_file
 
 _NAME = "executions.json"
 _VERSION = 1  # of the file; what another version holds is measured again
+_unwritten: dict[str, Any] = {}  # what this process measured and could write nowhere
 T = TypeVar("T")
 
 
@@ -42,19 +43,20 @@ def remembered(
         if found is not None:
             return found
         value, key, entry = measure()
-        for file in files:
-            _write(file, key, entry)
+        written = [_write(file, key, entry) for file in files]
+        if not any(written):
+            _unwritten[key] = entry
     return value
 
 
 def _found(files: Sequence[Path], keys: Sequence[str], read: Callable[[Any], T]) -> T | None:
-    for key, file in product(keys, files):
-        entry = _entries(file).get(key)
-        if entry is not None:
-            try:
-                return read(entry)
-            except (KeyError, TypeError, ValueError, AttributeError, ConfigError):
-                _say(f"{file}: an entry cannot be read and is measured again.")
+    for key in keys:
+        for place, entries in (*((file, _entries(file)) for file in files), ("memory", _unwritten)):
+            if (entry := entries.get(key)) is not None:
+                try:
+                    return read(entry)
+                except (KeyError, TypeError, ValueError, AttributeError, ConfigError):
+                    _say(f"{place}: an entry cannot be read and is measured again.")
     return None
 
 
@@ -71,34 +73,31 @@ def _entries(file: Path) -> dict[str, Any]:
     return entries if isinstance(entries, dict) else {}
 
 
-def _write(file: Path, key: str, entry: dict[str, Any]) -> None:
-    """Add an entry to a file whose folder is there already; where it cannot be written, it is forgotten."""
+def _write(file: Path, key: str, entry: dict[str, Any]) -> bool:
+    """Add an entry to a file whose folder is there already; return whether that was possible."""
     if not file.parent.is_dir():
-        return
+        return False
     content = {"version": _VERSION, "entries": {**_entries(file), key: entry}}
     whole = file.with_name(f"{file.name}.{os.getpid()}")
     try:
         whole.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         whole.replace(file)  # at once, so that nobody reads half a file
+        return True
     except OSError:
         with suppress(OSError):
             whole.unlink()
+        return False
 
 
 @contextmanager
 def _only_process(file: Path) -> Iterator[None]:
-    """Hold the file's lock, where its folder can be written to."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        writable = os.access(file.parent, os.W_OK)
-    except OSError:
-        writable = False
-    if not writable:
-        yield
-        return
-    with locked_file(file):
+    """Hold the file's lock, where the folder can be written to and its file system has locks."""
+    with ExitStack() as held:
+        with suppress(OSError):
+            held.enter_context(locked_file(file))
         yield
 
 
+@cache
 def _say(sentence: str) -> None:
     print(f"labkit: {sentence}", file=sys.stderr)

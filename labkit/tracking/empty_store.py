@@ -29,7 +29,8 @@ def take_over(file: Path) -> None:
         sound = False
     if not sound:
         for broken in (file, kept):
-            broken.unlink(missing_ok=True)
+            with suppress(OSError):
+                broken.unlink()
 
 
 def keep(file: Path) -> None:

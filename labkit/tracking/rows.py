@@ -13,7 +13,17 @@ SECONDS = "time/seconds"  # the metric that holds the time of training
 # Beginnings of parameters that make no difference to the numbers, which the config hash leaves out as well: where
 # things lie and run, not what was computed.
 IGNORED = (
-    *("paths.", "tracker.", "hydra.", "task.", "trainer.device", "data.root", "data.mirror", "data.download"),
+    *(
+        "paths.",
+        "tracker.",
+        "hydra.",
+        "task.",
+        "trainer.device",
+        "trainer.execution",
+        "data.root",
+        "data.mirror",
+        "data.download",
+    ),
     *("objective", "targets"),
 )
 _UNTRAINED = (tag.CHECKS, tag.PRINCIPLE)

@@ -14,6 +14,7 @@ from labkit.config import ConfigError
 from labkit.engine import execution as module
 from labkit.engine.execution import Execution, changed, fits, large_weights, options, stated
 from labkit.engine.loop import Progress, train
+from labkit.engine.trainer import Trainer
 from tests.engine.engine_cases import (
     EXECUTED,
     FAMILIES,
@@ -28,6 +29,7 @@ from tests.engine.engine_cases import (
     parts,
     recipe,
     rule,
+    schedule,
     trainer,
     with_rate,
 )
@@ -160,6 +162,28 @@ def test_wide_networks_are_stated_side_by_side(monkeypatch: pytest.MonkeyPatch) 
     assert (_stated(members).workers, _stated(members).threads, _stated(members).block) == (2, 1, 1)
     small_batch = [recipe(wide, how=trainer(threads="auto", batch_size=8))] * 2
     assert (_stated(small_batch).workers, _stated(small_batch).block) == (1, 2)
+
+
+def test_a_gpu_gets_one_stacked_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABKIT_CORES", "8")
+    monkeypatch.setattr(Trainer, "chosen_device", lambda self: torch.device("cuda"))
+    wide = Family((600,), ({"linear": {"units": 900}}, OUT))
+    given = _stated([recipe(wide, how=trainer(threads="auto", batch_size=28))] * 4)
+    assert (given.workers, given.block, given.update) == (1, 4, "gradient")
+
+
+def test_a_range_test_is_each_members_own() -> None:
+    """Whoever shares its block: a member that stops early suggests by what it trained for."""
+    data, how = parts(LINEAR), trainer(steps=40, patience=2, eval_every=2)
+    rates = schedule("range_test", lr_min=1e-4, lr_max=10.0)
+    members = [recipe(LINEAR, seed=seed, how=how, rates=rates) for seed in SEEDS]
+    given = _stated(members)
+    whole, apart = (train(members, data, execution=changed(given, {"block": size})) for size in (4, 1))
+    assert len({one.steps for one in whole}) > 1, "they stop at different updates"
+    for one, other in zip(whole, apart, strict=True):
+        assert one.range_curve is not None
+        assert len(one.range_curve[0]) == one.steps == other.steps
+        assert one.suggested_range == pytest.approx(other.suggested_range)
 
 
 def test_busy_convolutions_are_stated_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:

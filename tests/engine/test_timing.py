@@ -10,7 +10,9 @@ import torch
 from labkit.engine import execution, timing
 from labkit.engine.execution import Execution, stated
 from labkit.engine.loop import train
+from labkit.engine.recipe import Augmentation
 from labkit.engine.timing import choose, processor, ratio, work
+from labkit.engine.trainer import most_threads
 from tests.engine.engine_cases import FAMILIES, assert_same_outcome, mixed, parts, recipe, rule, trainer
 
 SEEDS = (3, 1, 4, 1)
@@ -103,6 +105,13 @@ def test_a_ratio_compares_two_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ratio(full, low, data) == 2
 
 
+def test_joblib_and_ray_say_how_many_threads_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert most_threads() == 1
+    monkeypatch.setenv("LABKIT_CORES", "3")
+    assert most_threads() == 3
+
+
 def test_work_tells_apart_what_decides_the_time() -> None:
     data, one = parts(LINEAR), recipe(LINEAR)
     alike = recipe(LINEAR, seed=5, update=rule(lr=0.1, momentum=0.5), l2=0.1)
@@ -113,7 +122,8 @@ def test_work_tells_apart_what_decides_the_time() -> None:
         [recipe(LINEAR, update=rule("adam"))],
         [recipe(LINEAR, how=trainer(batch_size=4))],
         [recipe(LINEAR, how=trainer(precision="float32"))],
-        [recipe(LINEAR, how=trainer(threads=2))],
+        [recipe(LINEAR, how=trainer(epochs=1))],
+        [recipe(LINEAR, augmentation=Augmentation(noise=0.1))],
         [one, recipe(LINEAR, seed=1)],
     ]
     assert len({work([one], data), *(work(members, data) for members in others)}) == 1 + len(others)

@@ -24,6 +24,8 @@ COMMANDS = [
     ((*RATES, "hydra/sweeper=basic"), 3),
     ((*RATES, "hydra/sweeper=basic", "hydra/launcher=basic"), 3),
     ((*RATES, "hydra.sweeper.max_batch_size=2"), 3),
+    ((*SHORT, "trainer.precision=fast"), 1),
+    ((*RATES, "hydra/sweeper=basic", "hydra/launcher=basic", "trainer.precision=fast"), 3),
 ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,18 +17,21 @@ from labkit.compose import compose
 from labkit.config import ConfigError
 from labkit.engine import timing
 from labkit.engine.timing import Choice
-from labkit.runs import executions
+from labkit.multirun.optuna_sweep import common_settings
+from labkit.runs import executions, remembered
 from labkit.runs.plan import Plan, plan
-from labkit.tracking.rows import RunRow
+from labkit.tracking.rows import IGNORED, RunRow
 from tests.conftest import Command
 
 Planned = Callable[..., Plan]
+NOTHING: Any = SimpleNamespace(dimensions=())  # a space that searches over nothing
 
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the user's own, empty."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(remembered, "_unwritten", {})
     return tmp_path / "cache" / "labkit" / "executions.json"
 
 
@@ -115,7 +119,20 @@ def test_a_damaged_cache_is_measured_again(
 
 def test_a_cache_that_cannot_be_written_is_done_without(planned: Planned, cache: Path, counted: Any) -> None:
     cache.parent.parent.write_text("a file where a folder should be")
-    assert [chosen(planned()).why for _ in range(2)] == ["timed", "timed"]
+    assert [chosen(planned()).why for _ in range(2)] == ["timed", "timed earlier"]
+    assert counted == [1], "this process remembers"
+    assert not cache.parent.exists()
+
+
+def test_a_file_system_without_locks_is_done_without(
+    planned: Planned, cache: Path, counted: Any, monkeypatch: Any
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError("no locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    assert [chosen(planned()).why for _ in range(2)] == ["timed", "timed earlier"]
+    assert cache.is_file()
 
 
 def test_parts_by_hand_come_before_everything(planned: Planned, counted: Any) -> None:
@@ -141,6 +158,37 @@ def test_fast_is_the_faster_one_and_part_of_the_identity(
     assert asked == [ratio], "measured once"
 
 
+def test_what_decides_is_what_is_remembered(planned: Planned, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executions, "ratio", lambda *_: 0.99996)
+    first, second = (planned("trainer.precision=fast", f"seed={seed}") for seed in (0, 1))
+    assert first.recipe.trainer.precision == second.recipe.trainer.precision
+    assert first.seed_group == second.seed_group
+
+
+@pytest.mark.parametrize("threads", ["1", "2", "auto"])
+def test_fast_is_decided_for_any_number_of_threads(threads: str, planned: Planned, cache: Path) -> None:
+    """Really timed; on one thread, so that all jobs of a sweep decide alike, however many threads each may have."""
+    ready = planned("trainer.precision=fast", f"trainer.threads={threads}", "data=digits", "model=cnn")
+    assert ready.recipe.trainer.precision in ("float32", "bfloat16")
+    (key,) = json.loads(cache.read_text())["entries"]
+    assert not {"threads=", "cores="} & set(key.split()), key
+
+
+def test_fast_is_told_wherever_the_precision_is_named(planned: Planned, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executions, "ratio", lambda *_: 0.5)
+    words = ("trainer.precision=fast", "name=net-${trainer.precision}")
+    ready = planned(*words)
+    assert ready.name == "net-bfloat16"
+    assert ready.words == words, "as the user gave them: a job is known by them"
+    assert ready.config_hash == planned("trainer.precision=bfloat16", words[1]).config_hash
+
+
+def test_a_refused_command_measures_nothing(planned: Planned, cache: Path) -> None:
+    with pytest.raises(ConfigError, match="it needs a schedule with cycles"):
+        planned("trainer.precision=fast", "trainer.ensemble=3")
+    assert not cache.exists()
+
+
 def test_bfloat16_by_hand_says_what_it_costs(planned: Planned, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executions, "is_short", lambda recipes, parts: False)
     monkeypatch.setattr(executions, "ratio", lambda *_: 1.87654)
@@ -152,7 +200,10 @@ def test_bfloat16_by_hand_says_what_it_costs(planned: Planned, monkeypatch: pyte
 
 
 def test_executions_are_no_part_of_the_identity(planned: Planned) -> None:
-    assert planned().config_hash == planned("trainer.execution={threads: 2}").config_hash
+    one, other = planned(), planned("trainer.execution={threads: 2}")
+    assert one.config_hash == other.config_hash
+    assert common_settings(one, NOTHING) == common_settings(other, NOTHING)
+    assert "trainer.execution.threads".startswith(IGNORED)
 
 
 def row(tags: dict[str, str]) -> RunRow:
