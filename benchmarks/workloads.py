@@ -14,6 +14,7 @@ from labkit.engine.loop import train
 from labkit.engine.population import Population
 from labkit.engine.recipe import Recipe
 from labkit.engine.step import Stepper
+from labkit.engine.timing import choose
 from labkit.engine.trainer import Trainer
 from labkit.models.entries import Sizing
 from labkit.models.network import Model
@@ -96,22 +97,32 @@ def _recipe(workload: Workload, **trainer: Any) -> Recipe:
 
 
 def labkit_run(workload: Workload) -> tuple[Work, int]:
-    """Our training of the workload, and the threads it chooses."""
+    """Our training of the workload as timing chooses, and its threads."""
     parts, _, _ = _data(workload)
     recipe = _recipe(workload)
-    threads = train([recipe], parts)[0].execution.threads
-    return lambda: train([recipe], parts) and None, threads
+    execution = choose([recipe], parts).execution  # as a command remembers it
+    return lambda: train([recipe], parts, execution=execution) and None, execution.threads
 
 
 def plain_run(workload: Workload, threads: int) -> Work:
-    """The plain loop: the same network, batches, L2, update and evaluations."""
+    """The plain loop at its best: fused updates, pictures with their channels last; otherwise the same work as ours."""
     _, train_part, validation = _data(workload)
+    pictures = any(isinstance(layer, nn.Conv2d) for layer in workload.plain())
+    if pictures:
+        train_part, validation = (
+            Part(part.features.contiguous(memory_format=torch.channels_last), part.labels)
+            for part in (train_part, validation)
+        )
 
     def run() -> None:
         torch.set_num_threads(threads)
         model = workload.plain()
-        parameters = list(model.parameters())
-        weights = [p for p in parameters if p.dim() > 1]
+        if pictures:
+            model = model.to(memory_format=torch.channels_last)
+        weights = [p for p in model.parameters() if p.dim() > 1]
+        biases = [p for p in model.parameters() if p.dim() == 1]
+        groups = [{"params": weights, "weight_decay": 2 * workload.l2}, {"params": biases}]
+        optimizer = torch.optim.SGD(groups, lr=0.01, fused=True)
         generator = torch.Generator().manual_seed(0)
         order, position = torch.randperm(workload.samples, generator=generator), 0
         for step in range(workload.steps):
@@ -123,13 +134,9 @@ def plain_run(workload: Workload, threads: int) -> Work:
             position += workload.batch_size
             scores = model(train_part.features.index_select(0, index))
             loss = functional.cross_entropy(scores, train_part.labels.index_select(0, index))
-            if workload.l2:
-                loss = loss + workload.l2 * sum(w.square().sum() for w in weights)
+            optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            with torch.no_grad():
-                for p in parameters:
-                    p.sub_(p.grad, alpha=0.01)
-                    p.grad = None
+            optimizer.step()
         _evaluate(model, train_part, validation)
 
     return run
