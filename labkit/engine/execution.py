@@ -23,6 +23,7 @@ _LARGE_WEIGHT = 100_000
 # Multiply-adds of convolutions in an update from which stacked members gain nothing; weights, and multiply-adds with
 # them, from which they leave the cache together.
 _BUSY_CONVOLUTION = 300_000_000
+_CONVOLUTION_THREADS = 8  # times the multiply-adds of a product before another thread pays for convolutions
 _BUSY_WEIGHTS, _BUSY_PRODUCTS = 500_000, 30_000_000
 
 
@@ -67,10 +68,12 @@ def stated(recipes: Sequence[Recipe], samples: int) -> Execution:
     # Stacked members gain nothing where one keeps a core busy alone.
     busy = is_busy_alone(first, batch) and first.trainer.threads == "auto" and on_cpu
     workers = min(first.trainer.chosen_threads(work * members), members) if busy else 1
+    convolutional = any(isinstance(stage.layer, Convolution) for stage in first.network.stages)
+    threads = first.trainer.chosen_threads(work * members // (_CONVOLUTION_THREADS if convolutional else 1))
     precision = first.trainer.precision
     products: Dtype = "float32" if precision == "fast" else precision  # a word that nobody has decided
     return Execution(
-        threads=1 if workers > 1 else first.trainer.chosen_threads(work * members),
+        threads=1 if workers > 1 else threads,
         workers=workers,
         convolutions="channels_first",
         products=products,
