@@ -28,9 +28,10 @@ from torch.nn import functional
 from labkit.engine.execution import Execution, changed, stated
 from labkit.engine.memory import keep_freed_memory
 from labkit.engine.population import Population
+from labkit.engine.processor import processor
 from labkit.engine.recipe import Recipe
 from labkit.engine.step import Stepper
-from labkit.engine.timing import choose, processor, ratio
+from labkit.engine.timing import choose, ratio
 from labkit.engine.trainer import Trainer
 from labkit.models.entries import Sizing
 from labkit.models.network import Model

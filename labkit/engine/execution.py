@@ -20,11 +20,12 @@ Convolutions = Literal["channels_first", "channels_last"]
 
 # Numbers of a weight from which it pays to move it by the factors of its gradient (docs/decisions.md).
 _LARGE_WEIGHT = 100_000
-# Multiply-adds of convolutions in an update from which stacked members gain nothing; weights, and multiply-adds with
-# them, from which they leave the cache together.
+# Multiply-adds of convolutions in an update from which stacked members gain nothing.
 _BUSY_CONVOLUTION = 300_000_000
-_CONVOLUTION_THREADS = 8  # times the multiply-adds of a product before another thread pays for convolutions
+# Weights of a network without convolutions, and multiply-adds with them, from which members leave the cache together.
 _BUSY_WEIGHTS, _BUSY_PRODUCTS = 500_000, 30_000_000
+# Another thread pays for convolutions from so many times the multiply-adds from which it does for products.
+_CONVOLUTION_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,8 @@ def stated(recipes: Sequence[Recipe], samples: int) -> Execution:
     # Stacked members gain nothing where one keeps a core busy alone.
     busy = is_busy_alone(first, batch) and first.trainer.threads == "auto" and on_cpu
     workers = min(first.trainer.chosen_threads(work * members), members) if busy else 1
-    convolutional = any(isinstance(stage.layer, Convolution) for stage in first.network.stages)
-    threads = first.trainer.chosen_threads(work * members // (_CONVOLUTION_THREADS if convolutional else 1))
-    precision = first.trainer.precision
-    products: Dtype = "float32" if precision == "fast" else precision  # a word that nobody has decided
+    threads = first.trainer.chosen_threads(work * members // (_CONVOLUTION_THREADS if _convolutional(first) else 1))
+    products = _products(first)
     return Execution(
         threads=1 if workers > 1 else threads,
         workers=workers,
@@ -93,7 +92,6 @@ def options(recipes: Sequence[Recipe], samples: int, cores: int) -> list[dict[st
         cores: Number of cores that may be used.
     """
     first, members = recipes[0], len(recipes)
-    layers = [stage.layer for stage in first.network.stages]
     length = first.trainer.length(samples, first.schedule)
     counts = sorted({2**i for i in range(cores.bit_length())} | {cores}) if first.trainer.threads == "auto" else []
     found: list[dict[str, Any]] = [{"workers": count, "threads": 1} for count in counts[::-1] if count <= members]
@@ -102,7 +100,7 @@ def options(recipes: Sequence[Recipe], samples: int, cores: int) -> list[dict[st
         found += [{"update": "gradient"}, {"update": "factors"}]
     if _has_planes(first):
         found += [{"convolutions": "channels_first"}, {"convolutions": "channels_last"}]
-    if first.trainer.product is not None and any(isinstance(layer, Convolution) for layer in layers):
+    if _products(first) == "bfloat16" and _convolutional(first):
         found += [{"between": "float32"}, {"between": "bfloat16"}]
     return found + [{"threads": count} for count in counts]
 
@@ -115,16 +113,30 @@ def is_busy_alone(recipe: Recipe, batch: int) -> bool:
         batch: Number of samples in a batch.
     """
     network = recipe.network
-    convolutional = [stage for stage in network.stages if isinstance(stage.layer, Convolution)]
-    if convolutional:
-        return 3 * batch * sum(map(network.multiply_adds_of, convolutional)) >= _BUSY_CONVOLUTION
+    if _convolutional(recipe):
+        return convolution_work(recipe, batch) >= _BUSY_CONVOLUTION
     return network.parameter_count >= _BUSY_WEIGHTS and 3 * batch * network.multiply_adds >= _BUSY_PRODUCTS
+
+
+def convolution_work(recipe: Recipe, batch: int) -> int:
+    """Return the multiply-adds of one member's convolutions in an update with `batch` samples, forward and backward."""
+    network = recipe.network
+    convolutional = [stage for stage in network.stages if isinstance(stage.layer, Convolution)]
+    return 3 * batch * sum(map(network.multiply_adds_of, convolutional))
+
+
+def _convolutional(recipe: Recipe) -> list[Convolution]:
+    return [stage.layer for stage in recipe.network.stages if isinstance(stage.layer, Convolution)]
 
 
 def _has_planes(recipe: Recipe) -> bool:
     """Return True if there are convolutions over two axes: torch knows another layout for those only."""
-    layers = [stage.layer for stage in recipe.network.stages]
-    return any(isinstance(layer, Convolution) and layer.dimensions == 2 for layer in layers)
+    return any(layer.dimensions == 2 for layer in _convolutional(recipe))
+
+
+def _products(recipe: Recipe) -> Dtype:
+    precision = recipe.trainer.precision
+    return "float32" if precision == "fast" else precision  # a word that nobody has decided
 
 
 def large_weights(recipe: Recipe) -> list[int]:
@@ -160,7 +172,7 @@ def changed(execution: Execution, parts: Mapping[str, object], key: str = "train
 def fits(execution: Execution, recipes: Sequence[Recipe], key: str = "trainer.execution") -> Execution:
     """Return the execution with a block for every worker; raise ConfigError for what the training cannot do."""
     first, threads = recipes[0], recipes[0].trainer.threads
-    products = stated(recipes, first.trainer.batch_size).products
+    products = _products(first)
     if threads not in ("auto", execution.threads):
         raise ConfigError(f"{key}: threads={execution.threads} contradicts trainer.threads={threads}.")
     if execution.products != products:

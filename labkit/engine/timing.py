@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from threading import Barrier
 
 import torch
@@ -32,8 +29,8 @@ _SHARE = 0.02  # of the training that its choice may take
 _ROUNDS = 2  # of every comparison, and as many more for one that gains; the fastest counts: a busy machine only adds
 _SAMPLE_SECONDS = 0.005  # of every measurement, at least one update of every worker
 _GAIN = 0.95  # of the time: a candidate that is not clearly faster is left
-_WEIGHT = 0.01
 _HOPELESS = 3  # times the time: it is not measured again
+_WEIGHT = 0.01  # of the networks that are timed: any number does that neither grows nor fades fast
 # For a guess at the time of an update, which is mostly too long.
 _CALLS_SECONDS, _MULTIPLY_ADDS_PER_SECOND = 0.001, 5e9
 
@@ -199,19 +196,3 @@ def work(recipes: Sequence[Recipe], parts: Parts) -> str:
         f"gradient={trainer.gradient} device={trainer.chosen_device()} "
         f"numerics={NUMERICS_VERSION}"
     )
-
-
-@cache
-def processor() -> str:
-    """Return the processor's name with what decides its speed: the instructions that torch and oneDNN may use."""
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text(errors="replace").splitlines() if file.exists() else []
-    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    flags = facts.get("flags", facts.get("Features", "")).split()  # ARM has the second
-    known = [flag for flag in ("amx_bf16", "avx512_bf16", "avx512f", "avx2", "bf16", "sve", "asimd") if flag in flags]
-    parts = [f"{name}={facts[name]}" for name in ("CPU implementer", "CPU part") if name in facts]
-    limits = [f"{name}={os.environ[name]}" for name in _LIMITS if os.environ.get(name)]
-    return " ".join([facts.get("model name") or platform.processor() or platform.machine(), *parts, *known, *limits])
-
-
-_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS")

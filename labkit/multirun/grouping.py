@@ -10,10 +10,8 @@ from math import prod
 import torch
 
 from labkit.config import Count, Positive
-from labkit.engine.execution import is_busy_alone
+from labkit.engine.execution import convolution_work, is_busy_alone
 from labkit.engine.trainer import cores
-from labkit.models.network import Network
-from labkit.nn.convolution import Convolution
 from labkit.runs.plan import Plan
 
 # Measured with `python benchmarks/members.py FOLDER`; the table is in docs/decisions.md. Small networks gain
@@ -70,7 +68,7 @@ def _divided(kind: list[int], plan: Plan, limits: Limits) -> list[Group]:
         return [Group(tuple(kind), True, "no other job shares its program")]
     processes = min(limits.processes or cores(), len(kind))
     batch = min(plan.recipe.trainer.batch_size, len(plan.parts.train))
-    work = 3 * _convolutions(plan.recipe.network) * batch
+    work = convolution_work(plan.recipe, batch)
     side_by_side = is_busy_alone(plan.recipe, batch) and plan.recipe.trainer.threads == "auto"
     apart = work >= _LEAST_CONVOLUTION and not (side_by_side and limits.processes is None)
     if apart and processes > 1 and plan.recipe.trainer.chosen_device().type == "cpu":
@@ -103,11 +101,6 @@ def bytes_per_member(plan: Plan) -> int:
     own_batch = prod(plan.parts.shape)  # with a seed of its own it gathers a batch of its own
     updates = recipe.trainer.length(len(plan.parts.train.features), recipe.schedule).total
     return size * (numbers + recipe.trainer.batch_size * (3 * activations + own_batch) + 2 * updates)
-
-
-def _convolutions(network: Network) -> int:
-    """Count the multiply-adds of one sample in convolutional layers, forward."""
-    return sum(network.multiply_adds_of(stage) for stage in network.stages if isinstance(stage.layer, Convolution))
 
 
 def free_memory(plan: Plan) -> int:

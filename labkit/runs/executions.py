@@ -10,8 +10,9 @@ from typing import Any
 
 from labkit.config import ConfigError
 from labkit.engine.execution import Execution, changed, fits, stated
+from labkit.engine.processor import processor
 from labkit.engine.recipe import Recipe
-from labkit.engine.timing import Choice, choose, is_short, processor, ratio, work
+from labkit.engine.timing import Choice, choose, is_short, ratio, work
 from labkit.engine.trainer import most_threads
 from labkit.preprocess.prepare import Parts
 from labkit.runs.remembered import remembered

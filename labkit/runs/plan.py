@@ -93,8 +93,8 @@ class Plan:
     @property
     def measured(self) -> str:
         """What `train/*` is measured on, where that is not the whole training part; empty otherwise."""
-        count, available = self.recipe.trainer.eval_train, len(self.parts.train)
-        if isinstance(count, bool) or count >= available:
+        count = self.recipe.trainer.eval_train
+        if isinstance(count, bool) or count >= (available := len(self.parts.train)):
             return ""
         return f"train/* on {count:,} of {available:,} training samples, the same in every run"
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from labkit import own_code
 from labkit.config import ConfigError, Plain
 from labkit.engine.block import Outcome
-from labkit.engine.timing import processor
+from labkit.engine.processor import processor
 from labkit.preprocess.prepare import Parts
 from labkit.quick_omegaconf import config_text
 from labkit.report import figures

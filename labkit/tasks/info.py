@@ -11,8 +11,8 @@ from omegaconf import DictConfig
 from labkit.config import Count
 from labkit.data.dataset import Dataset
 from labkit.engine.population import Population
+from labkit.engine.processor import processor
 from labkit.engine.streams import generator
-from labkit.engine.timing import processor
 from labkit.preprocess.augment import augment
 from labkit.runs import executions, provenance
 from labkit.runs.plan import Plan, plan, resolved

@@ -38,12 +38,6 @@ SEEDS = (3, 1, 4, 1)
 LINEAR = FAMILIES["linear"]
 
 
-@pytest.fixture
-def every_weight(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small weights too, which the networks of tests have."""
-    monkeypatch.setattr(module, "_LARGE_WEIGHT", 1)
-
-
 @pytest.mark.usefixtures("every_weight")
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 @pytest.mark.parametrize(("name", "family"), EXECUTED)

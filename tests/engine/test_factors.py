@@ -10,18 +10,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from labkit.engine import execution as module
 from labkit.engine.execution import changed, large_weights, stated
 from labkit.engine.loop import train
 from labkit.engine.population import Population
 from tests.engine.engine_cases import (
     FAMILIES,
     OUT,
-    TOLERANCE,
     Family,
-    alone,
     assert_near,
-    assert_same_outcome,
     mixed,
     parts,
     recipe,
@@ -32,21 +28,6 @@ from tests.engine.engine_cases import (
 
 SEEDS = (3, 1, 4, 1)
 LINEAR = FAMILIES["linear"]
-
-
-@pytest.fixture
-def every_weight(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small weights too, which the networks of tests have."""
-    monkeypatch.setattr(module, "_LARGE_WEIGHT", 1)
-
-
-@pytest.mark.usefixtures("every_weight")
-@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
-def test_members_are_runs_of_their_own(dtype: torch.dtype) -> None:
-    data = parts(LINEAR, dtype)
-    members = mixed(LINEAR, trainer(precision=str(dtype).removeprefix("torch.")), SEEDS)
-    for one, other in zip(train(members, data), members, strict=True):
-        assert_same_outcome(one, alone(other, data), TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("stop", [2, 4, 6], ids=["in epoch 1", "behind it", "later"])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from labkit.engine import execution
 from labkit.engine.loop import train
 from tests.engine.engine_cases import EXECUTED, FAMILIES, assert_same_outcome, executed, mixed, parts, trainer
 
 
 @pytest.mark.parametrize(("name", "family"), EXECUTED)
-def test_analytic_is_autograd_over_100_updates(name: str, family: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execution, "_LARGE_WEIGHT", 1)  # the networks of tests have small ones
+@pytest.mark.usefixtures("every_weight")
+def test_analytic_is_autograd_over_100_updates(name: str, family: str) -> None:
     data = parts(FAMILIES[family])
     outcomes = []
     for gradient, how in (("analytic", name), ("autograd", "stated")):

@@ -1,4 +1,7 @@
-"""What is timed and what is not, and that timing leaves no trace in the training."""
+"""What is timed and what is not, and that timing leaves no trace in the training.
+
+It also covers processor.py.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from labkit.engine import execution, timing
+from labkit.engine import timing
 from labkit.engine.execution import Execution, stated
 from labkit.engine.loop import train
+from labkit.engine.processor import processor
 from labkit.engine.recipe import Augmentation
-from labkit.engine.timing import choose, processor, ratio, work
+from labkit.engine.timing import choose, ratio, work
 from labkit.engine.trainer import most_threads
 from tests.engine.engine_cases import FAMILIES, assert_same_outcome, mixed, parts, recipe, rule, trainer
 
@@ -20,12 +24,11 @@ LINEAR = FAMILIES["linear"]
 
 
 @pytest.fixture
-def always(monkeypatch: pytest.MonkeyPatch) -> None:
+def always(monkeypatch: pytest.MonkeyPatch, every_weight: None) -> None:
     """Short trainings too, however long the choice takes of them."""
     monkeypatch.setattr(timing, "_UNTIMED_SECONDS", 0.0)
     monkeypatch.setattr(timing, "_SHARE", 1e9)
     monkeypatch.setattr(timing, "_SAMPLE_SECONDS", 0.0)
-    monkeypatch.setattr(execution, "_LARGE_WEIGHT", 1)
 
 
 def slow_unless(monkeypatch: pytest.MonkeyPatch, fast: Any) -> None:
