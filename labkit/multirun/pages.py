@@ -89,7 +89,9 @@ def _curves(
     """
     if len(members) == 1:
         ((run_ids, label),) = members
-        return [_of_one(run_ids, label, tracker.histories(run_ids, _OF_ONE), _beside(config.tracker.published))]
+        found_one = tracker.histories(run_ids, _OF_ONE)
+        caption, figure = _of_one(run_ids, label, found_one, _beside(config.tracker.published))
+        return [(caption + _subset(config), figure)]
     shown = members[:_CURVES]
     if not shown:
         return []
@@ -99,7 +101,13 @@ def _curves(
     drawn = [Member(label, [found[run_id] for run_id in run_ids]) for run_ids, label in shown]
     told = seed_bands.caption([member.seeds for member in drawn]) or "one seed each"
     figure = report.member_curves(drawn, metrics=("val/accuracy", loss))
-    return [(f"Learning curves of the best {len(drawn)}: {told}.", figure)]
+    return [(f"Learning curves of the best {len(drawn)}: {told}.{_subset(config)}", figure)]
+
+
+def _subset(config: DictConfig) -> str:
+    """A sentence on the samples behind the training curves, where those are not all."""
+    count = config.trainer.eval_train
+    return "" if isinstance(count, bool) else f" Training curves: up to {count:,} samples, the same in every run."
 
 
 def _of_one(

@@ -41,6 +41,7 @@ class RunSummary:
         open_command: Command or address that shows it.
         never_predicted: Names of classes that the network never chose.
         notes: Sentences, one each, such as `labkit.runs.symptoms` gives.
+        measured: Samples that `train` is measured on; "" for the whole training part.
         suggested: Override words that a learning-rate range test suggests; "" for none.
     """
 
@@ -53,6 +54,7 @@ class RunSummary:
     open_command: str
     never_predicted: Sequence[str] = field(default=())
     notes: Sequence[str] = field(default=())
+    measured: str = ""
     suggested: str = ""
 
 
@@ -88,6 +90,7 @@ def _warnings(summary: RunSummary) -> list[str]:
 
 def _facts(summary: RunSummary) -> list[tuple[str, str]]:
     facts = [("suggested", summary.suggested)] if summary.suggested else []
+    facts += [("train", summary.measured)] if summary.measured else []
     facts += [("time", _seconds(summary.seconds)), ("run id", summary.run_id)]
     facts += [("reproduce", summary.reproduce), ("open", summary.open_command)]
     return [(name, value) for name, value in facts if value]

@@ -92,11 +92,11 @@ class Plan:
 
     @property
     def measured(self) -> str:
-        """What `train/*` is measured on, where that is not the whole training part; empty otherwise."""
+        """The samples that `train/*` is measured on, where they are not the whole training part; empty otherwise."""
         count = self.recipe.trainer.eval_train
         if isinstance(count, bool) or count >= (available := len(self.parts.train)):
             return ""
-        return f"train/* on {count:,} of {available:,} training samples, the same in every run"
+        return f"{count:,} of {available:,} training samples, the same in every run"
 
     @property
     def parts(self) -> Parts:

@@ -190,7 +190,7 @@ def _group(ready: Plan, outcome: Outcome, place: Place) -> str:
 
 
 def _drawn(ready: Plan, outcome: Outcome) -> dict[str, bytes]:
-    title = f"{ready.name}; {ready.measured}" if ready.measured else ready.name
+    title = f"{ready.name}; train: {ready.measured}" if ready.measured else ready.name
     drawn = {
         "learning_curves": figures.learning_curves(outcome.history, title, ready.published),
         f"confusion_matrix_{outcome.confusion_part}": figures.confusion_matrix(

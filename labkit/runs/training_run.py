@@ -179,6 +179,7 @@ def summary(ready: Plan, run_id: str, outcome: Outcome, found: Diagnosis, said: 
         reproduce=ready.command,
         open_command=commands.pages(ready.tracking.store(root), root) if run_id and ready.tracking.has_pages else "",
         never_predicted=[] if outcome.diverged else unseen,
-        notes=(*ready.data.notes, *found.notes, *found.details, *filter(None, [ready.measured, said])),
+        notes=(*ready.data.notes, *found.notes, *found.details, *filter(None, [said])),
+        measured=ready.measured,
         suggested=suggested,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -72,3 +73,9 @@ def test_the_table_is_something_rich_prints():
 def test_time(seconds, text):
     summary = RunSummary("a", "b", "FAILED", {}, seconds, "c", "d")
     assert f"time       {text}\n" in run_text(summary)
+
+
+def test_a_subset_of_the_training_part_is_named() -> None:
+    told = run_text(replace(SUMMARY, measured="5,000 of 45,000 training samples, the same in every run"))
+    assert "\ntrain      5,000 of 45,000 training samples, the same in every run\n" in told
+    assert "warning: 5,000" not in told
