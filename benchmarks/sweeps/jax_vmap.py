@@ -20,6 +20,7 @@ from benchmarks.sweeps.peer import Task, task
 from benchmarks.sweeps.work import Work
 
 Parameters = list[Any]  # weight and bias of every layer in turn
+Moving = tuple[Parameters, Parameters]  # parameters, and their velocity: empty without momentum
 
 
 def main() -> None:
@@ -46,12 +47,15 @@ def forward(work: Work, parameters: Parameters, x: Any, product: str) -> Any:
     import jax
     from jax import numpy as jnp
 
-    activation = {"relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid}[work.activation]
+    known = {"relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid, "silu": jax.nn.silu}
+    activation = known[work.activation]
     layers = list(zip(parameters[::2], parameters[1::2], strict=True))
+    strides = work.strides()
     for number, (weight, bias) in enumerate(layers):
         a, b = (x, weight) if product == "float32" else (x.astype(jnp.bfloat16), weight.astype(jnp.bfloat16))
         if weight.ndim == 4:
-            x = jax.lax.conv_general_dilated(a, b, (2, 2), ((1, 1), (1, 1))).astype(jnp.float32) + bias[:, None, None]
+            x = jax.lax.conv_general_dilated(a, b, (strides[number],) * 2, ((1, 1), (1, 1))).astype(jnp.float32)
+            x = x + bias[:, None, None]
         else:
             x = jnp.matmul(a.reshape(len(a), -1), b.T, preferred_element_type=jnp.float32) + bias
         if number < len(layers) - 1:
@@ -64,7 +68,7 @@ def _penalty(parameters: Parameters, l2: Any) -> Any:
 
 
 def updates(work: Work, product: str, full: bool) -> Callable[..., Any]:
-    """`f(parameters, l2, rates (n,), features, labels, batches (n, B)) -> parameters` of one member.
+    """`f((parameters, velocity), l2, rates (n,), features, labels, batches (n, B)) -> the first again` of one member.
 
     Args:
         full: whether every batch is; else places of -1 weigh nothing.
@@ -78,13 +82,15 @@ def updates(work: Work, product: str, full: bool) -> Callable[..., Any]:
         mean = losses.mean() if full else (losses * present).sum() / present.sum()
         return mean + _penalty(parameters, l2)
 
-    def run(parameters: Parameters, l2: Any, rates: Any, features: Any, labels: Any, batches: Any) -> Parameters:
-        def step(parameters: Parameters, now: Any) -> Any:
-            rate, batch = now
-            gradient = jax.grad(cost)(parameters, l2, features[batch], labels[batch], batch >= 0)
-            return jax.tree.map(lambda p, g: p - rate * g, parameters, gradient), None
+    def run(moving: Moving, l2: Any, rates: Any, features: Any, labels: Any, batches: Any) -> Moving:
+        def step(moving: Moving, now: Any) -> Any:
+            (parameters, velocity), (rate, batch) = moving, now
+            moved = jax.grad(cost)(parameters, l2, features[batch], labels[batch], batch >= 0)
+            if work.momentum:
+                moved = velocity = jax.tree.map(lambda m, g: work.momentum * m + g, velocity, moved)
+            return (jax.tree.map(lambda p, m: p - rate * m, parameters, moved), velocity), None
 
-        return jax.lax.scan(step, parameters, (rates, batches))[0]
+        return jax.lax.scan(step, moving, (rates, batches))[0]
 
     return run
 
@@ -153,6 +159,7 @@ def train(given: Task, parts: tuple[Part, Part]) -> list[list[tuple[int, dict[st
     advance = jax.jit(stacked, donate_argnums=0)
     measure = jax.jit(jax.vmap(evaluation(work, given.precision), (0, 0, None, None)))
     parameters = [jnp.array(np.tile(p, (members, *[1] * p.ndim))) for p in start.parameters]
+    velocity = [jnp.zeros_like(p) for p in parameters] if work.momentum else []
     l2 = jnp.array([work.l2(value) for value in work.values], jnp.float32)
     rates = jnp.array([work.rates(value, start.updates) for value in work.values], jnp.float32)
     features, labels = jnp.array(parts[0].features), jnp.array(parts[0].labels)
@@ -162,8 +169,8 @@ def train(given: Task, parts: tuple[Part, Part]) -> list[list[tuple[int, dict[st
     for until in start.evaluations.tolist() if given.tracked else [start.updates]:
         if until > done:
             span = slice(done, until)
-            arguments = (parameters, l2, rates[:, span], features, labels, batches[span])
-            parameters, done = programs("advance", advance, *arguments), until
+            arguments = ((parameters, velocity), l2, rates[:, span], features, labels, batches[span])
+            (parameters, velocity), done = programs("advance", advance, *arguments), until
         if given.tracked:
             with report.clock("evaluating"):
                 rows = _rows(work, [programs("measure", measure, parameters, l2, *chunks) for chunks in chunked], parts)

@@ -18,10 +18,12 @@ from benchmarks.sweeps.measures import row
 from benchmarks.sweeps.peer import Task, task
 from benchmarks.sweeps.work import Work
 
+_ACTIVATIONS = {"relu": "relu", "tanh": "tanh", "sigmoid": "logistic"}
+
 
 def expresses(work: Work) -> bool:
-    """No convolutions, no schedule of the learning rate."""
-    return not work.channels and work.cycle is None
+    """No convolutions, no schedule of the learning rate, no activation that it lacks."""
+    return not work.channels and work.cycle is None and work.activation in _ACTIVATIONS
 
 
 def main() -> None:
@@ -49,9 +51,10 @@ def trial(given: Task, value: float, parts: tuple[Part, Part]) -> None:
     size = start.batches.shape[1]
     model = MLPClassifier(
         work.hidden,
-        activation={"relu": "relu", "tanh": "tanh", "sigmoid": "logistic"}[work.activation],
+        activation=_ACTIVATIONS[work.activation],
         solver="sgd",
-        momentum=0.0,
+        momentum=work.momentum,
+        nesterovs_momentum=False,
         alpha=2 * work.l2(value) * size,
         batch_size=size,
         learning_rate_init=value,

@@ -21,7 +21,7 @@ from benchmarks.sweeps.peer import Task, cores, task
 from benchmarks.sweeps.start import Start
 from benchmarks.sweeps.work import Work
 
-_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "silu": nn.SiLU}
 Data = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
@@ -85,9 +85,9 @@ def trial(given: Task, value: float, data: Data, evaluation_threads: int | None 
 def network(work: Work, start: Start) -> nn.Module:
     """The network with the weights every trial starts from."""
     layers: list[nn.Module] = []
-    channels = (3, *work.channels)
-    for before, after in pairwise(channels):
-        layers += [nn.Conv2d(before, after, 3, 2, 1), _ACTIVATIONS[work.activation]()]
+    channels = (3, *work.channels, *work.keeping)
+    for (before, after), stride in zip(pairwise(channels), work.strides(), strict=True):
+        layers += [nn.Conv2d(before, after, 3, stride, 1), _ACTIVATIONS[work.activation]()]
     if work.channels:
         layers.append(nn.Flatten())
     shapes = [parameter.shape for parameter in start.parameters if parameter.ndim == 2]
@@ -109,7 +109,7 @@ def train(
     biases = [parameter for parameter in model.parameters() if parameter.dim() == 1]
     groups = [{"params": weights, "weight_decay": 2 * work.l2(value)}, {"params": biases}]
     rates = work.rates(value, start.updates).tolist()
-    optimizer = torch.optim.SGD(groups, lr=rates[0], fused=True)
+    optimizer = torch.optim.SGD(groups, lr=rates[0], momentum=work.momentum, fused=True)
     due = set(start.evaluations.tolist())
     (features, labels), _ = data
     batches = [batch[batch >= 0] for batch in torch.from_numpy(start.batches)]

@@ -52,9 +52,11 @@ class Work:
         data: `cifar10`, `mnist` or `peaks`.
         normalise: every feature to mean 0 and deviation 1 over the training part; pixels are divided by 255 before.
         channels: of 3 x 3 convolutions with stride 2 and padding 1, before the linear layers.
+        keeping: channels of the 3 x 3 convolutions with stride 1 and padding 1 behind those.
         hidden: units of the hidden linear layers.
         classes: units of the last.
-        activation: `relu`, `tanh` or `sigmoid`, after every layer but the last.
+        activation: `relu`, `tanh`, `sigmoid` or `silu`, after every layer but the last.
+        momentum: of the update rule, `m <- momentum m + g`; 0 for plain gradient descent.
         cycle: the learning rates where they are not constant.
         tolerance: in float32; bfloat16 products get `bfloat16`.
         smoke_options: take the place of `options` in a smoke run.
@@ -74,6 +76,8 @@ class Work:
     tolerance: Tolerance
     bfloat16: Tolerance
     channels: tuple[int, ...] = ()
+    keeping: tuple[int, ...] = ()
+    momentum: float = 0.0
     cycle: Cycle | None = None
     smoke_options: Mapping[str, Any] | None = None
     smoke_trials: int = 2
@@ -91,6 +95,10 @@ class Work:
             tolerance=Tolerance(2e-3, 2e-3, 1.0, 1e-4),
             bfloat16=Tolerance(0.05, 0.05, 1.0, 0.05),
         )
+
+    def strides(self) -> list[int]:
+        """The stride of every convolution."""
+        return [2] * len(self.channels) + [1] * len(self.keeping)
 
     def l2(self, value: float) -> float:
         """Lambda of the trial with that value."""
@@ -221,7 +229,41 @@ BOULDER = Work(
     smoke_options={"data.train_size": 200, "data.validation": 100, "trainer.steps": 20},
 )
 
-WORKS = {work.name: work for work in (KTH, PEAKS, MNIST, BOULDER)}
+EXTENDED = Work(
+    name="extended",
+    title="Boulder's extended net, CIFAR-10, 64-128-64 and ten of 64, silu, momentum, batch 32",
+    options={
+        "data": "cifar10",
+        "data.train_size": 8000,
+        "data.validation": 2000,
+        "model": "extended",
+        "model.channels": "[64,128,64]",
+        "model.hidden": 128,
+        "model.activation": "silu",
+        "optimizer": "momentum",
+        "optimizer.momentum": 0.95,
+        "trainer.batch_size": 32,
+        "trainer.steps": 600,
+        "trainer.eval_every": "2/run",
+        **_SAME,
+    },
+    key="optimizer.lr",
+    values=(0.002, 0.005, 0.01, 0.02),
+    data="cifar10",
+    normalise=True,
+    channels=(64, 128, 64),
+    keeping=(64,) * 10,
+    hidden=(128,),
+    classes=10,
+    activation="silu",
+    momentum=0.95,
+    # thirteen convolutions and a momentum of 0.95 let roundings grow fast
+    tolerance=Tolerance(0.08, 0.03),
+    bfloat16=Tolerance(0.12, 0.05),
+    smoke_options={"data.train_size": 200, "data.validation": 100, "trainer.steps": 6},
+)
+
+WORKS = {work.name: work for work in (KTH, PEAKS, MNIST, BOULDER, EXTENDED)}
 
 
 def chosen(name: str, smoke: bool) -> Work:

@@ -27,7 +27,10 @@ from labkit.preprocess.prepare import Parts
 _UNTIMED_SECONDS = 2.0  # of training: a shorter one is not worth a choice
 _SHARE = 0.02  # of the training that its choice may take
 _ROUNDS = 2  # of every comparison, and as many more for one that gains; the fastest counts: a busy machine only adds
-_SAMPLE_SECONDS = 0.005  # of every measurement, at least one update of every worker
+# Of every measurement, at least one update of every worker: as long as the share allows, since within 5 ms the weights
+# of a network of middle size are read from memory and not, as in a training, from the processor's cache.
+_SAMPLE_SECONDS = (0.005, 0.04)
+_SAMPLES = 200  # what a long choice measures, about
 _GAIN = 0.95  # of the time: a candidate that is not clearly faster is left
 _HOPELESS = 3  # times the time: it is not measured again
 _WEIGHT = 0.01  # of the networks that are timed: any number does that neither grows nor fades fast
@@ -80,11 +83,12 @@ def choose(recipes: Sequence[Recipe], parts: Parts) -> Choice:
         started = time.perf_counter()
         best = _Probe(recipes, parts, given)
         setup = time.perf_counter() - started
-        best.measure()
-        update = best.measure()
+        best.measure(_SAMPLE_SECONDS[0])
+        update = best.measure(_SAMPLE_SECONDS[0])
         expected = update * len(recipes) * best.length.total
         if expected < _UNTIMED_SECONDS:
             return Choice(given, f"stated: the training takes about {expected:.1f} seconds")
+        sample = sample_seconds(expected)
         end, seconds = started + _SHARE * expected, {str(given): update}
         for change in changes:
             execution = fits(changed(best.execution, change), recipes)
@@ -92,14 +96,24 @@ def choose(recipes: Sequence[Recipe], parts: Parts) -> Choice:
                 continue
             # A new state, and both sides' rounds, twice as many where it gains, and one to warm up.
             longest = execution.block * execution.workers * seconds[str(best.execution)]
-            cost = setup + 2 * (2 * _ROUNDS + 1) * max(_SAMPLE_SECONDS, longest)
+            cost = setup + 2 * (2 * _ROUNDS + 1) * max(sample, longest)
             if time.perf_counter() + cost > end:
                 return Choice(best.execution, "timed as far as there was time", False, seconds)
             other = _Probe(recipes, parts, execution)
-            seconds[str(best.execution)], seconds[str(execution)] = _compare(best, other)
+            seconds[str(best.execution)], seconds[str(execution)] = _compare(best, other, sample)
             if seconds[str(execution)] < _GAIN * seconds[str(best.execution)]:
                 best = other
     return Choice(best.execution, "timed", True, seconds)
+
+
+def sample_seconds(expected: float) -> float:
+    """Return how long a measurement is, in seconds.
+
+    Args:
+        expected: Seconds that the training takes.
+    """
+    shortest, longest = _SAMPLE_SECONDS
+    return min(longest, max(shortest, _SHARE * expected / _SAMPLES))
 
 
 def _too_many(execution: Execution) -> bool:
@@ -110,7 +124,7 @@ def ratio(recipe: Recipe, other: Recipe, parts: Parts) -> float:
     """Return the time of an update of one recipe as a multiple of that of another, each at its likely best."""
     with _threads():
         one, two = (_Probe([each], parts, _likely(each, parts)) for each in (recipe, other))
-        mine, its = _compare(two, one)
+        mine, its = _compare(two, one, _SAMPLE_SECONDS[0])
     return its / mine
 
 
@@ -138,20 +152,20 @@ class _Probe:
             state.step = self._first
             self._blocks.append((Stepper(population, state), state, len(population)))
 
-    def measure(self) -> float:
-        """Return the seconds of an update per member, from as many updates as make a measurement."""
+    def measure(self, sample: float) -> float:
+        """Return the seconds of an update per member, from as many updates as take `sample` seconds."""
         with Workers(self.execution) as workers:
             started_all = Barrier(len(self._blocks))
             workers.do([started_all.wait] * len(self._blocks))  # threads take a while to start
             started = time.perf_counter()
-            counts = workers.do([partial(self._advance, block, started) for block in self._blocks])
+            counts = workers.do([partial(self._advance, block, started + sample) for block in self._blocks])
             return (time.perf_counter() - started) / sum(counts)
 
-    def _advance(self, block: tuple[Stepper, RunState, int], started: float) -> int:
-        """Update a block for a while, and return the updates of its members together."""
+    def _advance(self, block: tuple[Stepper, RunState, int], end: float) -> int:
+        """Update a block until the clock says `end`, and return the updates of its members together."""
         stepper, state, members = block
         count = 0
-        while not count or time.perf_counter() - started < _SAMPLE_SECONDS:
+        while not count or time.perf_counter() < end:
             if state.step >= self.length.total:
                 state.step, state.position = self._first, 0
             stepper.step(state)
@@ -159,15 +173,15 @@ class _Probe:
         return count
 
 
-def _compare(one: _Probe, other: _Probe) -> tuple[float, float]:
+def _compare(one: _Probe, other: _Probe, sample: float) -> tuple[float, float]:
     """Return the shortest seconds of both, measured in turn; the first time of each only warms up."""
-    first, second = [one.measure()], [other.measure()]
+    first, second = [one.measure(sample)], [other.measure(sample)]
     if second[0] > _HOPELESS * first[0]:
-        return first[0], min(second[0], other.measure())
+        return first[0], min(second[0], other.measure(sample))
     first, second = [], []
     while len(first) < _ROUNDS or (min(second) < _GAIN * min(first) and len(first) < 2 * _ROUNDS):
-        first.append(one.measure())
-        second.append(other.measure())
+        first.append(one.measure(sample))
+        second.append(other.measure(sample))
     return min(first), min(second)
 
 

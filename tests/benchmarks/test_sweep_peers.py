@@ -232,6 +232,8 @@ def test_every_work_composes_into_what_the_peers_build() -> None:
         hidden = config["model"]["hidden"]
         assert (tuple(hidden) if isinstance(hidden, list) else (hidden,)) == work.hidden
         assert tuple(config["model"].get("channels", ())) == work.channels
+        assert config["model"].get("extra", 0) == len(work.keeping)
+        assert config["optimizer"].get("momentum", 0.0) == work.momentum
         assert (config["preprocess"]["normalise"] == "feature") == work.normalise
         assert work.data in config["data"]["_target_"]
         assert build("schedule", config["schedule"]).kind == ("cyclic" if work.cycle else "constant")

@@ -28,13 +28,13 @@ def always(monkeypatch: pytest.MonkeyPatch, every_weight: None) -> None:
     """Short trainings too, however long the choice takes of them."""
     monkeypatch.setattr(timing, "_UNTIMED_SECONDS", 0.0)
     monkeypatch.setattr(timing, "_SHARE", 1e9)
-    monkeypatch.setattr(timing, "_SAMPLE_SECONDS", 0.0)
+    monkeypatch.setattr(timing, "_SAMPLE_SECONDS", (0.0, 0.0))
 
 
 def slow_unless(monkeypatch: pytest.MonkeyPatch, fast: Any) -> None:
     """An update takes a second where `fast` says no to its execution, half of one for every part that it likes."""
 
-    def seconds(probe: Any) -> float:
+    def seconds(probe: Any, sample: float) -> float:
         return float(0.5 ** fast(probe.execution))
 
     monkeypatch.setattr(timing._Probe, "measure", seconds)
@@ -57,6 +57,12 @@ def test_the_choice_may_take_its_share_and_no_more(monkeypatch: pytest.MonkeyPat
     assert (none.execution, none.complete, list(none.seconds)) == (stated(members, 28), False, [str(none.execution)])
     longer = choose(mixed(LINEAR, trainer(steps=1_000_000), SEEDS), parts(LINEAR))
     assert (longer.execution.block, longer.complete) == (1, True)
+
+
+def test_a_measurement_is_as_long_as_the_share_allows() -> None:
+    assert timing.sample_seconds(2.0) == 0.005, "all of them take longer than 2% here, so some are left out"
+    assert timing.sample_seconds(100.0) == 0.01
+    assert timing.sample_seconds(1e6) == 0.04
 
 
 @pytest.mark.usefixtures("always")
