@@ -257,9 +257,9 @@ EXTENDED = Work(
     classes=10,
     activation="silu",
     momentum=0.95,
-    # thirteen convolutions and a momentum of 0.95 let roundings grow fast
-    tolerance=Tolerance(0.08, 0.03),
-    bfloat16=Tolerance(0.12, 0.05),
+    # after 600 updates it still guesses, so the losses say more than the accuracies
+    tolerance=Tolerance(0.02, 0.005, loss=1e-3),
+    bfloat16=Tolerance(0.02, 0.01, loss=5e-3),
     smoke_options={"data.train_size": 200, "data.validation": 100, "trainer.steps": 6},
 )
 

@@ -14,6 +14,7 @@ from threading import Barrier
 import torch
 
 from labkit.config import NUMERICS_VERSION
+from labkit.engine.evaluate import evaluate
 from labkit.engine.execution import Execution, block_bounds, changed, fits, options, stated
 from labkit.engine.memory import keep_freed_memory
 from labkit.engine.population import Population
@@ -31,6 +32,7 @@ _ROUNDS = 2  # of every comparison, and as many more for one that gains; the fas
 # of a network of middle size are read from memory and not, as in a training, from the processor's cache.
 _SAMPLE_SECONDS = (0.005, 0.04)
 _SAMPLES = 200  # what a long choice measures, about
+_EVALUATED = 500  # samples of an evaluation that is measured
 _GAIN = 0.95  # of the time: a candidate that is not clearly faster is left
 _HOPELESS = 3  # times the time: it is not measured again
 _WEIGHT = 0.01  # of the networks that are timed: any number does that neither grows nor fades fast
@@ -121,11 +123,16 @@ def _too_many(execution: Execution) -> bool:
 
 
 def ratio(recipe: Recipe, other: Recipe, parts: Parts) -> float:
-    """Return the time of an update of one recipe as a multiple of that of another, each at its likely best."""
+    """Return the time of one recipe as a multiple of that of another, each at its likely best.
+
+    It is the larger of two ratios: of an update, and of an evaluation, whose chunks can be far larger than a batch.
+    """
     with _threads():
         one, two = (_Probe([each], parts, _likely(each, parts)) for each in (recipe, other))
         mine, its = _compare(two, one, _SAMPLE_SECONDS[0])
-    return its / mine
+        evaluated = [(one.evaluate(), two.evaluate()) for _ in range(1 + _ROUNDS)][1:]  # the first only warms up
+    ours, others = zip(*evaluated, strict=True)
+    return float(max(its / mine, min(ours) / min(others)))
 
 
 def _likely(recipe: Recipe, parts: Parts) -> Execution:
@@ -143,7 +150,7 @@ class _Probe:
         self.execution = fits(execution, recipes)
         bounds = pairwise(block_bounds(len(recipes), self.execution)[: self.execution.workers + 1])
         populations = [Population(recipes[start:stop], parts, self.execution) for start, stop in bounds]
-        self.length = populations[0].length
+        self.populations, self.length = populations, populations[0].length
         self._first = self.length.per_epoch if self.length.total > self.length.per_epoch else 0
         self._blocks = []
         for population in populations:
@@ -160,6 +167,15 @@ class _Probe:
             started = time.perf_counter()
             counts = workers.do([partial(self._advance, block, started + sample) for block in self._blocks])
             return (time.perf_counter() - started) / sum(counts)
+
+    def evaluate(self) -> float:
+        """Return the seconds of an evaluation of the first block on some training samples."""
+        stepper, population = self._blocks[0][0], self.populations[0]
+        part = population.parts.train
+        part = part.only(torch.arange(min(len(part), _EVALUATED)))
+        started = time.perf_counter()
+        evaluate(population.network, [(stepper.parameters, stepper.buffers)], part, population.context())
+        return time.perf_counter() - started
 
     def _advance(self, block: tuple[Stepper, RunState, int], end: float) -> int:
         """Update a block until the clock says `end`, and return the updates of its members together."""

@@ -53,7 +53,7 @@ def chosen(recipes: Sequence[Recipe], parts: Parts, root: Path) -> Choice:
 
 
 def low_precision_ratio(recipe: Recipe, parts: Parts, root: Path) -> float:
-    """Return the time of an update with bfloat16 products as a multiple of one in float32, measured once.
+    """Return the time with bfloat16 products as a multiple of that in float32, measured once: see `timing.ratio`.
 
     For one member, whoever trains beside it: the identity of a run must not depend on its company.
     """
@@ -61,7 +61,7 @@ def low_precision_ratio(recipe: Recipe, parts: Parts, root: Path) -> float:
     low, full = (
         replace(recipe, trainer=replace(recipe.trainer, precision=p, threads=1)) for p in ("bfloat16", "float32")
     )
-    key = f"{_machine()} bfloat16/float32 {work([full], parts)}"
+    key = f"{_machine()} bfloat16/float32 updates and evaluations {work([full], parts)}"
 
     def measure() -> tuple[float, str, dict[str, Any]]:
         found = round(ratio(low, full, parts), 3)
@@ -103,7 +103,7 @@ def slower(recipe: Recipe, parts: Parts, root: Path) -> str:
     if is_short([recipe], parts) or (times := low_precision_ratio(recipe, parts, root)) <= 1:
         return ""
     return (
-        f"trainer.precision=bfloat16: an update takes {times:.3g} times as long as in float32 on this processor; "
+        f"trainer.precision=bfloat16: training takes up to {times:.3g} times as long as in float32 on this processor; "
         "trainer.precision=fast takes the faster of both."
     )
 

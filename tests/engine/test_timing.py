@@ -110,8 +110,12 @@ def test_a_ratio_compares_two_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
     low, full = (recipe(FAMILIES["conv2d"], how=trainer(precision=p)) for p in ("bfloat16", "float32"))
     assert ratio(low, full, data) > 0
     slow_unless(monkeypatch, lambda one: one.products == "bfloat16")
-    assert ratio(low, full, data) == 0.5
+    monkeypatch.setattr(timing._Probe, "evaluate", lambda probe: 1.0)
+    assert ratio(low, full, data) == 1, "updates of half the time, evaluations of the same"
     assert ratio(full, low, data) == 2
+    monkeypatch.setattr(timing._Probe, "evaluate", lambda probe: 0.2 if probe.execution.products == "bfloat16" else 1.0)
+    assert ratio(low, full, data) == 0.5
+    assert ratio(full, low, data) == 5
 
 
 def test_joblib_and_ray_say_how_many_threads_there_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -194,7 +194,7 @@ def test_bfloat16_by_hand_says_what_it_costs(planned: Planned, monkeypatch: pyte
     monkeypatch.setattr(executions, "ratio", lambda *_: 1.87654)
     ready = planned("trainer.precision=bfloat16")
     said = executions.slower(ready.recipe, ready.parts, ready.paths.root)
-    assert said.startswith("trainer.precision=bfloat16: an update takes 1.88 times as long as in float32")
+    assert said.startswith("trainer.precision=bfloat16: training takes up to 1.88 times as long as in float32")
     full = planned()
     assert executions.slower(full.recipe, full.parts, full.paths.root) == ""
 
