@@ -99,6 +99,7 @@ def main() -> None:
     _wants_traces = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and this is where a mistake becomes one sentence
     try:
+        _resume()
         _run()
     except SystemExit as left:
         if left.code:
@@ -124,6 +125,14 @@ def _collect_rarely() -> None:
     """
     gc.set_threshold(500_000, *gc.get_threshold()[1:])
     atexit.register(gc.freeze)
+
+
+def _resume() -> None:
+    """Put the words of the run that `resume=` names in the place of the command line's."""
+    if any(word.startswith("resume=") for word in sys.argv[1:]):
+        from labkit.runs.resumption import resumed
+
+        sys.argv[1:] = resumed(sys.argv[1:])
 
 
 def _run() -> None:

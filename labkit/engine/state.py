@@ -62,10 +62,12 @@ class RunState:
     def restore(self, value: dict[str, Any]) -> None:
         """Take over a result of `plain`, in place; the next step is then the one that would have followed.
 
-        In place, because a `Stepper` holds views of these tensors.
+        In place, because a `Stepper` holds views of these tensors. Raise ValueError for the state of another training.
         """
         for f in fields(self):
             current, saved = getattr(self, f.name), value[f.name]
+            if _shapes(current) != _shapes(saved):
+                raise ValueError(f"{f.name}: expected {_shapes(current)}, got {_shapes(saved)}")
             if f.name == "generators":
                 for purpose, states in saved.items():
                     for generator, state in zip(current[purpose], states, strict=True):
@@ -77,6 +79,15 @@ class RunState:
                 current.copy_(saved)
             else:
                 setattr(self, f.name, _copied(saved))
+
+
+def _shapes(value: Any) -> Any:
+    """Return the shape of a tensor, or the shapes of tensors by name; None for anything else."""
+    if isinstance(value, Tensor):
+        return tuple(value.shape)
+    if isinstance(value, dict):
+        return {k: len(v) if isinstance(v, list) else _shapes(v) for k, v in value.items()}
+    return None
 
 
 def _copied(value: Any) -> Any:

@@ -5,33 +5,51 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
 from labkit.config import Plain
 from labkit.engine.block import Outcome
-from labkit.engine.loop import train as train_population
 from labkit.engine.trainer import cores
 from labkit.multirun.launchers import end_with_parent
 from labkit.report.progress import ProgressLine
-from labkit.runs import executions, record
+from labkit.runs import record
+from labkit.runs.checkpoints import Checkpoints, Owned
 from labkit.runs.decision_regions import Frames
+from labkit.runs.interruption import Terminated, ending_in_order, passed_by
 from labkit.runs.plan import plan
 from labkit.runs.record import Job, Place
 from labkit.runs.result import Result
-from labkit.runs.training_run import Watch, record_outcome
+from labkit.runs.training_run import Watch, record_outcome, train_jobs
 from labkit.tracking.tracker import Run
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
 
     Row = tuple[int, dict[str, float]]  # updates done, metrics
-    Rows = Queue[tuple[int, Row | None]]  # number of the job, and its row; None where it begins
+    Rows = Queue[tuple[int, Row | bool]]  # number of the job, and its row; whether it goes on, where it begins
 
-Trained = tuple[Outcome, bool, Frames]  # and whether it was pruned
+
+class Trained(NamedTuple):
+    """A job as its worker hands it back.
+
+    Attributes:
+        outcome: Its end, with arrays for tensors: torch would share memory that the worker may take with it.
+        pruned: True where its search gave it up.
+        frames: Frames of its animation.
+        checkpoints: Where its checkpoints are.
+    """
+
+    outcome: Outcome
+    pruned: bool
+    frames: Frames
+    checkpoints: Owned
+
+
 _POLL_SECONDS = 0.1
 _relay: Rows | None = None  # of a worker: the queue to its parent
 
@@ -49,19 +67,24 @@ def execute_side_by_side(jobs: Sequence[Job], processes: int | None, quiet: bool
     line = ProgressLine(quiet=quiet)
     line.start(len(jobs), f"{jobs[0].plan.name}: jobs, {count} side by side")
     pool = ProcessPoolExecutor(count, context, _begin, (rows,))
-    try:
-        with pool:
-            futures = [pool.submit(_train, i, job.plan.config, dict(job.environment)) for i, job in enumerate(jobs)]
+    with ending_in_order():
+        try:
+            with passed_by():  # the workers start here
+                futures = [pool.submit(_train, i, job.plan.config, dict(job.environment)) for i, job in enumerate(jobs)]
             _relay_rows(jobs, runs, rows, futures, line)
             return [_finish_job(job, runs.get(i), futures[i]) for i, job in enumerate(jobs)]
-    except BaseException as error:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for run in filter(None, runs.values()):
-            if run.open:
-                record.break_off(run, error)
-        raise
-    finally:
-        line.finish()
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                print("\nlabkit: the jobs keep their states and end; the same command goes on", file=sys.stderr)
+            for worker in multiprocessing.active_children():
+                worker.terminate()  # it keeps its state first
+            for run in filter(None, runs.values()):
+                if run.open:
+                    record.break_off(run, error)
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            line.finish()
 
 
 def _relay_rows(
@@ -72,8 +95,8 @@ def _relay_rows(
         ended = wait(futures, timeout=0).not_done == set()
         while not rows.empty():
             i, row = rows.get()
-            if row is None:
-                runs[i] = record.start(jobs[i])
+            if isinstance(row, bool):
+                runs[i] = record.start(jobs[i], "" if row else None)
             elif (run := runs[i]) is not None:
                 run.log(*row)
                 run.check()
@@ -85,14 +108,16 @@ def _relay_rows(
 
 def _finish_job(job: Job, run: Run | None, future: Future[Trained]) -> Result | Exception:
     try:
-        outcome, pruned, frames = future.result()
+        outcome, pruned, frames, checkpoints = future.result()
     except Exception as error:
         if run is not None:
             record.break_off(run, error)
         return error
     tensors = {name: torch.from_numpy(array) for name, array in outcome.parameters.items()}
     outcome = dataclasses.replace(outcome, parameters=tensors)
-    return record_outcome(job, run, outcome, Place((job.plan.config_hash,), 0), pruned, True, frames)
+    result = record_outcome(job, run, outcome, Place((job.plan.config_hash,), 0), pruned, True, frames)
+    checkpoints.remove_when_stored()
+    return result
 
 
 def _begin(rows: Rows) -> None:
@@ -104,7 +129,7 @@ def _begin(rows: Rows) -> None:
     end_with_parent()
 
 
-def _tell(i: int, row: Row | None) -> None:
+def _tell(i: int, row: Row | bool) -> None:
     assert _relay is not None
     _relay.put((i, row))
 
@@ -116,17 +141,26 @@ class _Sender(Run):
         super().__init__()
         self._i = i
 
+    @property
+    def known_id(self) -> str:
+        """Return nothing: the parent alone knows it."""
+        return ""
+
     def log(self, step: int, values: Mapping[str, float]) -> None:
         _tell(self._i, (step, dict(values)))
 
 
 def _train(i: int, config: Plain, environment: dict[str, str]) -> Trained:
-    """One job, in a worker; tensors travel as arrays: torch would share memory that the worker may take with it."""
+    """One job, in a worker."""
     job = Job(plan(config), environment)
-    _tell(i, None)
+    checkpoints = Checkpoints([job], quiet=True)
+    _tell(i, checkpoints.state is not None)
     watch = Watch([job], [_Sender(i)], ProgressLine(quiet=True))
-    recipes, parts = [job.plan.recipe], job.plan.parts
-    execution = executions.chosen(recipes, parts, job.plan.paths.root).execution
-    outcome = train_population(recipes, parts, watch, execution)[0]
+    try:
+        outcome = train_jobs([job], watch, checkpoints)[0]
+    except Terminated:
+        os._exit(1)  # by the way of an exception it would take the next job
     arrays: Any = {name: tensor.numpy() for name, tensor in outcome.parameters.items()}
-    return dataclasses.replace(outcome, parameters=arrays), bool(watch.pruned), watch.film.frames[0]
+    return Trained(
+        dataclasses.replace(outcome, parameters=arrays), bool(watch.pruned), watch.film.frames[0], checkpoints.owned
+    )

@@ -12,12 +12,11 @@ from omegaconf import DictConfig, open_dict
 from labkit.config import checked
 from labkit.multirun.composer import environment, speaking_for
 from labkit.multirun.grouping import Group, Limits, groups
-from labkit.runs import record
 from labkit.runs.plan import Plan, plan
 from labkit.runs.prepared_data import PreparedData
 from labkit.runs.record import Job
 from labkit.runs.result import Result
-from labkit.runs.training_run import execute_all, objective
+from labkit.runs.training_run import begin, execute_all, objective
 
 Training = Callable[[list[DictConfig]], list[object]]
 
@@ -69,12 +68,12 @@ def _training(group: Group, jobs: Sequence[Job], limits: Limits) -> Training:
     members = [jobs[i] for i in group.members]
     home = os.getcwd()  # not that of the last job, in which Hydra stands when all of them are trained
     # The store begins with the runs while Hydra still makes their folders.
-    runs = [record.start(job) for job in members] if group.together else []
+    begun = begin(members) if group.together else None
 
     def train(_: list[DictConfig]) -> list[object]:
         with chdir(home):
-            if group.together:
-                results = execute_all(members, runs=runs)
+            if begun is not None:
+                results = execute_all(members, begun=begun)
             else:
                 from labkit.multirun.processes import execute_side_by_side
 

@@ -60,6 +60,11 @@ def multirun(config: DictConfig) -> str:
     return written(["-m", *_places(hydra), *own, *hydra.overrides.task], VARIABLES)
 
 
+def resume(run_id: str) -> str:
+    """Return the command that goes on with a run that broke off."""
+    return written([f"resume={run_id}"])
+
+
 def pages(uri: str, root: Path) -> str:
     """Return what opens the store's pages: `labkit ui`, or the address of a server that has pages of its own."""
     if is_http(uri):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from labkit.engine.state import Row
 from labkit.runs.record import Job
 from labkit.tracking import session
 from labkit.tracking.tracker import Tracker
@@ -45,6 +46,19 @@ def hopeless(trials: Sequence[Trial | None], step: int, rows: Sequence[Mapping[s
     positions, handles, values = zip(*known, strict=True)
     live.report(handles, step, values)
     return [m for m, over in zip(positions, live.verdicts(handles), strict=True) if over]
+
+
+def catch_up(trials: Sequence[Trial | None], histories: Sequence[Sequence[Row]]) -> None:
+    """Report the evaluations of jobs that go on from a checkpoint; those that were reported before stay as they are.
+
+    Args:
+        trials: One per job; None for a job that nobody prunes.
+        histories: Evaluations of each job so far.
+    """
+    pruned = [m for m, trial in enumerate(trials) if trial is not None]
+    rows = {m: dict(histories[m]) for m in pruned}
+    for step in sorted({step for known in rows.values() for step in known if step}):
+        hopeless(trials, step, [rows.get(m, {}).get(step) for m in range(len(trials))])
 
 
 def trial_of(job: Job) -> Trial | None:

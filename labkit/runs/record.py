@@ -91,11 +91,21 @@ def parameters(config: Plain, choices: Mapping[str, str]) -> dict[str, str]:
     return {**chosen, **flattened(values)}
 
 
-def start(job: Job) -> Run | None:
-    """Start the job's run in the store; return None where nothing is recorded."""
+def start(job: Job, broken_off: str | None = None) -> Run | None:
+    """Start the job's run in the store; return None where nothing is recorded.
+
+    Args:
+        job: The job.
+        broken_off: Id of its run in an earlier call that is to go on, empty where only the store knows it; None for a
+            run of its own. One that is not there any more gives way to a new one.
+    """
     ready, told = job.plan, job.environment
     if not ready.tracking.enabled:
         return None
+    if broken_off is not None and (known := _broken_off(job, broken_off)) is not None:
+        run = session.tracker(ready.tracking, ready.paths.root).resume(known, reopen=True)
+        run.set_tag(tag.PROCESS, provenance.process())
+        return run
     marks = {known: told[name] for name, known in session.TAGS.items() if told.get(name)}
     tags = {
         tag.EXPERIMENT: ready.choices.get("experiment", ready.name),
@@ -118,6 +128,23 @@ def start(job: Job) -> Run | None:
         dataset={"name": ready.data.name, "digest": ready.data.sha256, "source": ready.data.source},
         parent_run_id=job.parent,
     )
+
+
+def _broken_off(job: Job, run_id: str) -> str | None:
+    """Return the id of the job's newest run that did not come to its end, of the given id where that is known."""
+    tracker = session.tracker(job.plan.tracking, job.plan.paths.root)
+    if not tracker.reads:
+        return None
+    rows = tracker.by_id([run_id]).values() if run_id else tracker.by_config(job.plan.config_hash)
+    left = [
+        row.run_id
+        for row in rows
+        if row.config_hash == job.plan.config_hash
+        and row.parent == job.parent
+        and not row.ended
+        and (row.status != "RUNNING" or provenance.dead(row.process))
+    ]
+    return left[-1] if left else None
 
 
 def _samples(parts: Parts) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 
@@ -16,10 +17,11 @@ from labkit.metrics import never_predicted
 from labkit.report.progress import ProgressLine
 from labkit.report.run_summary import RunSummary, show_run
 from labkit.runs import commands, earlier_versions, executions, record
+from labkit.runs.checkpoints import Checkpoints
 from labkit.runs.decision_regions import Film, Frames
 from labkit.runs.diagnosis import Diagnosis, diagnosis
 from labkit.runs.plan import Plan
-from labkit.runs.pruning import Trial, hopeless, trial_of
+from labkit.runs.pruning import Trial, catch_up, hopeless, trial_of
 from labkit.runs.record import Job, Place
 from labkit.runs.result import Objective, Result
 from labkit.tracking import session
@@ -56,26 +58,47 @@ def execute(job: Job, quiet: bool = False) -> Result:
     return result
 
 
-def execute_all(
-    jobs: Sequence[Job], quiet: bool = False, runs: Sequence[Run | None] | None = None
-) -> list[Result | Exception]:
+class Begun(NamedTuple):
+    """Jobs whose training can start, or go on.
+
+    Attributes:
+        runs: Their runs in the store; None where nothing is recorded.
+        checkpoints: The keeper of their checkpoints, which knows the state to go on from.
+    """
+
+    runs: Sequence[Run | None]
+    checkpoints: Checkpoints
+
+
+def begin(jobs: Sequence[Job]) -> Begun:
+    """Start the runs of jobs of one structure, or go on with those that an earlier call left with a checkpoint.
+
+    Raises:
+        ConfigError: `labkit resume=` names a training that cannot go on here.
+    """
+    checkpoints = Checkpoints(jobs)
+    ids = checkpoints.run_ids if checkpoints.state is not None else [None] * len(jobs)
+    return Begun([record.start(job, run_id) for job, run_id in zip(jobs, ids, strict=True)], checkpoints)
+
+
+def execute_all(jobs: Sequence[Job], quiet: bool = False, begun: Begun | None = None) -> list[Result | Exception]:
     """Train jobs of one structure as one population and record each; one result or failure per job, in order.
 
     Args:
         jobs: the members.
         quiet: print nothing.
-        runs: Runs of the jobs in the store, where they have begun already.
+        begun: Runs and checkpoints of the jobs, where they have begun already.
     """
-    runs = [record.start(job) for job in jobs] if runs is None else runs
+    runs, checkpoints = begin(jobs) if begun is None else begun
     line = ProgressLine(quiet=quiet)
     watch = Watch(jobs, runs, line)
     try:
         record.await_store(jobs, runs)
-        recipes, parts, root = [job.plan.recipe for job in jobs], jobs[0].plan.parts, jobs[0].plan.paths.root
-        if not quiet and (sentence := executions.slower(recipes[0], parts, root)):
-            print(f"labkit: {sentence}", file=sys.stderr)
-        execution = executions.chosen(recipes, parts, root).execution
-        outcomes = train_population(recipes, parts, watch, execution)
+        if not quiet:
+            recipe, root = jobs[0].plan.recipe, jobs[0].plan.paths.root
+            if sentence := executions.slower(recipe, jobs[0].plan.parts, root):
+                print(f"labkit: {sentence}", file=sys.stderr)
+        outcomes = train_jobs(jobs, watch, checkpoints)
     except BaseException as error:
         for run in filter(None, runs):
             record.break_off(run, error)
@@ -85,10 +108,31 @@ def execute_all(
     finally:
         line.finish()
     members = tuple(job.plan.config_hash for job in jobs)
-    return [
+    results = [
         record_outcome(job, run, outcome, Place(members, m), m in watch.pruned, quiet, watch.film.frames[m])
         for m, (job, run, outcome) in enumerate(zip(jobs, runs, outcomes, strict=True))
     ]
+    checkpoints.owned.remove_when_stored()
+    return results
+
+
+def train_jobs(jobs: Sequence[Job], watch: Watch, checkpoints: Checkpoints) -> list[Outcome]:
+    """Train jobs of one structure as one population, from a checkpoint where there is one, and keep checkpoints.
+
+    Args:
+        jobs: The members.
+        watch: Who watches them train.
+        checkpoints: Who keeps the checkpoints.
+    """
+    recipes, parts = [job.plan.recipe for job in jobs], jobs[0].plan.parts
+    execution = checkpoints.execution or executions.chosen(recipes, parts, jobs[0].plan.paths.root).execution
+    total = recipes[0].trainer.length(len(parts.train), recipes[0].schedule).total
+    training = None
+    if checkpoints.state is not None:
+        training = checkpoints.state["training"]
+        watch.restore(checkpoints.state["observer"], training)
+    with checkpoints.watching(execution, total, watch.plain, watch.run_ids):
+        return train_population(recipes, parts, watch, execution, checkpoints, training)
 
 
 def record_outcome(
@@ -130,9 +174,32 @@ class Watch:
         self.pruned: set[int] = set()
         self.film = Film([job.plan for job in jobs])
 
+    def plain(self) -> dict[str, Any]:
+        """Return what a watch of the same jobs goes on with."""
+        return {"pruned": sorted(self.pruned), "frames": self.film.frames}
+
+    def restore(self, value: Mapping[str, Any], training: Mapping[str, Any]) -> None:
+        """Take over a result of `plain`, and send the evaluations so far: the store takes those that it lacks.
+
+        Args:
+            value: Result of `plain`.
+            training: State of the training, which has the evaluations.
+        """
+        self.pruned, self.film.frames = set(value["pruned"]), value["frames"]
+        histories = [history for block in training["blocks"] for history in block["state"]["histories"]]
+        for run, history in zip(self._runs, histories, strict=True):
+            if run is not None:
+                for row in history:
+                    run.log(*row)
+        catch_up(self._trials, histories)
+
+    def run_ids(self) -> list[str]:
+        """Return the ids of the jobs' runs, empty where the store has not said them yet."""
+        return [run.known_id if run is not None else "" for run in self._runs]
+
     def __call__(self, step: Progress) -> Sequence[int] | None:
         if not self._started:
-            self._line.start(step.total, self._name)
+            self._line.start(step.total, self._name, step.step)
             self._started = True
         pruned = self._note(step) if step.rows else None
         if step.rows:

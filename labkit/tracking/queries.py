@@ -68,6 +68,10 @@ class Queries(ABC):
         """Return the finished runs that cost the same."""
         return self.find(Wanted(tags={tag.SHAPE: shape}, status="FINISHED"))
 
+    def by_config(self, config_hash: str) -> list[RunRow]:
+        """Return the runs that must give equal results, however they ended."""
+        return self.find(Wanted(tags={tag.CONFIG_HASH: config_hash}))
+
     def finished_with_code(self) -> list[RunRow]:
         """Return the finished runs that used code of the user's own."""
         return self.find(Wanted(having=(tag.CODE,), status="FINISHED"))

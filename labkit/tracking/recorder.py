@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -75,6 +76,7 @@ class Recorder:
         self.metrics: list[Metric] = []
         self.tags: list[RunTag] = []
         self.params: list[Param] = []
+        self.newest: dict[str, tuple[int, float]] = {}  # step and value of each metric's last row
         self.lost = 0
 
     def begin(self, params: dict[str, str], facts: Mapping[str, object] | None) -> None:
@@ -85,11 +87,24 @@ class Recorder:
         if facts:
             self._write(lambda: self.client.log_inputs(self.run_id, datasets=[dataset_input(facts)]))
 
+    def take_up(self, stored: Iterable[Metric]) -> None:
+        """Take note of the last row of each metric that the store has from an earlier call of the same run."""
+        self.newest = {metric.key: (metric.step, metric.value) for metric in stored}
+
     def log(self, step: int, milliseconds: int, values: dict[str, float]) -> None:
-        """Buffer one evaluation; `flush` writes it."""
+        """Buffer one evaluation, without what is stored already; `flush` writes it.
+
+        A run that goes on sends its evaluations from the first one, and every run says its last one again at its end.
+        """
         from mlflow.entities import Metric
 
-        self.metrics += [Metric(key, value, milliseconds, step) for key, value in values.items()]
+        new = {key: value for key, value in values.items() if not self._known(key, step, value)}
+        self.newest |= {key: (step, value) for key, value in new.items()}
+        self.metrics += [Metric(key, value, milliseconds, step) for key, value in new.items()]
+
+    def _known(self, key: str, step: int, value: float) -> bool:
+        last, stored = self.newest.get(key, (-1, 0.0))
+        return step < last or (step == last and (value == stored or (math.isnan(value) and math.isnan(stored))))
 
     def tag(self, key: str, value: str) -> None:
         """Set or replace one tag; `flush` writes it."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
 
 from labkit.config import ConfigError, Flag
 from labkit.shipped import IN_FILE, defaults
@@ -27,6 +29,8 @@ class Tracking(ABC):
         published: Curves of somebody else's run, drawn dashed in its learning curves: a name that labkit has curves
             for (`kth_figure_3`) or a YAML file of your own; see `labkit.report.published`.
         animation: GIF of the decision regions over the epochs, kept or not; only for samples with two features.
+        checkpoint_every: Seconds of training between two checkpoints at least, and more where they would take over 2%
+            of the time; None for no checkpoints.
     """
 
     enabled: ClassVar[bool] = True
@@ -36,6 +40,7 @@ class Tracking(ABC):
     weights: Literal["auto"] | Flag = IN_FILE
     published: str | None = None
     animation: Flag = IN_FILE
+    checkpoint_every: Annotated[float, Field(ge=0)] | None = IN_FILE
 
     def __post_init__(self) -> None:
         if self.animation and not self.enabled:

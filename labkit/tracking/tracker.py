@@ -39,8 +39,13 @@ class Run:
         assert self._id is not None
         return self._id
 
+    @property
+    def known_id(self) -> str:
+        """The run's id, without waiting: empty as long as the store has not said it."""
+        return self._id or ""
+
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Record metrics after `step` updates."""
+        """Record metrics after `step` updates; what the store has already from an earlier call is left out."""
 
     def set_tag(self, key: str, value: str) -> None:
         """Set or replace a tag."""

@@ -17,6 +17,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from queue import Empty, SimpleQueue
@@ -40,7 +41,7 @@ from labkit.tracking.store import (
 )
 
 if TYPE_CHECKING:
-    from mlflow.entities import RunInfo
+    from mlflow.entities import Metric, RunInfo
 
 MARK = b"\x1e"  # begins every reply, so that stray output of a library is never taken for one
 FLUSH_SECONDS = 1.0
@@ -87,11 +88,16 @@ class Writer:
         """Start or resume a run, opening the store if this is the first."""
         self.open()
         number = message["run"]
-        info = self.create(message) if message["op"] == "start" else self.reopen(message)
+        stored: Sequence[Metric] = ()
+        if message["op"] == "start":
+            info = self.create(message)
+        else:
+            info, stored = self.reopen(message)
         owned = message["op"] == "start" or message["reopen"]
         run = Recorder(
             self.client, info.run_id, info.artifact_uri, owned, self.patience, lambda error: self.report(error, number)
         )
+        run.take_up(stored)
         self.runs[number] = run
         reply(run=number, id=info.run_id)
         if message["op"] == "start":
@@ -137,12 +143,13 @@ class Writer:
             return [asdict(row) for row in matching(self.client, Wanted(**message["wanted"]))]
         return [curves(self.client, run_id, message["keys"]) for run_id in message["ids"]]
 
-    def reopen(self, message: Message) -> RunInfo:
-        """A run that another process created; RUNNING again if this one is to answer for it."""
-        info: RunInfo = self.client.get_run(message["id"]).info
+    def reopen(self, message: Message) -> tuple[RunInfo, Sequence[Metric]]:
+        """A run that another process created, and its last metrics; RUNNING again if this one is to answer for it."""
+        run = self.client.get_run(message["id"])
+        info: RunInfo = run.info
         if message["reopen"]:
             self.patience(lambda: self.client.update_run(info.run_id, status="RUNNING"))
-        return info
+        return info, run.data._metric_objs  # `run.data.metrics` has no steps
 
     def record(self, run: Recorder, message: Message) -> None:
         """One message that belongs to an open run."""

@@ -74,6 +74,8 @@ def test_a_documented_command_composes_and_plans(command: str, labkit: Any) -> N
         return
     if words == ["-cd", "my_configs", "experiment=mine"]:  # of the help; docs/adding.md shows the file
         pytest.skip("test_adding runs it")
+    if words == ["resume=newest"]:  # its words are those of a run that broke off
+        pytest.skip("test_resume runs it")
     for launcher in ("ray", "submitit_slurm"):  # an extra, which may not be installed here
         if f"hydra/launcher={launcher}" in words:
             pytest.importorskip(f"hydra_plugins.hydra_{launcher.partition('_')[0]}_launcher")

@@ -149,7 +149,7 @@ def test_a_member_that_diverges_leaves_the_others_alone(compose_jobs: Any) -> No
 def test_one_broken_member_fails_its_whole_program_and_no_other(compose_jobs: Any, monkeypatch: Any) -> None:
     from labkit.runs import training_run as module
 
-    def broken(recipes: Any, parts: Any, observe: Any, execution: Any) -> Any:
+    def broken(*given: Any) -> Any:
         raise ArithmeticError("no")
 
     monkeypatch.setattr(module, "train_population", broken)

@@ -113,3 +113,26 @@ def test_a_reason_is_marked_as_ours() -> None:
     store, reports = Store(), []  # type: Store, list[Exception]
     recorder(store, 0, reports).finish("KILLED", "no word", 1)
     assert store.tags == {"mlflow.note.content": "no word", "labkit.note": "no word"}
+
+
+def test_what_is_stored_is_not_stored_again() -> None:
+    """A run that goes on sends its evaluations from the first one; each run says its last one twice."""
+    from mlflow.entities import Metric
+
+    store = Store()
+    run = recorder(store, 0, [])
+    run.take_up([Metric("a", 2.0, 0, 10), Metric("b", float("nan"), 0, 10)])
+    for step, values in (
+        (0, {"a": 1.0, "b": 1.0}),
+        (10, {"a": 2.0, "b": float("nan"), "c": 3.0}),
+        (20, {"a": 2.0, "b": 4.0}),
+        (20, {"a": 2.0, "b": 4.0, "time/seconds": 5.0}),
+        (20, {"a": float("nan"), "b": float("nan")}),  # ruined by the last update
+    ):
+        run.log(step, 0, values)
+    run.flush()
+    written = [(metric.key, metric.step, metric.value) for metric in store.metrics]
+    assert [row[:2] for row in written] == [
+        ("c", 10), ("a", 20), ("b", 20), ("time/seconds", 20), ("a", 20), ("b", 20),
+    ]  # fmt: skip
+    assert str(written[-2:]) == "[('a', 20, nan), ('b', 20, nan)]"
