@@ -79,7 +79,11 @@ def build(group: str, node: Plain, targets: Iterable[str] = ()) -> Any:
     """
     keys = dict(node)
     constructor = _constructor(group, keys.pop("_target_", None), targets)
-    return constructor(**checked(group, constructor, keys))
+    valid = checked(group, constructor, keys)
+    try:
+        return constructor(**valid)
+    except SystemExit as left:  # of the user's own code, which must not end a command as if all were well
+        raise ConfigError(f"{group}._target_: {node['_target_']!r} calls sys.exit({left.code}).") from left
 
 
 def _constructor(group: str, target: object, targets: Iterable[str]) -> Constructor:
@@ -95,7 +99,7 @@ def _constructor(group: str, target: object, targets: Iterable[str]) -> Construc
         return own_code.load(target)  # type: ignore[no-any-return]
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"{group}._target_: {target!r} cannot be imported: {error}.") from None
-    except Exception as error:  # the user's own module runs here, and may raise anything
+    except (Exception, SystemExit) as error:  # the user's own module runs here, and may raise anything
         said = f"{type(error).__name__}: {error}"
         raise ConfigError(f"{group}._target_: {target!r} cannot be imported: {said}.") from error
 

@@ -124,12 +124,14 @@ class LabSearch:
         return returns
 
     def close(self, known: Sequence[StageResult], failed: bool = False) -> Table | None:
-        """Show and keep the table, at every call; where this one ran nothing, nothing of the store changes."""
+        """Show the table at every call, and keep it unless this call ran nothing and an earlier one kept it."""
         if self.tracker is None:
             return None
         from labkit.multirun import search_outcome
 
         parent = self.__dict__.get("parent")
+        if parent is None and any(not row.finished for row in self.tracker.sweeps(self.definition.study)):
+            parent = self.parent  # an earlier call was killed before it could
         return search_outcome.close(self.config, self.definition, self.tracker, parent, known, failed)
 
     @cached_property

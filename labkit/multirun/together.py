@@ -9,14 +9,17 @@ from contextlib import chdir
 
 from omegaconf import DictConfig, open_dict
 
-from labkit.config import checked
+from labkit.config import ConfigError, checked
 from labkit.multirun.composer import environment, speaking_for
 from labkit.multirun.grouping import Group, Limits, groups
+from labkit.runs import record
+from labkit.runs.checkpoints import Checkpoints
 from labkit.runs.plan import Plan, plan
 from labkit.runs.prepared_data import PreparedData
 from labkit.runs.record import Job
 from labkit.runs.result import Result
-from labkit.runs.training_run import begin, execute_all, objective
+from labkit.runs.training_run import Begun, begin, execute_all, objective
+from labkit.tracking.store import TrackingError
 
 Training = Callable[[list[DictConfig]], list[object]]
 
@@ -73,7 +76,7 @@ def _training(group: Group, jobs: Sequence[Job], limits: Limits) -> Training:
     def train(_: list[DictConfig]) -> list[object]:
         with chdir(home):
             if begun is not None:
-                results = execute_all(members, begun=begun)
+                results = execute_apart(members, begun)
             else:
                 from labkit.multirun.processes import execute_side_by_side
 
@@ -81,6 +84,31 @@ def _training(group: Group, jobs: Sequence[Job], limits: Limits) -> Training:
         return [_answer(job, result) for job, result in zip(members, results, strict=True)]
 
     return train
+
+
+def execute_apart(jobs: Sequence[Job], begun: Begun) -> list[Result | Exception]:
+    """Train jobs as one program; where one of them breaks it, train both halves apart, so that the others go on.
+
+    The runs stay the same; those that broke off with the program are taken up again.
+
+    Args:
+        jobs: The members.
+        begun: Their runs and checkpoints.
+    """
+    results = execute_all(jobs, begun=begun)
+    error = results[0]
+    joint = isinstance(error, Exception) and all(result is error for result in results)
+    if len(jobs) == 1 or not joint or isinstance(error, TrackingError | ConfigError):
+        return results
+    begun.checkpoints.owned.remove_when_stored()
+    print(f"population: {type(error).__name__}: {error}; its {len(jobs)} jobs train in two halves", file=sys.stderr)
+    middle, found = len(jobs) // 2, []
+    for part in (slice(None, middle), slice(middle, None)):
+        own = [
+            record.start(job, run.id if run else None) for job, run in zip(jobs[part], begun.runs[part], strict=True)
+        ]
+        found += execute_apart(jobs[part], Begun(own, Checkpoints(jobs[part])))
+    return found
 
 
 def _answer(job: Job, result: Result | Exception) -> object:

@@ -20,6 +20,7 @@ from labkit.runs import commands, earlier_versions, executions, record
 from labkit.runs.checkpoints import Checkpoints
 from labkit.runs.decision_regions import Film, Frames
 from labkit.runs.diagnosis import Diagnosis, diagnosis
+from labkit.runs.own_exit import no_way_out
 from labkit.runs.plan import Plan
 from labkit.runs.pruning import Trial, catch_up, hopeless, trial_of
 from labkit.runs.record import Job, Place
@@ -131,7 +132,7 @@ def train_jobs(jobs: Sequence[Job], watch: Watch, checkpoints: Checkpoints) -> l
     if checkpoints.state is not None:
         training = checkpoints.state["training"]
         watch.restore(checkpoints.state["observer"], training)
-    with checkpoints.watching(execution, total, watch.plain, watch.run_ids):
+    with no_way_out(), checkpoints.watching(execution, total, watch.plain, watch.run_ids):
         return train_population(recipes, parts, watch, execution, checkpoints, training)
 
 

@@ -108,3 +108,20 @@ def change(folder: Path, what: str, hidden: str) -> None:
     run_id = next(row.run_id for row in reversed(trained(folder)) if row.params["model.hidden"] == hidden)
     with sqlite3.connect(folder / "mlruns" / "mlflow.db") as connection:
         connection.execute(f"update runs set {what} where run_uuid = ?", (run_id,))
+
+
+def test_a_search_that_was_killed_before_its_table_keeps_it_in_the_next_call(search: Any, tmp_path: Path) -> None:
+    said = search(*TWO)
+    assert "report " in said
+    (parent,) = (row for row in runs(default_store(tmp_path)[0]) if row.is_sweep)
+    kept = {file: file.read_text() for file in tmp_path.glob(f"mlruns/artifacts/*/{parent.run_id}/artifacts/search.*")}
+    assert {file.name for file in kept} == {"search.csv", "search.md"}
+    for file in kept:
+        file.unlink()
+    with sqlite3.connect(tmp_path / "mlruns" / "mlflow.db") as connection:
+        connection.execute("update runs set status = 'KILLED' where run_uuid = ?", (parent.run_id,))
+    assert "report " in search(*TWO)
+    (again,) = (row for row in runs(default_store(tmp_path)[0]) if row.is_sweep)
+    assert (again.run_id, again.status) == (parent.run_id, "FINISHED")
+    assert {file: file.read_text() for file in kept} == kept
+    assert "report " not in search(*TWO), "where all is kept, nothing of the store changes"

@@ -146,16 +146,30 @@ def test_a_member_that_diverges_leaves_the_others_alone(compose_jobs: Any) -> No
     assert float(good) == alone(configs[0]).metrics["val/accuracy"]
 
 
-def test_one_broken_member_fails_its_whole_program_and_no_other(compose_jobs: Any, monkeypatch: Any) -> None:
+@pytest.mark.parametrize("broken", [{2}, {0, 4}, {0, 1, 2, 3, 4}])
+def test_a_broken_member_leaves_the_others_alone(
+    compose_jobs: Any, monkeypatch: Any, capsys: Any, broken: set[int]
+) -> None:
     from labkit.runs import training_run as module
 
-    def broken(*given: Any) -> Any:
-        raise ArithmeticError("no")
+    train_population = module.train_population
 
-    monkeypatch.setattr(module, "train_population", broken)
-    configs = compose_jobs((*SHORT, *FLAT), ["seed=0", "seed=1"])
+    def train_unless_broken(recipes: Any, *more: Any) -> Any:
+        if broken & {one.seed for one in recipes}:
+            raise ArithmeticError("no")
+        return train_population(recipes, *more)
+
+    monkeypatch.setattr(module, "train_population", train_unless_broken)
+    configs = compose_jobs((*SHORT, *FLAT), [f"seed={seed}" for seed in range(5)])
     ((_, train),) = programs(configs, {})
-    assert [type(answer) for answer in train(list(configs))] == [ArithmeticError, ArithmeticError]
+    answers = train(list(configs))
+    for seed, (answer, config) in enumerate(zip(answers, configs, strict=True)):
+        if seed in broken:
+            assert isinstance(answer, ArithmeticError)
+        else:
+            monkeypatch.setattr(module, "train_population", train_population)
+            assert float(answer) == alone(config).metrics["val/accuracy"]
+    assert "population: ArithmeticError: no; its 5 jobs train in two halves" in capsys.readouterr().err
 
 
 @pytest.mark.slow
