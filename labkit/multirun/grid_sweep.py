@@ -111,7 +111,6 @@ def _train_and_rank(
 
     study = study_name(config.name or "multirun", jobs)
     with parent_run.hold_sweep(config, study):
-        parent_run.end_orphans(tracker)
         parent = parent_run.open_parent(config, tracker, study, len(jobs))
         about = sweep_outcome.seed_rows(config, tracker, parent, jobs) if config.seeds is not None else {}
         common = parent_run.sweep_variables(study, parent)

@@ -145,7 +145,6 @@ class LabSearch:
         """The parent run, opened for the first trial likewise."""
         if self.tracker is None:
             return None
-        parent_run.end_orphans(self.tracker)
         return parent_run.open_parent(self.config, self.tracker, self.definition.study, 0)
 
     def evaluate(

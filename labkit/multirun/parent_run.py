@@ -15,16 +15,6 @@ from labkit.tracking.tracker import Run, Tracker
 from labkit.words import hydra_words, word
 
 
-def end_orphans(tracker: Tracker) -> int:
-    """End the runs that a dead process left RUNNING: KILLED. Returns how many there were."""
-    from labkit.runs.provenance import dead
-
-    left = [row for row in tracker.running() if dead(row.process) and not row.is_sweep]
-    for row in left:
-        tracker.resume(row.run_id).finish("KILLED", "The process that trained it ended without a word.")
-    return len(left)
-
-
 def open_parent(config: DictConfig, tracker: Tracker, sweep: str, jobs: int) -> Run:
     """Return the parent run of a sweep: the one of an earlier call of the same sweep, else a new one."""
     from labkit.runs import commands, provenance

@@ -60,10 +60,6 @@ class Queries(ABC):
         """Return the runs whose parent has this id."""
         return self.find(Wanted(tags={tag.PARENT: parent}))
 
-    def running(self) -> list[RunRow]:
-        """Return the runs that have not ended, or whose process died before it could say so."""
-        return self.find(Wanted(status="RUNNING"))
-
     def finished(self, shape: str) -> list[RunRow]:
         """Return the finished runs that cost the same."""
         return self.find(Wanted(tags={tag.SHAPE: shape}, status="FINISHED"))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labkit import process
 from labkit.tracking import tag
 from labkit.tracking.filters import mlflow_filter
 from labkit.tracking.queries import Wanted
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 PAGE = 1000  # runs per request
+DIED = "The training process ended without a word: it was killed or crashed."
 
 
 def runs(
@@ -101,12 +104,28 @@ def artifact(uri: str, run_id: str, name: str) -> bytes:
         raise TrackingError(f"run {run_id}: no artifact {name!r} ({sentence(uri, error)})") from error
 
 
+def end_orphans(client: MlflowClient) -> None:
+    """End the runs that a dead process of this machine left RUNNING: KILLED; in whatever command opens the store.
+
+    A store that cannot be written is as good for reading; the next command tries again.
+    """
+    with suppress(Exception):
+        for row in matching(client, Wanted(status="RUNNING")):
+            owner = process.read(row.process)
+            if owner is not None and process.dead(owner):
+                for key in (tag.NOTE, tag.SHOWN_NOTE):
+                    client.set_tag(row.run_id, key, DIED)
+                client.set_terminated(row.run_id, "KILLED")
+
+
 def _client(uri: str) -> MlflowClient | None:
     """The open store, or None for a SQLite file that does not exist."""
     file = sqlite_file(uri)
     if file is not None and not file.exists():
         return None
-    return open_store(uri, os.path.join(file.parent, "artifacts") if file else "")
+    client = open_store(uri, os.path.join(file.parent, "artifacts") if file else "")
+    end_orphans(client)
+    return client
 
 
 def _experiments(client: MlflowClient, wanted: Iterable[str] | None, deleted: bool = False) -> dict[str, str]:

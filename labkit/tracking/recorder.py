@@ -78,6 +78,7 @@ class Recorder:
         self.params: list[Param] = []
         self.newest: dict[str, tuple[int, float]] = {}  # step and value of each metric's last row
         self.lost = 0
+        self.process = ""  # who trains it, as the store has it; empty where that was not said
 
     def begin(self, params: dict[str, str], facts: Mapping[str, object] | None) -> None:
         """Record the flattened configuration, buffered, and the data as an MLflow input."""
@@ -111,6 +112,16 @@ class Recorder:
         from mlflow.entities import RunTag
 
         self.tags = [*(known for known in self.tags if known.key != key), RunTag(key, value)]
+        if key == tag.PROCESS:
+            self.process = value
+
+    def taken_over(self) -> bool:
+        """Return whether another process goes on with the run, so that this one must leave it alone."""
+        try:
+            owner = self.client.get_run(self.run_id).data.tags.get(tag.PROCESS, "")
+        except Exception:  # then nobody can go on with it either
+            return False
+        return bool(self.process) and owner != self.process
 
     @property
     def waiting(self) -> int:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from labkit.tracking import tag
 from labkit.tracking.moved import usable
 from labkit.tracking.queries import Wanted
-from labkit.tracking.reading import curves, matching
+from labkit.tracking.reading import DIED, curves, end_orphans, matching
 from labkit.tracking.recorder import Patience, Recorder
 from labkit.tracking.run import Message, now
 from labkit.tracking.store import (
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
 MARK = b"\x1e"  # begins every reply, so that stray output of a library is never taken for one
 FLUSH_SECONDS = 1.0
-_DIED = "The training process ended without a word: it was killed or crashed."
 _LEFT_OPEN = "The training process closed its tracker without a final status."
 
 
@@ -83,6 +82,7 @@ class Writer:
         """Open the store, unless that is done."""
         if self.client is None:
             self.client = self.patience(lambda: open_store(self.uri, self.artifact_root, lambda line: reply(say=line)))
+            end_orphans(self.client)
 
     def begin(self, message: Message) -> None:
         """Start or resume a run, opening the store if this is the first."""
@@ -98,6 +98,7 @@ class Writer:
             self.client, info.run_id, info.artifact_uri, owned, self.patience, lambda error: self.report(error, number)
         )
         run.take_up(stored)
+        run.process = message.get("tags", {}).get(tag.PROCESS, "")
         self.runs[number] = run
         reply(run=number, id=info.run_id)
         if message["op"] == "start":
@@ -158,6 +159,8 @@ class Writer:
                 run.log(message["step"], message["time"], message["values"])
             case "tag":
                 run.tag(message["key"], message["value"])
+                if message["key"] == tag.PROCESS:
+                    run.flush()  # at once: a writer that lives on after its trainer asks for it
             case "artifact":
                 run.artifact(message["name"], message["content"])
             case "finish":
@@ -180,8 +183,10 @@ class Writer:
     def shut_down(self) -> None:
         """Give every run that is still open its end."""
         for run in self.runs.values():
+            if run.owned and not self.closed and run.taken_over():
+                continue
             if run.owned:
-                run.finish("KILLED", _LEFT_OPEN if self.closed else _DIED, now())
+                run.finish("KILLED", _LEFT_OPEN if self.closed else DIED, now())
             else:
                 run.drain()
 

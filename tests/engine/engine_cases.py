@@ -146,8 +146,12 @@ def recipe(
 
 
 def mixed(family: Family, how: Trainer, seeds: Sequence[int]) -> list[Recipe]:
-    """Four members that differ in every number a member may call its own."""
-    lr, momentum = (0.05, 0.02, 0.1, 0.03), (0.9, 0.0, 0.5, 0.8)
+    """Four members that differ in every number a member may call its own.
+
+    Their rates are tame: at 0.05 with a momentum of 0.9 a rounding grew a hundredfold within 20 updates behind a
+    batch norm, past the bound on some processors.
+    """
+    lr, momentum = (0.025, 0.02, 0.1, 0.03), (0.9, 0.0, 0.5, 0.8)
     decay, l2 = (0.0, 0.01, 0.001, 0.0), (0.0, 0.001, 0.0, 0.02)
     dropout, gain = (0.0, 0.3, 1.0, 0.5), (1.0, 0.5, 1.5, 0.8)
     members = []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from labkit.tracking.recorder import Patience, Recorder
+from labkit.tracking.tag import PROCESS
 
 
 class Store:
@@ -33,6 +35,10 @@ class Store:
     def delete_tag(self, run_id: str, key: str) -> None:
         """Take a tag away; MLflow too raises where there is none."""
         del self.tags[key]
+
+    def get_run(self, run_id: str) -> Any:
+        """Return the run with its tags."""
+        return SimpleNamespace(data=SimpleNamespace(tags=self.tags))
 
     def set_terminated(self, run_id: str, status: str, milliseconds: int) -> None:
         """Record the end."""
@@ -113,6 +119,17 @@ def test_a_reason_is_marked_as_ours() -> None:
     store, reports = Store(), []  # type: Store, list[Exception]
     recorder(store, 0, reports).finish("KILLED", "no word", 1)
     assert store.tags == {"mlflow.note.content": "no word", "labkit.note": "no word"}
+
+
+def test_a_run_that_another_process_took_over_is_left_alone() -> None:
+    store = Store()
+    run = recorder(store, 0, [])
+    assert not run.taken_over(), "nobody said who trains it"
+    run.tag(PROCESS, "this one")
+    run.flush()
+    assert not run.taken_over()
+    store.tags[PROCESS] = "another"
+    assert run.taken_over()
 
 
 def test_what_is_stored_is_not_stored_again() -> None:

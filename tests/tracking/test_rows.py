@@ -78,7 +78,7 @@ def test_questions_by_name() -> None:
     store = Store(*ROWS, deleted=["gone"])
     answers = {
         "a": store.children("p"),
-        "d": store.running(),
+        "d": store.find(Wanted(status="RUNNING")),
         "ab": store.finished("x"),
         "b": store.finished_with_code(),
         "abc": store.by_study("s"),

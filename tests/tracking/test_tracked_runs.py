@@ -13,11 +13,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from labkit.tracking import reading
+from labkit import process
+from labkit.tracking import reading, tag
 from labkit.tracking.client import MlflowTracker
 from labkit.tracking.queries import Wanted
 from labkit.tracking.reading import artifact, history, runs
@@ -316,3 +318,23 @@ def test_the_writer_imports_mlflow_without_pandas() -> None:
     said = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stderr
     assert "mlflow.store.tracking.sqlalchemy_store" in said
     assert "pandas.core" not in said
+
+
+def test_who_died_is_ended_by_whatever_looks(store: tuple[str, Path], recorded: dict[str, str]) -> None:
+    own = process.own()
+    owners = {
+        "alive": own,
+        "dead": replace(own, begun="1"),
+        "of another machine": replace(own, host="another", boot="b007", begun="1"),
+    }
+    with MlflowTracker(*store) as tracker:
+        for name, owner in owners.items():
+            tracker.start_run("orphans", name, tags={tag.PROCESS: str(owner)})
+        tracker.settle()
+        found = {row.name: row for row in runs(store[0], experiments=["orphans"])}
+        assert {name: row.status for name, row in found.items()} == {
+            "alive": "RUNNING",
+            "dead": "KILLED",
+            "of another machine": "RUNNING",
+        }
+        assert found["dead"].tags[tag.NOTE] == reading.DIED

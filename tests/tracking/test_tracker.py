@@ -69,7 +69,7 @@ def test_a_run_of_an_earlier_process_is_taken_up(opened: Opener) -> None:
     tracker.resume(run_id).finish("KILLED")
     assert [row.status for row in tracker.find(Wanted(experiments=("resumed",)))] == ["KILLED"]
     again = tracker.resume(run_id, reopen=True)
-    assert [row.run_id for row in tracker.running() if row.experiment == "resumed"] == [run_id]
+    assert [row.run_id for row in tracker.find(Wanted(status="RUNNING", experiments=("resumed",)))] == [run_id]
     again.finish("FINISHED")
     tracker.close()
 
