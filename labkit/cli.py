@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import chdir
@@ -92,6 +93,8 @@ def main() -> None:
     """
     global _wants_traces
     standard_streams.prepare()
+    if hasattr(signal, "SIGUSR1") and signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it asks a training for its state; nobody else has one
     _collect_rarely()
     at_home()
     if sys.argv[1:2] == ["ui"]:

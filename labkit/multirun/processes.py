@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -18,7 +20,7 @@ from labkit.engine.trainer import cores
 from labkit.multirun.launchers import end_with_parent
 from labkit.report.progress import ProgressLine
 from labkit.runs import record
-from labkit.runs.checkpoints import Checkpoints, Owned
+from labkit.runs.checkpoints import Checkpoints, Owned, discard
 from labkit.runs.decision_regions import Frames
 from labkit.runs.interruption import Terminated, ending_in_order, passed_by
 from labkit.runs.plan import plan
@@ -66,8 +68,16 @@ def execute_side_by_side(jobs: Sequence[Job], processes: int | None, quiet: bool
     runs: dict[int, Run | None] = {}
     line = ProgressLine(quiet=quiet)
     line.start(len(jobs), f"{jobs[0].plan.name}: jobs, {count} side by side")
+    others = multiprocessing.active_children()
     pool = ProcessPoolExecutor(count, context, _begin, (rows,))
-    with ending_in_order():
+
+    def tell(number: int) -> None:
+        for worker in multiprocessing.active_children():
+            if worker not in others and worker.pid is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(worker.pid, number)
+
+    with ending_in_order(tell):
         try:
             with passed_by():  # the workers start here
                 futures = [pool.submit(_train, i, job.plan.config, dict(job.environment)) for i, job in enumerate(jobs)]
@@ -76,8 +86,7 @@ def execute_side_by_side(jobs: Sequence[Job], processes: int | None, quiet: bool
         except BaseException as error:
             if not isinstance(error, Exception):
                 print("\nlabkit: the jobs keep their states and end; the same command goes on", file=sys.stderr)
-            for worker in multiprocessing.active_children():
-                worker.terminate()  # it keeps its state first
+            tell(signal.SIGTERM)  # they keep their states first
             for run in filter(None, runs.values()):
                 if run.open:
                     record.break_off(run, error)
@@ -116,7 +125,8 @@ def _finish_job(job: Job, run: Run | None, future: Future[Trained]) -> Result | 
     tensors = {name: torch.from_numpy(array) for name, array in outcome.parameters.items()}
     outcome = dataclasses.replace(outcome, parameters=tensors)
     result = record_outcome(job, run, outcome, Place((job.plan.config_hash,), 0), pruned, True, frames)
-    checkpoints.remove_when_stored()
+    if isinstance(result, Result):
+        discard(job, checkpoints)
     return result
 
 
@@ -158,7 +168,10 @@ def _train(i: int, config: Plain, environment: dict[str, str]) -> Trained:
     watch = Watch([job], [_Sender(i)], ProgressLine(quiet=True))
     try:
         outcome = train_jobs([job], watch, checkpoints)[0]
+        late = checkpoints.late is not None
     except Terminated:
+        late = True
+    if late:
         os._exit(1)  # by the way of an exception it would take the next job
     arrays: Any = {name: tensor.numpy() for name, tensor in outcome.parameters.items()}
     return Trained(

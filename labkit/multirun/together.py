@@ -100,7 +100,7 @@ def execute_apart(jobs: Sequence[Job], begun: Begun) -> list[Result | Exception]
     joint = isinstance(error, Exception) and all(result is error for result in results)
     if len(jobs) == 1 or not joint or isinstance(error, TrackingError | ConfigError):
         return results
-    begun.checkpoints.owned.remove_when_stored()
+    begun.checkpoints.done()
     print(f"population: {type(error).__name__}: {error}; its {len(jobs)} jobs train in two halves", file=sys.stderr)
     middle, found = len(jobs) // 2, []
     for part in (slice(None, middle), slice(middle, None)):

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from labkit import process as processes
 from labkit.engine.checkpoint import CheckpointError, decode, encode
+from labkit.process import Process
 
+_numbers = count()
 _KEPT = 2  # newest files of a training
 _FREE = "free"  # begins the name of a folder that its owner has left
 
@@ -112,7 +114,7 @@ def claim(training: Path, owned: Path, also: Sequence[Path] = ()) -> bool:
     """
     newest_first = sorted(_folders(training), key=_written, reverse=True)
     left = (found for found in newest_first if _files(found) and (found in also or is_left(found)))
-    return owned.is_dir() or any(take(found, owned) for found in left)
+    return any(take(found, owned) for found in left)
 
 
 def take(found: Path, owned: Path) -> bool:
@@ -124,37 +126,37 @@ def take(found: Path, owned: Path) -> bool:
     return True
 
 
-def release(owned: Path) -> None:
-    """Leave a training to whoever comes, on whichever machine."""
-    with suppress(OSError):
-        owned.rename(owned.with_name(f"{_FREE}+{owned.name}"))
+def release(owned: Path) -> Path:
+    """Leave a training to whoever comes, on whichever machine; return where its checkpoints are now."""
+    left = owned.with_name(f"{_FREE}+{owned.name}")
+    return left if take(owned, left) else owned
 
 
-def remove(training: Path, owned: Path) -> None:
-    """Remove the checkpoints of a training that is done, and what earlier tries of the same left."""
-    for found in _folders(training):
-        if found == owned or is_left(found):
-            shutil.rmtree(found, ignore_errors=True)
-    with suppress(OSError):  # another process may be at the same training
-        training.rmdir()
+def superfluous(training: Path, owned: Path) -> list[Path]:
+    """Return what nobody needs when a training is done: its checkpoints, and what earlier tries of the same left."""
+    return [found for found in _folders(training) if found == owned or is_left(found)]
 
 
 def own_name() -> str:
-    """Return the name of the folder that this process owns."""
-    return str(processes.own()).replace(" ", "+").replace(os.sep, "_")
+    """Return a name for another folder that this process owns: its own, and a number."""
+    return f"{processes.own()} {next(_numbers)}".replace(" ", "+").replace(os.sep, "_")
 
 
 def is_left(owned: Path) -> bool:
     """Return whether nobody owns a folder any more: it was left, or its owner is known to have ended."""
     if owned.name.startswith(_FREE + "+"):
         return True
-    owner = processes.read(owned.name.replace("+", " "))
+    owner = _owner(owned)
     return owner is not None and processes.dead(owner)
+
+
+def _owner(owned: Path) -> Process | None:
+    return processes.read(owned.name.rpartition("+")[0].replace("+", " "))
 
 
 def is_alive_here(owned: Path) -> bool:
     """Return whether the owner of a folder is a process of this machine that has not ended."""
-    owner = processes.read(owned.name.replace("+", " "))
+    owner = _owner(owned)
     return owner is not None and not processes.dead(owner) and owner.host == processes.own().host
 
 

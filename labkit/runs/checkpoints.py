@@ -38,10 +38,6 @@ class Owned(NamedTuple):
     training: Path
     folder: Path
 
-    def remove_when_stored(self) -> None:
-        """Remove the checkpoints once the store has all that came of the training."""
-        session.when_stored(lambda: checkpoint_files.remove(*self))
-
 
 class Checkpoints(Keeper):
     """The keeper of the checkpoints of one training of one or several jobs.
@@ -55,6 +51,7 @@ class Checkpoints(Keeper):
         execution: Execution that the state belongs to; None to begin.
         run_ids: Ids of the members' runs in the store, as far as the state knows them.
         owned: The place of the checkpoints.
+        late: What ends the process after the training, where a signal came too late to stop it; else None.
 
     Raises:
         ConfigError: `labkit resume=` names a training that this process cannot go on with.
@@ -73,6 +70,8 @@ class Checkpoints(Keeper):
         self._ids: Callable[[], Sequence[str]] = list
         self._interval = self._every or 0.0
         self._due = float("inf")
+        self._step = 0  # of the last checkpoint
+        self.late: BaseException | None = None
         self.state: dict[str, Any] | None = None
         self.execution: Execution | None = None
         self.run_ids: Sequence[str] = [""] * len(jobs)
@@ -106,6 +105,9 @@ class Checkpoints(Keeper):
         if other := _difference(facts["execution"], execution):
             self._say(f"the checkpoint was written with trainer.execution {other}; the training begins anew.")
             return
+        if other := _difference(facts["device"], _device(first)):
+            self._say(f"the checkpoint was written with {other}; the training begins anew.")
+            return
         if other := _difference(facts["machine"], machine()):
             self._say(f"the checkpoint was written with {other}; the last digits may differ.")
         self.state, self.execution, self.run_ids = found.state, Execution(**execution), facts["run_ids"]
@@ -114,7 +116,7 @@ class Checkpoints(Keeper):
 
     def _take(self, asked: Path) -> None:
         """Take over the folder that `labkit resume=` names; raise ConfigError where it is of another training."""
-        if asked.parent != self.owned.training:
+        if asked.parent.resolve() != self.owned.training.resolve():
             facts = checkpoint_files.newest_facts(asked) or {"settings": {}}
             now = _settings(self._jobs[0])
             other = _difference(facts["settings"], now) or "labkit, the data or code of your own in another version"
@@ -152,6 +154,8 @@ class Checkpoints(Keeper):
         self._due = time.monotonic() + self._interval
         with heeded(self._quiet) as self._interruption:
             yield
+        if self._interruption.ending is not None:
+            self.late = self._interruption.error("stopped after the end of a training")
 
     def due(self) -> bool:
         """Return whether a signal has asked for the state, or its time has come."""
@@ -163,24 +167,33 @@ class Checkpoints(Keeper):
         assert self._every is not None
         self._interruption.asked = False
         began = time.monotonic()
-        training = state()
-        step = min(block["state"]["step"] for block in training["blocks"])
-        content = {"training": training, "observer": self._observer()}
         try:
+            training = state()
+            self._step = min(block["state"]["step"] for block in training["blocks"])
+            content = {"training": training, "observer": self._observer()}
             checkpoint_files.write(self.owned.folder, self._facts(), content)
             kept = True
-        except OSError as error:
-            self._say(f"no checkpoint under {self.owned.folder}: {error.strerror or error}; the training goes on.")
+        except (OSError, MemoryError, RuntimeError) as error:  # the last one is torch's, where a GPU is full
+            self._say(f"no checkpoint under {self.owned.folder}: {error}; the training goes on.")
             kept = False
         now = time.monotonic()
         self._interval = max(self._every, (now - began) / _SHARE)
         self._due = now + self._interval
         if self._interruption.ending is not None:
             way = self.way_on() if kept else "its state could not be kept"
-            checkpoint_files.release(self.owned.folder)  # now, whoever sees this process or not
-            sentence = f"stopped after update {step:,} of {self._total:,}; {way}."
+            self.leave()  # now, whoever sees this process or not
+            sentence = f"stopped after update {self._step:,} of {self._total:,}; {way}."
             self._say(sentence)
             raise self._interruption.error(sentence)
+
+    def leave(self) -> None:
+        """Leave the checkpoints to whoever goes on, where a training broke off."""
+        self.owned = self.owned._replace(folder=checkpoint_files.release(self.owned.folder))
+
+    def done(self) -> None:
+        """Have the checkpoints removed once the store has all that came of the training."""
+        if self._every is not None:
+            discard(self._jobs[0], self.owned)
 
     def way_on(self) -> str:
         """Return how to go on with a training that broke off, as the end of a sentence; empty without a checkpoint."""
@@ -211,6 +224,7 @@ class Checkpoints(Keeper):
             "settings": _settings(first),
             _SLURM_JOB: first.environment.get("SLURM_JOB_ID", ""),
             "execution": vars(self.execution),
+            "device": _device(first),
             "machine": machine(),
         }
 
@@ -229,6 +243,17 @@ def _settings(job: Job) -> dict[str, str]:
     ready = job.plan
     known = {key: value for key, value in flattened(ready.config).items() if not key.startswith(IGNORED)}
     return {**known, "data": ready.data.sha256, **ready.code}
+
+
+def discard(job: Job, owned: Owned) -> None:
+    """Have the checkpoints of a training removed once the store has all that came of it."""
+    tracker = session.tracker(job.plan.tracking, job.plan.paths.root)
+    tracker.discard(checkpoint_files.superfluous(*owned))
+
+
+def _device(job: Job) -> dict[str, str]:
+    """Return the kind of device: the random streams of one cannot go on on another."""
+    return {"trainer.device": job.plan.recipe.trainer.chosen_device().type}
 
 
 def machine() -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -29,7 +29,7 @@ class Interruption:
     """What signals have asked of a training.
 
     Args:
-        quiet: True to print nothing.
+        quiet: True in a worker: it prints nothing, and whoever started it may tell it to end twice.
 
     Attributes:
         asked: True where the state is to be kept now.
@@ -48,6 +48,8 @@ class Interruption:
     def take(self, number: int, frame: FrameType | None) -> None:
         """Take note of a signal; a second one that ends the process does so at once."""
         if number in _ENDING:
+            if self.ending is not None and self._quiet:
+                return
             if self.ending is not None:
                 raise self.error("ended before its state could be kept")
             self.ending = number
@@ -71,13 +73,20 @@ def heeded(quiet: bool = False) -> Iterator[Interruption]:
 
 
 @contextmanager
-def ending_in_order() -> Iterator[None]:
-    """Let SIGTERM raise `Terminated`, so that whoever has workers can tell them."""
+def ending_in_order(pass_on: Callable[[int], None]) -> Iterator[None]:
+    """Let SIGTERM raise `Terminated`, so that whoever has workers can tell them; SIGUSR1 is passed on to them.
+
+    Args:
+        pass_on: Function that sends a signal to the workers.
+    """
 
     def end(number: int, frame: FrameType | None) -> None:
         raise Terminated("ended by SIGTERM")
 
-    with _handled({signal.SIGTERM: end} if _is_usual(signal.SIGTERM, signal.SIG_DFL) else {}):
+    own: dict[int, Any] = {signal.SIGTERM: end} if _is_usual(signal.SIGTERM, signal.SIG_DFL) else {}
+    if _KEEPING is not None and _is_usual(_KEEPING, signal.SIG_IGN):
+        own[_KEEPING] = lambda number, frame: pass_on(number)
+    with _handled(own):
         yield
 
 

@@ -101,6 +101,7 @@ def execute_all(jobs: Sequence[Job], quiet: bool = False, begun: Begun | None = 
                 print(f"labkit: {sentence}", file=sys.stderr)
         outcomes = train_jobs(jobs, watch, checkpoints)
     except BaseException as error:
+        checkpoints.leave()
         for run in filter(None, runs):
             record.break_off(run, error)
         if not isinstance(error, Exception):
@@ -113,7 +114,12 @@ def execute_all(jobs: Sequence[Job], quiet: bool = False, begun: Begun | None = 
         record_outcome(job, run, outcome, Place(members, m), m in watch.pruned, quiet, watch.film.frames[m])
         for m, (job, run, outcome) in enumerate(zip(jobs, runs, outcomes, strict=True))
     ]
-    checkpoints.owned.remove_when_stored()
+    if any(isinstance(result, Exception) for result in results):
+        checkpoints.leave()  # what could not be recorded need not be trained again
+    else:
+        checkpoints.done()
+    if checkpoints.late is not None:
+        raise checkpoints.late
     return results
 
 

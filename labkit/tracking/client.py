@@ -22,6 +22,7 @@ from threading import RLock
 from types import TracebackType
 from typing import IO, Any, Self
 
+from labkit import process as processes
 from labkit.tracking.queries import Wanted
 from labkit.tracking.rows import RunRow
 from labkit.tracking.run import PARAM_CHARACTERS, TAG_CHARACTERS, Message, MlflowRun, cut, metric_name, now
@@ -110,7 +111,8 @@ class MlflowTracker(Tracker):
         With `reopen` it is RUNNING again and this tracker answers for its end; without, its status stays as it is
         until `finish`, whatever happens to this process.
         """
-        return self._begin("resume", id=run_id, reopen=reopen)
+        # Its owner is said with it: in between, somebody else might take the run for a dead process's.
+        return self._begin("resume", id=run_id, reopen=reopen, process=str(processes.own()) if reopen else "")
 
     def find(self, wanted: Wanted = Wanted()) -> list[RunRow]:  # noqa: B008  (frozen)
         """Return runs of the store, oldest first, with everything that was sent so far; waits for the answer.
@@ -134,6 +136,10 @@ class MlflowTracker(Tracker):
         if answer is None or "failure" in answer:
             raise TrackingError(answer["failure"] if answer else "the tracking writer ended before it could read.")
         return answer["answer"]
+
+    def discard(self, folders: Sequence[Path]) -> None:
+        """Have the writer remove folders when it has written everything that was sent so far, unless it lost some."""
+        self._send("discard", None, folders=[str(Path(folder).absolute()) for folder in folders])
 
     def settle(self) -> None:
         """Wait until everything that was sent so far is in the store; raises TrackingError if something was lost.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,7 +25,6 @@ FINAL = "final"  # the last stage of a search: the winner, trained on the final 
 TAGS = {STUDY: tag.STUDY, STAGE: tag.STAGE, TRIAL: tag.TRIAL}
 
 _trackers: dict[tuple[int, str], Tracker] = {}
-_when_stored: list[Callable[[], None]] = []
 _kept = False
 
 
@@ -76,17 +75,6 @@ def settle() -> None:
     """
     for key in [key for key in _trackers if key[0] == os.getpid()]:
         _trackers[key].settle()
-    _say_stored()
-
-
-def when_stored(action: Callable[[], None]) -> None:
-    """Call `action` once everything that was sent so far is in the store; never, where something was lost."""
-    _when_stored.append(action)
-
-
-def _say_stored() -> None:
-    while _when_stored:
-        _when_stored.pop(0)()
 
 
 @contextmanager
@@ -107,11 +95,9 @@ def close() -> None:
         return
     for key in [key for key in _trackers if key[0] == os.getpid()]:
         _trackers.pop(key).close()
-    _say_stored()
 
 
 def abandon(error: Exception) -> None:
     """End the runs that an exception left open, such as the parent of a multirun with a failed job: FAILED."""
     for key in [key for key in _trackers if key[0] == os.getpid()]:
         _trackers.pop(key).abandon(error)
-    _when_stored.clear()

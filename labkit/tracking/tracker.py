@@ -8,7 +8,10 @@ kept. Sweeps, searches and labs read back what earlier calls left, so they need 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
@@ -70,6 +73,14 @@ class Run:
         self.open = False
 
 
+def remove(folders: Iterable[Path]) -> None:
+    """Remove folders, which may be gone already, and the ones they lie in where those are empty then."""
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            folder.parent.rmdir()
+
+
 class Tracker(Queries):
     """A process's way to a store of runs."""
 
@@ -119,6 +130,14 @@ class Tracker(Queries):
     def histories(self, run_ids: Sequence[str], keys: Sequence[str]) -> list[Curves]:
         """Return the curves of the metrics `keys` for each run; raise NotImplementedError where it cannot."""
         raise NotImplementedError
+
+    def discard(self, folders: Sequence[Path]) -> None:
+        """Remove folders once everything that was sent so far is in the store; never, where something was lost.
+
+        Args:
+            folders: Folders that may be gone already.
+        """
+        remove(folders)
 
     def settle(self) -> None:
         """Wait until everything sent so far is in the store; raises TrackingError if something was lost."""

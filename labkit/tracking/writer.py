@@ -4,8 +4,9 @@ Importing MLflow takes more than a second, so it happens here while the trainer 
 sends JSON lines on standard input (see `labkit.tracking.client`); a thread takes them out of the pipe at once, so the
 trainer never waits. The store is opened when the first run starts: a command that turns out wrong writes nothing.
 
-The end of the input without a word from the trainer means that it died: its open runs become KILLED. Ctrl-C and
-SIGTERM reach whole process groups and job steps, so they are ignored here; the end of the input is the only end.
+The end of the input without a word from the trainer means that it died: its open runs become KILLED. Ctrl-C,
+SIGTERM and SIGUSR1 reach whole process groups and job steps, so they are ignored here; the end of the input is the only
+end.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -39,6 +41,7 @@ from labkit.tracking.store import (
     shown,
     sqlite_file,
 )
+from labkit.tracking.tracker import remove
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, RunInfo
@@ -69,6 +72,8 @@ class Writer:
                 self.uri, self.artifact_root = message["uri"], message["artifact_root"]
             elif message["op"] == "close":
                 self.closed = True
+            elif message["op"] == "discard":
+                self.discard(message["folders"])
             elif message["op"] in ("start", "resume"):
                 self.begin(message)
             elif "token" in message:
@@ -98,7 +103,7 @@ class Writer:
             self.client, info.run_id, info.artifact_uri, owned, self.patience, lambda error: self.report(error, number)
         )
         run.take_up(stored)
-        run.process = message.get("tags", {}).get(tag.PROCESS, "")
+        run.process = message.get("process") or message.get("tags", {}).get(tag.PROCESS, "")
         self.runs[number] = run
         reply(run=number, id=info.run_id)
         if message["op"] == "start":
@@ -149,8 +154,15 @@ class Writer:
         run = self.client.get_run(message["id"])
         info: RunInfo = run.info
         if message["reopen"]:
+            self.patience(lambda: self.client.set_tag(info.run_id, tag.PROCESS, message["process"]))
             self.patience(lambda: self.client.update_run(info.run_id, status="RUNNING"))
         return info, run.data._metric_objs  # `run.data.metrics` has no steps
+
+    def discard(self, folders: Sequence[str]) -> None:
+        """Remove what nobody needs once all is stored; what a lost run could go on from stays."""
+        errors = [error for run in self.runs.values() if (error := run.flush())]
+        if not self.failed and not errors:
+            remove(map(Path, folders))
 
     def record(self, run: Recorder, message: Message) -> None:
         """One message that belongs to an open run."""
@@ -159,8 +171,6 @@ class Writer:
                 run.log(message["step"], message["time"], message["values"])
             case "tag":
                 run.tag(message["key"], message["value"])
-                if message["key"] == tag.PROCESS:
-                    run.flush()  # at once: a writer that lives on after its trainer asks for it
             case "artifact":
                 run.artifact(message["name"], message["content"])
             case "finish":
@@ -252,7 +262,7 @@ def serve(lines: SimpleQueue[bytes | None]) -> int:
 
 def main() -> int:
     """Import MLflow while lines collect, then serve."""
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(name, signal.SIG_IGN)
     lines: SimpleQueue[bytes | None] = SimpleQueue()
     Thread(target=receive, args=(lines, int(sys.argv[1])), daemon=True).start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ from labkit.runs.checkpoint_files import (
     of_job,
     own_name,
     release,
-    remove,
+    superfluous,
     write,
 )
 
@@ -36,7 +37,7 @@ def training(tmp_path: Path) -> Path:
 
 
 def name_of(process: Process) -> str:
-    return str(process).replace(" ", "+")
+    return f"{process} 0".replace(" ", "+")
 
 
 @pytest.fixture
@@ -107,8 +108,10 @@ def test_only_what_its_owner_left_is_taken_over(training: Path, dead: Path) -> N
         assert claim(training, own)
         assert state_of(own) == {"step": 3}
         assert not dead.exists()
-        remove(training, own)
-        assert {found.name for found in training.iterdir()} == {alive.name, elsewhere.name}
+        write(dead, {}, {"step": 0})
+        assert {*superfluous(training, own)} == {own, dead}
+        shutil.rmtree(own)
+        shutil.rmtree(dead)
         assert of_job(training, "job", "8") == [elsewhere]
         assert of_job(training, "job", "") == []
         assert claim(training, own, [elsewhere]), "a job that was put back in its queue knows that it has ended"
@@ -118,15 +121,15 @@ def test_only_what_its_owner_left_is_taken_over(training: Path, dead: Path) -> N
 def test_what_is_released_is_anybodys(training: Path) -> None:
     owned = training / own_name()
     write(owned, {}, {"step": 1})
-    release(owned)
+    released = release(owned)
     (left,) = all_folders(training.parents[2])
+    assert left == released
     assert is_left(left)
     assert not is_alive_here(left)
     assert claim(training, owned)
     assert state_of(owned) == {"step": 1}
-    write(owned, {}, {"step": 2})
-    remove(training, owned)
-    assert not training.exists()
+    assert not claim(training, training / own_name()), "its owner lives, which may be training something else now"
+    assert release(training / "none") == training / "none"
 
 
 def test_the_newest_comes_first(tmp_path: Path, training: Path, dead: Path) -> None:

@@ -33,10 +33,18 @@ def test_a_signal_asks_for_the_state(capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
 def test_a_second_one_ends_at_once(number: int, error: type[BaseException]) -> None:
-    with heeded(quiet=True):
+    with heeded():
         send(number)
         with pytest.raises(error):
             send(number)
+
+
+def test_a_worker_may_be_told_twice() -> None:
+    """By whoever started it, and by the pool that it belongs to."""
+    with heeded(quiet=True) as found:
+        send(signal.SIGTERM)
+        send(signal.SIGTERM)
+    assert found.ending == signal.SIGTERM
 
 
 def test_the_exit_code_is_that_of_a_shell() -> None:
@@ -64,18 +72,22 @@ def test_whoever_handles_a_signal_already_keeps_it() -> None:
 
 
 def test_those_who_have_workers() -> None:
-    with pytest.raises(Terminated, match="SIGTERM"), ending_in_order():
-        send(signal.SIGTERM)
+    passed_on: list[int] = []
+    with ending_in_order(passed_on.append):
+        send(signal.SIGUSR1)
+        with pytest.raises(Terminated, match="SIGTERM"):
+            send(signal.SIGTERM)
+    assert passed_on == [signal.SIGUSR1]
     with passed_by():
         send(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
 
 
 def test_another_thread_handles_no_signals() -> None:
-    found: list[bool] = []
+    found: list[int] = []
 
     def work() -> None:
-        with heeded() as interruption, ending_in_order(), passed_by():
+        with heeded() as interruption, ending_in_order(found.append), passed_by():
             found.append(interruption.asked)
 
     thread = threading.Thread(target=work)
