@@ -129,7 +129,7 @@ def take(found: Path, owned: Path) -> bool:
 def release(owned: Path) -> Path:
     """Leave a training to whoever comes, on whichever machine; return where its checkpoints are now."""
     left = owned.with_name(f"{_FREE}+{owned.name}")
-    return left if take(owned, left) else owned
+    return left if not owned.name.startswith(_FREE) and take(owned, left) else owned
 
 
 def superfluous(training: Path, owned: Path) -> list[Path]:

@@ -123,7 +123,7 @@ def test_what_is_released_is_anybodys(training: Path) -> None:
     write(owned, {}, {"step": 1})
     released = release(owned)
     (left,) = all_folders(training.parents[2])
-    assert left == released
+    assert left == released == release(released)
     assert is_left(left)
     assert not is_alive_here(left)
     assert claim(training, owned)
