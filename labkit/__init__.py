@@ -23,7 +23,7 @@ The map, in reading order; a package imports only from the ones above it:
     quick_omegaconf   configurations copied and written by C code
     words             a value as a word of the command line
     compose           command-line words -> one composed configuration
-    runs              one run: plan, identity, training, record, diagnosis, provenance
+    runs              one run: plan, identity, training, checkpoints, record, diagnosis, provenance
     multirun          many runs, Hydra's side: planned jobs, grid and search sweeps, population launcher, leaderboards
     cli               the single entrypoint
     notebook          `run` and `sweep`: the same from Python

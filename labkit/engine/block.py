@@ -81,13 +81,12 @@ class Block:
     def plain(self) -> dict[str, Any]:
         """Return a copy of everything that decides how the block goes on, see `RunState.plain`."""
         kept = [[[tensor.clone() for tensor in kind] for kind in networks] for networks in self._snapshots]
-        return {"state": self.state.plain(), "before": self._before, "snapshots": kept}
+        return {"state": self.state.plain(), "snapshots": kept}
 
     def restore(self, value: Mapping[str, Any]) -> None:
         """Take over a result of `plain`; raise ValueError for that of another training."""
         self.state.restore(value["state"])
         self._stepper.freeze(self.state)
-        self._before = value["before"]
         device = self.population.device
         self._snapshots = [([t.to(device) for t in p], [t.to(device) for t in b]) for p, b in value["snapshots"]]
 

@@ -150,7 +150,7 @@ class _Probe:
         self.execution = fits(execution, recipes)
         bounds = pairwise(block_bounds(len(recipes), self.execution)[: self.execution.workers + 1])
         populations = [Population(recipes[start:stop], parts, self.execution) for start, stop in bounds]
-        self.populations, self.length = populations, populations[0].length
+        self._first_population, self.length = populations[0], populations[0].length
         self._first = self.length.per_epoch if self.length.total > self.length.per_epoch else 0
         self._blocks = []
         for population in populations:
@@ -170,7 +170,7 @@ class _Probe:
 
     def evaluate(self) -> float:
         """Return the seconds of an evaluation of the first block on some training samples."""
-        stepper, population = self._blocks[0][0], self.populations[0]
+        stepper, population = self._blocks[0][0], self._first_population
         part = population.parts.train
         part = part.only(torch.arange(min(len(part), _EVALUATED)))
         started = time.perf_counter()

@@ -12,8 +12,6 @@ from omegaconf import DictConfig, open_dict
 from labkit.config import ConfigError, checked
 from labkit.multirun.composer import environment, speaking_for
 from labkit.multirun.grouping import Group, Limits, groups
-from labkit.runs import record
-from labkit.runs.checkpoints import Checkpoints
 from labkit.runs.plan import Plan, plan
 from labkit.runs.prepared_data import PreparedData
 from labkit.runs.record import Job
@@ -104,10 +102,8 @@ def execute_apart(jobs: Sequence[Job], begun: Begun) -> list[Result | Exception]
     print(f"population: {type(error).__name__}: {error}; its {len(jobs)} jobs train in two halves", file=sys.stderr)
     middle, found = len(jobs) // 2, []
     for part in (slice(None, middle), slice(middle, None)):
-        own = [
-            record.start(job, run.id if run else None) for job, run in zip(jobs[part], begun.runs[part], strict=True)
-        ]
-        found += execute_apart(jobs[part], Begun(own, Checkpoints(jobs[part])))
+        ids = [run.id if run is not None else None for run in begun.runs[part]]
+        found += execute_apart(jobs[part], begin(jobs[part], ids))
     return found
 
 

@@ -27,12 +27,10 @@ class Stored(NamedTuple):
     """A checkpoint as it was read.
 
     Attributes:
-        file: Where it is.
         facts: What is said of the training.
         state: State to go on from.
     """
 
-    file: Path
     facts: dict[str, Any]
     state: dict[str, Any]
 
@@ -83,7 +81,7 @@ def newest(owned: Path, damaged: list[str]) -> Stored | None:
     for file in reversed(_files(owned)):
         try:
             facts, state = decode(file.read_bytes())
-            return Stored(file, facts, state)
+            return Stored(facts, state)
         except (CheckpointError, OSError) as error:
             damaged.append(f"checkpoint {file}: {error}; the one before it counts.")
     return None

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,7 +99,7 @@ class Checkpoints(Keeper):
             self._say("no whole checkpoint is left; the training begins anew.")
             return
         facts = found.facts
-        given = self._jobs[0].plan.recipe.trainer.execution
+        given = first.plan.recipe.trainer.execution
         execution = facts["execution"] if isinstance(given, str) else {**facts["execution"], **given}
         if other := _difference(facts["execution"], execution):
             self._say(f"the checkpoint was written with trainer.execution {other}; the training begins anew.")
@@ -112,7 +111,7 @@ class Checkpoints(Keeper):
             self._say(f"the checkpoint was written with {other}; the last digits may differ.")
         self.state, self.execution, self.run_ids = found.state, Execution(**execution), facts["run_ids"]
         step = min(block["state"]["step"] for block in found.state["training"]["blocks"])
-        self._say(f"{self._jobs[0].plan.name} goes on after update {step:,} of {facts['total']:,}.")
+        self._say(f"{first.plan.name} goes on after update {step:,} of {facts['total']:,}.")
 
     def _take(self, asked: Path) -> None:
         """Take over the folder that `labkit resume=` names; raise ConfigError where it is of another training."""
@@ -126,12 +125,10 @@ class Checkpoints(Keeper):
 
     def _mention(self) -> None:
         """Say what an earlier run of the same settings left, which this run does not go on from."""
-        for owned in checkpoint_files.all_folders(self._jobs[0].plan.paths.root):
-            if owned.parent == self.owned.training and checkpoint_files.is_left(owned):
-                found = checkpoint_files.newest(owned, [])
-                if found is not None and found.facts["run_ids"][0]:
-                    run_id = found.facts["run_ids"][0]
-                    self._say(f"such a run broke off earlier; `{commands.resume(run_id)}` would have gone on with it.")
+        for owned in checkpoint_files.superfluous(*self.owned):
+            facts = checkpoint_files.newest_facts(owned)
+            if facts is not None and (run_id := facts["run_ids"][0]):
+                self._say(f"such a run broke off earlier; `{commands.resume(run_id)}` would have gone on with it.")
                 return
 
     @contextmanager
@@ -214,10 +211,8 @@ class Checkpoints(Keeper):
         assert self.execution is not None
         first = self._jobs[0]
         return {
-            "time": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
             "folder": os.getcwd(),
             "command": first.plan.command,
-            "members": [job.plan.config_hash for job in self._jobs],
             "run_ids": list(self._known_ids()),
             "parent": first.parent or "",
             "total": self._total,

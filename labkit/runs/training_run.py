@@ -71,14 +71,18 @@ class Begun(NamedTuple):
     checkpoints: Checkpoints
 
 
-def begin(jobs: Sequence[Job]) -> Begun:
+def begin(jobs: Sequence[Job], broken_off: Sequence[str | None] | None = None) -> Begun:
     """Start the runs of jobs of one structure, or go on with those that an earlier call left with a checkpoint.
+
+    Args:
+        jobs: The members.
+        broken_off: Ids of runs of theirs to go on with in any case; None for none.
 
     Raises:
         ConfigError: `labkit resume=` names a training that cannot go on here.
     """
     checkpoints = Checkpoints(jobs)
-    ids = checkpoints.run_ids if checkpoints.state is not None else [None] * len(jobs)
+    ids = checkpoints.run_ids if checkpoints.state is not None else broken_off or [None] * len(jobs)
     return Begun([record.start(job, run_id) for job, run_id in zip(jobs, ids, strict=True)], checkpoints)
 
 
