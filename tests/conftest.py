@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,9 @@ from typing import Any
 
 import matplotlib
 import pytest
+
+# A shell starts its background jobs with Ctrl-C ignored, and they would hand that on to the commands under test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,13 @@ def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def warm_writers() -> Callable[[], AbstractContextManager[None]]:
     """`with warm_writers():` a tracker's writer comes with its imports."""
-    from labkit.tracking import client
+    from labkit.tracking import line
     from tests.warm_writer import WarmWriter
 
     @contextmanager
     def warm() -> Iterator[None]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(client, "subprocess", SimpleNamespace(Popen=WarmWriter, PIPE=None, STDOUT=None))
+            patch.setattr(line, "subprocess", SimpleNamespace(Popen=WarmWriter, PIPE=None, STDOUT=None))
             yield
 
     return warm

@@ -163,7 +163,7 @@ def await_store(jobs: Sequence[Job], runs: Sequence[Run | None]) -> None:
         return
     if any(job.keeps_figures for job in jobs):
         import matplotlib.backends.backend_agg  # noqa: F401
-    _ = first.id
+    first.begun()
 
 
 def end(

@@ -155,7 +155,9 @@ def record_outcome(
         if run is not None:
             record.end(job, run, outcome, place, pruned, found, frames)
         status = "PRUNED" if pruned else "DIVERGED" if outcome.diverged else "FINISHED"
-        run_id = run.id if run is not None else ""
+        if run is not None:
+            run.begun()
+        run_id = run.known_id if run is not None else ""
         result = Result(run_id, outcome.metrics, outcome.history, outcome.parameters, job.plan.config, status)
     except Exception as error:
         if run is not None:

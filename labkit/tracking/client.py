@@ -1,36 +1,36 @@
-"""The tracker that a training process uses for MLflow: light handles that send JSON lines to the writer process.
+"""The tracker that a training process uses for MLflow: light handles that append to the spool.
 
-Only the standard library is imported here. A call costs microseconds: it appends a line to a pipe that the writer
-empties at once, and never waits unless it is asked for an answer (`Run.id`), sends a file, or ends something. Lines
-are in the kernel's hands when the call returns, so they outlive a trainer that is killed.
+Only the standard library is imported here. A call costs microseconds: it appends a line to a file, and never waits
+unless it is asked for an answer (`Run.id`) or the tracker is closed. A writer that dies, or gives no sign of life for a
+minute, gives way to another one, which reads the spool from its beginning. What the store has not taken when the
+tracker is closed stays in the spool, for the next command that opens the store (`labkit.tracking.aftermath`).
 """
 
 from __future__ import annotations
 
 import atexit
-import json
 import os
-import select
-import subprocess
 import sys
-from collections import deque
+import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from labkit import process as processes
+from labkit.tracking.line import Line
 from labkit.tracking.queries import Wanted
 from labkit.tracking.rows import RunRow
-from labkit.tracking.run import PARAM_CHARACTERS, TAG_CHARACTERS, Message, MlflowRun, cut, metric_name, now
-from labkit.tracking.store import TrackingError, environment, say
+from labkit.tracking.run import PARAM_CHARACTERS, TAG_CHARACTERS, MlflowRun, cut, metric_name, now
+from labkit.tracking.spool import Message, Spool, spool_folder
+from labkit.tracking.store import TrackingError, say, shown
 from labkit.tracking.tracker import Curves, Tracker
 
-_MARK = b"\x1e"
-_PIPE_BYTES = 1 << 20
+_WRITERS = 4  # in the life of a tracker
+_HURRY = 10.0  # seconds that a silent writer has when Ctrl-C ends the command
+_OUTAGE = 10.0  # seconds after which values that wait are worth a sentence
 
 
 class MlflowTracker(Tracker):
@@ -50,19 +50,23 @@ class MlflowTracker(Tracker):
             store_uri,
             os.path.abspath(artifact_root) if "://" not in str(artifact_root) else str(artifact_root),
         )
+        self._spool = Spool(spool_folder(self._store[1]), shown(store_uri))
         self._lock = RLock()
         self._runs: list[MlflowRun] = []
         self._started = 0  # milliseconds, of the newest run
         self._errors: list[str] = []
         self._answers: dict[int, Message] = {}  # by the number of the question, until they are read
+        self._question: Message | None = None  # the one that waits for its answer
         self._questions = 0
-        self._noise: deque[str] = deque(maxlen=20)
-        self._out, self._in = bytearray(), b""
-        self._closed = self._silent = False
+        self._closed = False
+        self._complete: bool | None = None  # whether the store has everything, once the writer says so at its end
+        self._left = self._refusal = self._down = self._gone = ""  # sentences of why values wait
+        self._outage: float | None = None  # when values began to wait; negative once that was told
         self._owner = os.getpid()
-        self._process = _spawn()
+        self._writers = 1
+        self._line = Line()
         atexit.register(self._close_at_exit)
-        self._send("open", None, uri=self._store[0], artifact_root=self._store[1])
+        self._open()
 
     def start_run(
         self,
@@ -129,27 +133,36 @@ class MlflowTracker(Tracker):
     def _ask(self, op: str, **fields: Any) -> Any:
         with self._lock:
             token = self._questions = self._questions + 1
-            self._send(op, None, token=token, **fields)
-            while token not in self._answers and not self._silent:
-                self._exchange(wait=True)
+            self._question = {"op": op, "token": token, **fields}
+            self._line.say(self._question)
+            try:
+                while token not in self._answers and not self._gone:
+                    self._exchange(wait=True)
+            finally:
+                self._question = None
             answer = self._answers.pop(token, None)
         if answer is None or "failure" in answer:
-            raise TrackingError(answer["failure"] if answer else "the tracking writer ended before it could read.")
+            raise TrackingError(answer["failure"] if answer else self._gone)
         return answer["answer"]
 
     def discard(self, folders: Sequence[Path]) -> None:
         """Have the writer remove folders when it has written everything that was sent so far, unless it lost some."""
-        self._send("discard", None, folders=[str(Path(folder).absolute()) for folder in folders])
+        self._record("discard", None, folders=[str(Path(folder).absolute()) for folder in folders])
 
     def settle(self) -> None:
         """Wait until everything that was sent so far is in the store; raises TrackingError if something was lost.
 
-        For a process that trains one job after another for somebody else, who reads the store when a job is done. A
-        loss is told once: the next job may fare better.
+        What the store does not take for now is in the spool: it is neither lost nor waited for. This is for a process
+        that trains one job after another for somebody else, who reads the store when a job is done. A loss is told
+        once: the next job may fare better.
         """
         if not self._runs or self._closed:
             return
-        self._ask("settle")
+        try:
+            self._ask("settle")
+        except TrackingError:
+            if not self._spool.write():
+                raise
         with self._lock:
             errors, self._errors = self._errors, []
         if errors:
@@ -163,28 +176,45 @@ class MlflowTracker(Tracker):
                 raise TrackingError(self._errors[0])
 
     def close(self) -> None:
-        """Wait until everything is written; runs without an end become KILLED.
+        """Wait until everything is written, a minute at most from the writer's last sign of life; open runs are KILLED.
 
-        Raises TrackingError in one sentence if anything was lost, after all else was written. A second call does
-        nothing, as does a call in a forked child.
+        What the store does not take stays in the spool, and a sentence says so. Raises TrackingError in one sentence if
+        anything was lost, after all else was written. A second call does nothing, as does a call in a forked child.
         """
         if self._closed or os.getpid() != self._owner:
             return
         self._closed = True
         atexit.unregister(self._close_at_exit)
-        if not self._runs:
-            self._process.kill()  # nothing was asked of it: do not wait for its imports
-        self._send("close", None, True)
-        _pipe(self._process.stdin).close()
-        while not self._silent:
-            self._exchange(wait=True)
-        code = self._process.wait()
-        _pipe(self._process.stdout).close()
-        if self._runs and code not in (0, 1):
-            self._rescue(code)
+        if not self._runs:  # nothing was asked of it: do not wait for its imports
+            self._line.end()
+            return
+        try:
+            with self._lock:
+                self._say_close()
+                while not self._gone and not (self._complete is not None and self._line.silent):
+                    self._exchange(wait=True)
+        finally:
+            self._line.end()
+            self._leave()
         if self._errors:
             more = f" ({len(self._errors) - 1} more errors followed)" if len(self._errors) > 1 else ""
             raise TrackingError(self._errors[0].rstrip(".") + more + ".")
+
+    def _leave(self) -> None:
+        """Close the spool, and say what it keeps."""
+        delivered = self._complete is True
+        whole = self._spool.close(delivered)
+        if delivered:
+            return
+        reason = self._left or self._refusal or self._gone or "the command was ended before all was written."
+        if not whole:
+            lost = f"{reason.rstrip('.')}, and its spool cannot be written ({self._spool.trouble})"
+            self._errors.insert(0, f"{lost}: what is missing in both is lost.")
+        elif self._spool.path.exists():
+            say(f"{reason.rstrip('.')}. Nothing is lost: {self._spool.path} keeps what the store lacks.")
+            say("The next command that uses this store puts it in, and so does: labkit task=sync")
+        else:
+            self._errors.append(reason)
 
     def __enter__(self) -> Self:
         return self
@@ -197,6 +227,8 @@ class MlflowTracker(Tracker):
 
     def abandon(self, error: BaseException) -> None:
         """End the runs that an exception left open: FAILED, or KILLED for Ctrl-C and exits; then close."""
+        if isinstance(error, KeyboardInterrupt):
+            self._line.patience = min(self._line.patience, _HURRY)
         for run in self._runs:
             run.finish("FAILED" if isinstance(error, Exception) else "KILLED", f"{type(error).__name__}: {error}")
         try:
@@ -210,117 +242,107 @@ class MlflowTracker(Tracker):
         with self._lock:
             run = MlflowRun(self, len(self._runs))
             self._runs.append(run)
-            self._send(op, run._number, **fields)
+            self._record(op, run._number, **fields)
         return run
 
-    def _send(self, op: str, number: int | None, wait: bool = False, **fields: Any) -> None:
+    def _record(self, op: str, number: int | None, **fields: Any) -> None:
+        """Append a message to the spool and wake the writer; where the disk refuses, say the message to it as well."""
         with self._lock:
-            self._out += json.dumps({"op": op, "run": number, **fields}).encode() + b"\n"
+            message = {"op": op, "run": number, **fields}
+            written = self._spool.add(message)
+            self._line.say(None if written else {"op": "line", "line": {"n": self._spool.count, **message}})
             self._exchange(wait=False)
-            while wait and self._out and not self._silent:
-                self._exchange(wait=True)
+
+    def _open(self) -> None:
+        uri, artifact_root = self._store
+        told = {"uri": uri, "artifact_root": artifact_root, "spool": str(self._spool.path), "told": self._spool.count}
+        self._line.say({"op": "open", **told})
+
+    def _say_close(self) -> None:
+        self._line.say({"op": "close"})
+        self._line.end_of_words()
 
     def _exchange(self, wait: bool) -> None:
-        """Write what the pipe takes and read what the writer said; with `wait`, until one of the two was possible."""
-        stdin, stdout = _pipe(self._process.stdin), _pipe(self._process.stdout)
-        if wait and not self._silent:
-            select.select([stdout], [stdin] if self._out else [], [])
-        try:
-            while self._out:
-                del self._out[: os.write(stdin.fileno(), self._out[:_PIPE_BYTES])]
-        except BlockingIOError:
-            pass
-        except (BrokenPipeError, ValueError):
-            self._out.clear()  # the writer is gone; `close` says so
-        self._listen(stdout.fileno())
-
-    def _listen(self, stdout: int) -> None:
-        while not self._silent:
-            try:
-                chunk = os.read(stdout, 1 << 16)
-            except BlockingIOError:
-                return
-            self._silent = not chunk
-            *lines, self._in = (self._in + chunk).split(b"\n")
-            for line in lines:
-                self._understand(line)
-
-    def _understand(self, line: bytes) -> None:
-        _, mark, said = line.rpartition(_MARK)
-        if not mark:
-            self._noise.append(line.decode(errors="replace"))
+        """Hear what the writer says, and start another one where it has died or gives no sign of life."""
+        for said in self._line.exchange(wait):
+            self._understand(said)
+        if self._gone or (self._line.silent and self._complete is not None):
             return
-        fields = json.loads(said)
-        run = self._runs[fields["run"]] if fields.get("run") is not None else None
-        if "token" in fields:
-            self._answers[fields["token"]] = fields
-        elif "error" in fields:
-            self._errors.append(fields["error"])
+        if self._line.silent or self._line.late(waiting=wait):
+            self._replace_writer()
+        self._tell_outage()
+
+    def _replace_writer(self) -> None:
+        became = self._line.end()
+        if self._refusal or self._writers == _WRITERS:
+            self._gone = self._refusal or f"the tracking writer {became}, like {self._writers - 1} before it."
+            return
+        if self._runs:
+            say(f"the tracking writer {became}; another one takes up its work.")
+        patience, self._line = self._line.patience, Line()
+        self._line.patience = patience
+        self._writers += 1
+        self._open()
+        for message in self._spool.waiting():
+            self._line.say({"op": "line", "line": message})
+        if self._question is not None:
+            self._line.say(self._question)
+        if self._closed:
+            self._say_close()
+
+    def _understand(self, said: Message) -> None:
+        run = self._runs[said["run"]] if said.get("run") is not None else None
+        if "token" in said:
+            self._answers[said["token"]] = said
+        elif "say" in said:
+            say(said["say"])
+        elif "busy" in said:
+            self._line.allow(said["busy"])
+        elif "error" in said or "refused" in said:
+            sentence = said.get("error") or said["refused"]
+            if "error" in said and sentence not in self._errors:
+                self._errors.append(sentence)
             if run is not None:
-                run._error = run._error or fields["error"]
-        elif "say" in fields:
-            say(fields["say"])
-        elif "trouble" in fields:
-            self.trouble = fields["trouble"]
+                run._error = run._error or sentence
+            elif "refused" in said:
+                self._refusal = sentence
         elif run is not None:
-            run._id = fields["id"]
+            run._id = said["id"]
+        self.trouble = said.get("trouble", self.trouble)
+        self._down = said.get("down", self._down) if self.trouble else ""
+        self._left = said.get("left", self._left)
+        self._complete = said.get("complete", self._complete)
+
+    def _tell_outage(self) -> None:
+        """Say once that values wait, when they have done so for a while, and when they wait no more."""
+        if not self.trouble:
+            if self._outage is not None and self._outage < 0:
+                say("the tracking store takes values again.")
+            self._outage = None
+        elif self._outage is None:
+            self._outage = time.monotonic()
+        elif self._outage >= 0 and time.monotonic() - self._outage > _OUTAGE:
+            self._outage = -1.0
+            say(f"{self.trouble} The training goes on; what it records waits in {self._spool.path}")
+
+    def _wait_for_word(self, run: MlflowRun) -> None:
+        with self._lock:
+            while run._id is None and not run._error and not self._gone and not self.trouble:
+                self._exchange(wait=True)
+        refused = run._error or self._refusal
+        if run._id is None and refused and not self._spool.valuable:
+            raise TrackingError(refused)
 
     def _wait_for_id(self, run: MlflowRun) -> str:
         with self._lock:
-            while run._id is None and not run._error and not self._silent:
+            while run._id is None and not run._error and not self._gone and not self._down:
                 self._exchange(wait=True)
         if run._id is None:
-            raise TrackingError(run._error or "the tracking writer ended before it could create the run.")
+            raise TrackingError(run._error or self._refusal or self._down or self._gone)
         return run._id
-
-    def _rescue(self, code: int) -> None:
-        """The writer itself died: say so, and let a second one end the runs that the first left RUNNING."""
-        said = f" (it last said: {self._noise[-1].strip()[:200]})" if self._noise else ""
-        self._errors.insert(0, f"the tracking writer died with exit code {code}{said}, so tracked values are lost.")
-        known = [run._id for run in self._runs if run._id is not None]
-        if known:
-            try:
-                with MlflowTracker(*self._store) as second:
-                    for run_id in known:
-                        second.resume(run_id).finish("FAILED", self._errors[0])
-            except TrackingError as error:
-                self._errors.append(str(error))
 
     def _close_at_exit(self) -> None:
         try:
             self.close()
         except TrackingError as error:
             print(f"error: {error}", file=sys.stderr)
-
-
-def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
-    assert stream is not None
-    return stream
-
-
-def _spawn() -> subprocess.Popen[bytes]:
-    """Start the writer: own session (Ctrl-C passes it by), own pipes (the terminal stays the trainer's)."""
-    home = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # numpy comes along with MLflow; it needs no pool
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-W", "ignore", "-m", "labkit.tracking.writer", str(os.getpid())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        bufsize=0,
-        start_new_session=True,
-        env={**os.environ, **environment(), **threads, "PYTHONPATH": path},
-    )
-    for stream in (process.stdin, process.stdout):
-        os.set_blocking(_pipe(stream).fileno(), False)
-    _widen(_pipe(process.stdin).fileno())
-    return process
-
-
-def _widen(pipe: int) -> None:
-    """Let the pipe hold a mebibyte where the system allows it, for the moment before the writer reads."""
-    import fcntl
-
-    with suppress(AttributeError, OSError):
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from labkit.tracking.reading import end_orphans
+from labkit.tracking.aftermath import take_care
 from labkit.tracking.store import TrackingError, environment, is_http, open_store, shown
 
 PORT = 5000
@@ -36,6 +36,6 @@ def show_pages(uri: str, artifact_root: str | Path, port: int = PORT) -> None:
     The store is opened first: MLflow would make a new one without a lock, and end with a traceback where it cannot.
     """
     command = ui_command(uri, artifact_root, port)
-    end_orphans(open_store(uri, artifact_root))
+    take_care(open_store(uri, artifact_root), uri, artifact_root)
     print(f"MLflow on http://127.0.0.1:{port} (Ctrl-C stops it): {shown(uri)}", flush=True)
     os.execvp(command[0], command)

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labkit import process
-from labkit.tracking import tag
-from labkit.tracking.filters import mlflow_filter
-from labkit.tracking.queries import Wanted
+from labkit.tracking.aftermath import take_care
+from labkit.tracking.open_queries import curves, searched
 from labkit.tracking.rows import RunRow
 from labkit.tracking.store import TrackingError, open_store, sentence, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
-
-PAGE = 1000  # runs per request
-DIED = "The training process ended without a word: it was killed or crashed."
 
 
 def runs(
@@ -42,25 +35,10 @@ def runs(
         return []
     try:
         wanted = None if run_ids is None else set(run_ids)
-        found = _matching(client, experiments, where)
+        found = searched(client, experiments, where)
     except Exception as error:
         raise TrackingError(sentence(uri, error)) from error
     return [row for row in found if wanted is None or row.run_id in wanted]
-
-
-def matching(client: MlflowClient, wanted: Wanted) -> list[RunRow]:
-    """Return the runs of an open store that a question asks for, oldest first."""
-    if wanted.run_ids is not None and not wanted.run_ids:
-        return []
-    found = _matching(client, wanted.experiments, mlflow_filter(wanted), wanted.deleted)
-    return [row for row in found if wanted.fits(row)]
-
-
-def _matching(
-    client: MlflowClient, experiments: Iterable[str] | None, where: str, deleted: bool = False
-) -> list[RunRow]:
-    names = _experiments(client, experiments, deleted)
-    return [_row(run, names) for run in _search(client, list(names), where, deleted)]
 
 
 def history(uri: str, run_id: str, keys: Iterable[str] | None = None) -> dict[str, list[tuple[int, float]]]:
@@ -81,15 +59,6 @@ def history(uri: str, run_id: str, keys: Iterable[str] | None = None) -> dict[st
         raise TrackingError(sentence(uri, error)) from error
 
 
-def curves(client: MlflowClient, run_id: str, keys: Iterable[str]) -> dict[str, list[tuple[int, float]]]:
-    """The same from an open store."""
-    found = {key: client.get_metric_history(run_id, key) for key in keys}
-    return {
-        key: sorted({m.step: m.value for m in sorted(curve, key=lambda m: m.timestamp)}.items())
-        for key, curve in found.items()
-    }
-
-
 def artifact(uri: str, run_id: str, name: str) -> bytes:
     """The content of one artifact. Raises TrackingError if there is none of that name."""
     import tempfile
@@ -104,74 +73,12 @@ def artifact(uri: str, run_id: str, name: str) -> bytes:
         raise TrackingError(f"run {run_id}: no artifact {name!r} ({sentence(uri, error)})") from error
 
 
-def end_orphans(client: MlflowClient) -> None:
-    """End the runs that a dead process of this machine left RUNNING: KILLED; in whatever command opens the store.
-
-    A store that cannot be written is as good for reading; the next command tries again.
-    """
-    with suppress(Exception):
-        for row in matching(client, Wanted(status="RUNNING")):
-            owner = process.read(row.process)
-            if owner is not None and process.dead(owner):
-                for key in (tag.NOTE, tag.SHOWN_NOTE):
-                    client.set_tag(row.run_id, key, DIED)
-                client.set_terminated(row.run_id, "KILLED")
-
-
 def _client(uri: str) -> MlflowClient | None:
     """The open store, or None for a SQLite file that does not exist."""
     file = sqlite_file(uri)
     if file is not None and not file.exists():
         return None
-    client = open_store(uri, os.path.join(file.parent, "artifacts") if file else "")
-    end_orphans(client)
+    artifact_root = os.path.join(file.parent, "artifacts") if file else ""
+    client = open_store(uri, artifact_root)
+    take_care(client, uri, artifact_root)
     return client
-
-
-def _experiments(client: MlflowClient, wanted: Iterable[str] | None, deleted: bool = False) -> dict[str, str]:
-    """Experiment id -> name; with `deleted` also of experiments that were deleted."""
-    from mlflow.entities import ViewType
-
-    view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY
-    names = None if wanted is None else set(wanted)
-    found: dict[str, str] = {}
-    token = None
-    while True:
-        page = client.search_experiments(view, max_results=PAGE, page_token=token)
-        found |= {e.experiment_id: e.name for e in page if names is None or e.name in names}
-        token = page.token
-        if not token:
-            return found
-
-
-def _search(client: MlflowClient, experiment_ids: list[str], where: str, deleted: bool) -> list[Run]:
-    from mlflow.entities import ViewType
-
-    view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
-    found: list[Run] = []
-    token = None
-    while experiment_ids:
-        page = client.search_runs(
-            experiment_ids, where, view, max_results=PAGE, order_by=["attributes.start_time ASC"], page_token=token
-        )
-        found += page
-        token = page.token
-        if not token:
-            break
-    return found
-
-
-def _row(run: Run, experiments: dict[str, str]) -> RunRow:
-    tags = dict(run.data.tags)
-    return RunRow(
-        run_id=run.info.run_id,
-        name=run.info.run_name,
-        experiment=experiments[run.info.experiment_id],
-        status=run.info.status,
-        start_time=run.info.start_time,
-        end_time=run.info.end_time,
-        params=dict(run.data.params),
-        metrics=dict(run.data.metrics),
-        tags=tags,
-        parent=tags.get(tag.PARENT),
-    )

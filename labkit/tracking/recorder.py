@@ -1,7 +1,7 @@
-"""One run inside the writer process: what is buffered, what is lost, how it ends.
+"""One run in the store: what is buffered, what is lost, how it ends.
 
-Nothing here raises for a store that fails. What cannot be written is counted in `lost` and reported; a run that lost
-anything never ends FINISHED.
+What the store will never take is counted in `lost` and reported, and a run that lost anything never ends FINISHED. Any
+other failure is raised: the spool still has what it hit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from labkit.tracking import tag
-from labkit.tracking.complaints import passing
+from labkit.tracking.complaints import invalid, passing
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,14 +25,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 METRICS_PER_BATCH, TAGS_PER_BATCH, PARAMS_PER_BATCH = 800, 100, 100  # MLflow takes 100 of each and 1000 in all
+PATIENCE_SECONDS = 30.0
 _WAITS = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds between tries at something that may pass
 
 
 class Patience:
-    """Tries again while the store is locked, full or restarting, within one budget for the whole process."""
+    """Tries again while the store is locked, full or restarting, within one budget for the whole process.
 
-    def __init__(self, seconds: float = 30.0) -> None:
-        self.seconds = seconds
+    Args:
+        seconds: The budget, for tries and the waits between them.
+        note: Told the error of each try that may pass; gets the exception.
+    """
+
+    def __init__(
+        self, seconds: float = PATIENCE_SECONDS, note: Callable[[Exception], None] = lambda error: None
+    ) -> None:
+        self.seconds, self.note = seconds, note
 
     def __call__(self, action: Callable[[], T], repeatable: bool = True) -> T:
         """The result of `action`; raises its last error when waiting did not help.
@@ -40,12 +48,15 @@ class Patience:
         An action that is not `repeatable` is given up where it may have been done although it failed.
         """
         for wait in _WAITS:
+            began = time.monotonic()
             try:
                 return action()
             except Exception as error:
+                self.seconds -= time.monotonic() - began + wait
+                if passing(error):
+                    self.note(error)
                 if not passing(error, repeatable) or self.seconds <= 0:
                     raise
-                self.seconds -= wait
                 time.sleep(wait)
         return action()
 
@@ -129,36 +140,31 @@ class Recorder:
         return len(self.metrics) + len(self.tags) + len(self.params)
 
     def flush(self) -> Exception | None:
-        """Write what is buffered. An error that may pass is returned and its values are kept for the next time."""
+        """Write what is buffered; an error is returned, and what it hit is kept for the next time."""
         while self.waiting:
             metrics, tags = self.metrics[:METRICS_PER_BATCH], self.tags[:TAGS_PER_BATCH]
             params = self.params[:PARAMS_PER_BATCH]
             try:
                 self.client.log_batch(self.run_id, metrics=metrics, params=params, tags=tags)
             except Exception as error:
-                if passing(error):
+                if not invalid(error):
                     return error
                 self._lose(len(metrics) + len(tags) + len(params), error)
             del self.metrics[: len(metrics)], self.tags[: len(tags)], self.params[: len(params)]
         return None
 
     def drain(self) -> None:
-        """Write what is buffered, or give it up: the last chance before the run ends."""
+        """Write what is buffered now; raise where that is not possible."""
 
         def write() -> None:
             error = self.flush()
             if error is not None:
                 raise error
 
-        try:
-            self.patience(write)
-        except Exception as error:
-            self._lose(self.waiting, error)
-            for buffer in (self.metrics, self.tags, self.params):
-                buffer.clear()
+        self.patience(write)
 
     def artifact(self, name: str, content: dict[str, str]) -> None:
-        """Store one file: `content` has its "text", its bytes in "base64", or the path of a "file" to copy."""
+        """Store one file: `content` has its "text", or its bytes in "base64"."""
         self._write(lambda: self._store_file(name, content))
 
     def finish(self, status: str, note: str, milliseconds: int) -> None:
@@ -190,6 +196,8 @@ class Recorder:
         try:
             self.patience(action)
         except Exception as error:
+            if not invalid(error):
+                raise
             self._lose(1, error)
 
     def _lose(self, count: int, error: Exception) -> None:
@@ -202,9 +210,7 @@ class Recorder:
         folder = None if place.parent == Path() else str(place.parent)
         with tempfile.TemporaryDirectory(prefix="labkit-") as scratch:
             source = Path(scratch) / place.name
-            if "file" in content:
-                source.symlink_to(content["file"])
-            elif "text" in content:
+            if "text" in content:
                 source.write_text(content["text"], encoding="utf-8")
             else:
                 source.write_bytes(base64.b64decode(content["base64"]))

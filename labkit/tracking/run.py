@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-import os
 import posixpath
 import re
 import time
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from labkit.tracking.tracker import Run, Status
 
 if TYPE_CHECKING:
     from labkit.tracking.client import MlflowTracker
 
-Message = dict[str, Any]  # a line of JSON between the trainer and the writer
 PARAM_CHARACTERS, TAG_CHARACTERS, NAME_CHARACTERS = 6000, 8000, 250  # MLflow's limits; it cuts without a word
 
 
@@ -34,9 +31,16 @@ class MlflowRun(Run):
     def id(self) -> str:
         """The run's id in the store; waits for the writer (up to two seconds after its start).
 
-        Raises TrackingError if the run could not be created.
+        Raises TrackingError if the run could not be created yet.
         """
         return self._tracker._wait_for_id(self)
+
+    def begun(self) -> None:
+        """Wait until the store has taken the run, or until it turns out that it takes none just now.
+
+        Raises TrackingError if it never will.
+        """
+        self._tracker._wait_for_word(self)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Record metrics after `step` updates; infinities are recorded as NaN, which MLflow can hold."""
@@ -61,27 +65,22 @@ class MlflowRun(Run):
 
         self._artifact(name, {"base64": base64.b64encode(content).decode()})
 
-    def artifact_file(self, path: str | Path, artifact_path: str = "") -> None:
-        """Store a copy of the file at `path`, in the artifact folder `artifact_path`; keep it until `close`."""
-        name = posixpath.join(artifact_path, Path(path).name)
-        self._artifact(name, {"file": os.path.abspath(path)})
-
     def finish(self, status: Status, note: str = "") -> None:
         """End the run; `note` (the reason of a failure) becomes its description. A second end is ignored."""
         if self.open:
             self.open = False
             note = cut(note, TAG_CHARACTERS)
-            self._tracker._send("finish", self._number, True, status=status, note=note, time=now())
+            self._tracker._record("finish", self._number, status=status, note=note, time=now())
 
     def _artifact(self, name: str, content: dict[str, str]) -> None:
         if name != posixpath.normpath(name) or name.startswith(("/", "..")):
             raise ValueError(f"artifact name {name!r}: expected a relative path such as 'figures/curves.png'")
-        self._send("artifact", wait=True, name=name, content=content)
+        self._send("artifact", name=name, content=content)
 
-    def _send(self, op: str, wait: bool = False, **fields: object) -> None:
+    def _send(self, op: str, **fields: object) -> None:
         if not self.open:
             raise ValueError(f"{op}: this run has ended")
-        self._tracker._send(op, self._number, wait, **fields)
+        self._tracker._record(op, self._number, **fields)
 
 
 @cache

@@ -41,10 +41,12 @@ def environment() -> dict[str, str]:
     fixed = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     }
     wished = {
         "MLFLOW_LOGGING_LEVEL": "WARNING",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # `Patience` tries again
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     }
     return fixed | {name: os.environ.get(name, value) for name, value in wished.items()}

@@ -28,6 +28,7 @@ PROCESSOR = "labkit.processor"  # its name, and the instructions that decide how
 EXECUTION = "labkit.execution"  # how its steps were computed: `threads=1 convolutions=channels_first ...`
 GIT_DIRTY = "labkit.git_dirty"  # `true` where files differ from the commit; absent outside a checkout
 PROCESS = "labkit.process"  # process that writes it, see `labkit.process`
+SPOOLED = "labkit.spooled"  # spool and number of the message that made it, by which a second delivery finds it
 GROUP = "labkit.group"  # population that it was trained in: size, place, dtype, threads, device, members
 
 # How it ended.

@@ -47,6 +47,9 @@ class Run:
         """The run's id, without waiting: empty as long as the store has not said it."""
         return self._id or ""
 
+    def begun(self) -> None:
+        """Wait until the store has taken the run or cannot for now; raises TrackingError if it never will."""
+
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Record metrics after `step` updates; what the store has already from an earlier call is left out."""
 

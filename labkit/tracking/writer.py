@@ -1,12 +1,13 @@
 """The one writer to MLflow: `python -m labkit.tracking.writer`, a child process of every command that tracks.
 
-Importing MLflow takes more than a second, so it happens here while the trainer imports torch and trains. The trainer
-sends JSON lines on standard input (see `labkit.tracking.client`); a thread takes them out of the pipe at once, so the
-trainer never waits. The store is opened when the first run starts: a command that turns out wrong writes nothing.
+Importing MLflow takes more than a second, so it happens here while the trainer imports torch and trains. What is
+recorded is read from the trainer's spool (`labkit.tracking.spool`); on standard input come its questions, and empty
+lines that say that the spool has grown (see `labkit.tracking.client`). The store is opened when the first run starts:
+a command that turns out wrong writes nothing.
 
-The end of the input without a word from the trainer means that it died: its open runs become KILLED. Ctrl-C,
-SIGTERM and SIGUSR1 reach whole process groups and job steps, so they are ignored here; the end of the input is the only
-end.
+A store that takes nothing is tried again, every few seconds at first: the spool is then read from its beginning. The
+end of the input without a word from the trainer means that it died: its open runs become KILLED. Ctrl-C, SIGTERM and
+SIGUSR1 reach whole process groups and job steps, so they are ignored here; the end of the input is the only end.
 """
 
 from __future__ import annotations
@@ -18,192 +19,187 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from labkit.tracking import tag
-from labkit.tracking.moved import usable
+from labkit.tracking.aftermath import DIED, take_care
+from labkit.tracking.delivery import Delivery
+from labkit.tracking.open_queries import curves, matching
 from labkit.tracking.queries import Wanted
-from labkit.tracking.reading import DIED, curves, end_orphans, matching
-from labkit.tracking.recorder import Patience, Recorder
-from labkit.tracking.run import Message, now
-from labkit.tracking.store import (
-    TrackingError,
-    environment,
-    experiment_id,
-    open_store,
-    sentence,
-    shown,
-    sqlite_file,
-)
-from labkit.tracking.tracker import remove
+from labkit.tracking.recorder import PATIENCE_SECONDS, Patience
+from labkit.tracking.run import now
+from labkit.tracking.spool import Message, SpoolReader, remove
+from labkit.tracking.store import environment, open_store, sentence, sqlite_file
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric, RunInfo
+    from mlflow import MlflowClient
 
 MARK = b"\x1e"  # begins every reply, so that stray output of a library is never taken for one
 FLUSH_SECONDS = 1.0
+_FIRST_RETRY, _LAST_RETRY = 5.0, 60.0  # seconds between tries at a store that takes nothing
 _LEFT_OPEN = "The training process closed its tracker without a final status."
 
 
 class Writer:
-    """Carries out the trainer's messages, one at a time, in their order."""
+    """Carries out what the trainer says, in its order."""
 
     def __init__(self) -> None:
-        self.runs: dict[int, Recorder] = {}
-        self.experiments: dict[str, str] = {}
-        self.patience = Patience()
-        self.uri = self.artifact_root = ""
+        self.store = ("", "")  # its address, and the folder for artifacts
+        self.path = Path()
+        self.reader: SpoolReader | None = None
+        self.lock = ExitStack()
         self.client: Any = None  # MLflow's, once the store is open
-        self.failed = self.closed = False
+        self.patience = Patience(note=self.say_trouble)
+        self.delivery = self.deliver_anew()
+        self.direct: dict[int, Message] = {}  # messages that the disk did not take, by their number
+        self.read = self.told = 0  # number of the last message: in this delivery, and of any delivery before
+        self.closed = False
         self.trouble = ""
         self.interval, self.flushed = FLUSH_SECONDS, time.monotonic()
+        self.wait, self.retry, self.beaten = _FIRST_RETRY, 0.0, 0.0
+
+    def deliver_anew(self, known: Sequence[int] = ()) -> Delivery:
+        """Return a delivery that has carried out nothing yet; runs with `known` numbers need none."""
+        return Delivery(self.store, self.path.name, self.open, self.patience, self.tell, known)
 
     def handle(self, message: Message) -> None:
-        """Carry out one message; an error is reported and the next message still gets its turn."""
-        number = message.get("run")
-        try:
-            if message["op"] == "open":
-                self.uri, self.artifact_root = message["uri"], message["artifact_root"]
-            elif message["op"] == "close":
+        """Carry out one word of the trainer's, after all that it has recorded before."""
+        match message.get("op"):
+            case "open":
+                self.store, self.path = (message["uri"], message["artifact_root"]), Path(message["spool"])
+                self.told = message["told"]
+                self.delivery = self.deliver_anew()
+            case "line":
+                self.direct[message["line"]["n"]] = message["line"]
+            case "close":
                 self.closed = True
-            elif message["op"] == "discard":
-                self.discard(message["folders"])
-            elif message["op"] in ("start", "resume"):
-                self.begin(message)
-            elif "token" in message:
-                self.answer(message)
-            elif number in self.runs:  # a run that could not begin was reported once; what belongs to it is gone
-                self.record(self.runs[number], message)
-        except Exception as error:
-            self.report(error, number)
+        self.carry_on()
+        if "token" in message:
+            self.answer(message)
 
-    def open(self) -> None:
+    def carry_on(self) -> None:
+        """Carry out what the spool has got since the last time."""
+        for message in self.messages():
+            self.delivery.note_damage(self.reader.damaged if self.reader else 0)
+            self.delivery.carry_out(message, again=message["n"] <= self.told)
+            self.told = max(self.told, message["n"])
+            self.beat()
+
+    def messages(self) -> Iterator[Message]:
+        """Return the messages that were not read yet, from the spool, or as the trainer said them in its place."""
+        if self.reader is None and self.path.is_file():
+            self.reader = SpoolReader(self.path)
+            self.lock.enter_context(self.reader.alone())
+        for message in self.reader.read() if self.reader else ():
+            if message["n"] > self.read:
+                self.read = message["n"]
+                yield message
+        while self.read + 1 in self.direct:
+            self.read += 1
+            yield self.direct[self.read]
+
+    def begin_anew(self) -> None:
+        """Try once more to store what the store did not take, from the first message on."""
+        began, before = time.monotonic(), self.delivery
+        self.delivery, self.read = self.deliver_anew(tuple(before.done)), 0
+        self.delivery.lost = before.lost
+        if self.reader:
+            self.reader.begin_anew()
+        self.carry_on()
+        self.say_trouble(self.delivery.behind)
+        if self.delivery.behind is not None:
+            self.wait = max(min(2 * self.wait, _LAST_RETRY), 10 * (time.monotonic() - began))
+            self.retry = time.monotonic() + self.wait
+
+    def open(self) -> MlflowClient:
         """Open the store, unless that is done."""
         if self.client is None:
-            self.client = self.patience(lambda: open_store(self.uri, self.artifact_root, lambda line: reply(say=line)))
-            end_orphans(self.client)
-
-    def begin(self, message: Message) -> None:
-        """Start or resume a run, opening the store if this is the first."""
-        self.open()
-        number = message["run"]
-        stored: Sequence[Metric] = ()
-        if message["op"] == "start":
-            info = self.create(message)
-        else:
-            info, stored = self.reopen(message)
-        owned = message["op"] == "start" or message["reopen"]
-        run = Recorder(
-            self.client, info.run_id, info.artifact_uri, owned, self.patience, lambda error: self.report(error, number)
-        )
-        run.take_up(stored)
-        run.process = message.get("process") or message.get("tags", {}).get(tag.PROCESS, "")
-        self.runs[number] = run
-        reply(run=number, id=info.run_id)
-        if message["op"] == "start":
-            run.begin(message["params"], message["dataset"])
-
-    def create(self, message: Message) -> RunInfo:
-        """Create a run in the store; raise TrackingError for a place that MLflow cannot use."""
-        name, tags = message["experiment"], dict(message["tags"])
-        parent = message["parent"]
-        if parent is not None:
-            tags[tag.PARENT] = parent if isinstance(parent, str) else self.runs[parent].run_id
-        if name not in self.experiments:
-            number = self.patience(lambda: experiment_id(self.client, self.uri, self.artifact_root, name))
-            place = self.client.get_experiment(number).artifact_location
-            if problem := usable(place, name):
-                raise TrackingError(f"tracking store {shown(self.uri)}: {problem}")
-            self.experiments[name] = number
-        run = self.patience(
-            lambda: self.client.create_run(self.experiments[name], message["time"], tags, message["name"]),
-            repeatable=False,
-        )
-        info: RunInfo = run.info
-        return info
+            tell = lambda line: reply(say=line)  # noqa: E731
+            self.client = self.patience(lambda: open_store(*self.store, tell))
+            take_care(self.client, *self.store, tell, self.beat)
+        client: MlflowClient = self.client
+        return client
 
     def answer(self, message: Message) -> None:
         """Read for the trainer; what was sent before the question is written first."""
-        for run in self.runs.values():
-            run.drain()
+        self.delivery.drain()
+        if self.delivery.behind is not None:
+            self.begin_anew()
         try:
-            reply(token=message["token"], answer=self.read(message))
+            if (problem := self.delivery.behind) is not None and message["op"] != "settle":
+                raise problem
+            reply(token=message["token"], answer=self.found(message))
         except Exception as error:
-            reply(token=message["token"], failure=sentence(self.uri, error))
+            reply(token=message["token"], failure=sentence(self.store[0], error))
 
-    def read(self, message: Message) -> Any:
+    def found(self, message: Message) -> Any:
         """Return what the store holds; nothing if there is none yet (looking creates none), or none is asked."""
         if message["op"] == "settle":
             return []
-        file = sqlite_file(self.uri)
+        file = sqlite_file(self.store[0])
         if self.client is None and file is not None and not file.exists():
             return []
-        self.open()
+        client = self.open()
         if message["op"] == "find":
-            return [asdict(row) for row in matching(self.client, Wanted(**message["wanted"]))]
-        return [curves(self.client, run_id, message["keys"]) for run_id in message["ids"]]
-
-    def reopen(self, message: Message) -> tuple[RunInfo, Sequence[Metric]]:
-        """A run that another process created, and its last metrics; RUNNING again if this one is to answer for it."""
-        run = self.client.get_run(message["id"])
-        info: RunInfo = run.info
-        if message["reopen"]:
-            self.patience(lambda: self.client.set_tag(info.run_id, tag.PROCESS, message["process"]))
-            self.patience(lambda: self.client.update_run(info.run_id, status="RUNNING"))
-        return info, run.data._metric_objs  # `run.data.metrics` has no steps
-
-    def discard(self, folders: Sequence[str]) -> None:
-        """Remove what nobody needs once all is stored; what a lost run could go on from stays."""
-        errors = [error for run in self.runs.values() if (error := run.flush())]
-        if not self.failed and not errors:
-            remove(map(Path, folders))
-
-    def record(self, run: Recorder, message: Message) -> None:
-        """One message that belongs to an open run."""
-        match message["op"]:
-            case "log":
-                run.log(message["step"], message["time"], message["values"])
-            case "tag":
-                run.tag(message["key"], message["value"])
-            case "artifact":
-                run.artifact(message["name"], message["content"])
-            case "finish":
-                run.finish(message["status"], message["note"], message["time"])
-                del self.runs[message["run"]]
+            return [asdict(row) for row in matching(client, Wanted(**message["wanted"]))]
+        return [curves(client, run_id, message["keys"]) for run_id in message["ids"]]
 
     def flush_if_due(self) -> None:
         """Write all buffers about every second; less often where that takes long, to leave the cores to training."""
         begin = time.monotonic()
         if begin - self.flushed < self.interval:
             return
-        errors = [error for run in self.runs.values() if (error := run.flush())]
+        if self.delivery.behind is None:
+            error = self.delivery.flush()
+            self.say_trouble(error or self.delivery.behind)
+            if self.delivery.behind is not None:
+                self.retry = begin + self.wait
+        elif begin >= self.retry:
+            self.begin_anew()
         self.flushed = time.monotonic()
         self.interval = max(FLUSH_SECONDS, 10 * (self.flushed - begin))
-        trouble = sentence(self.uri, errors[0]) if errors else ""
+        self.beaten = 0.0
+        self.beat()
+
+    def shut_down(self) -> bool:
+        """Give every run that is still open its end; return whether the store has everything."""
+        self.carry_on()
+        self.delivery.end(_LEFT_OPEN if self.closed else DIED, now(), orphaned=not self.closed)
+        if self.delivery.behind is not None:
+            self.begin_anew()
+            self.delivery.end(_LEFT_OPEN if self.closed else DIED, now(), orphaned=not self.closed)
+        if (problem := self.delivery.behind) is not None:
+            reply(left=sentence(self.store[0], problem))
+            return False
+        if self.reader:
+            remove(self.path)
+        self.lock.close()
+        return True
+
+    def tell(self, **said: Any) -> None:
+        """Tell the trainer what becomes of a run; errors as sentences."""
+        reply(**{key: sentence(self.store[0], one) if isinstance(one, Exception) else one for key, one in said.items()})
+
+    def say_trouble(self, error: Exception | None) -> None:
+        """Tell the trainer why values wait just now, or that they do not wait any more."""
+        trouble = sentence(self.store[0], error) if error else ""
+        if not trouble and self.trouble:
+            self.wait, self.patience.seconds = _FIRST_RETRY, PATIENCE_SECONDS
         if trouble != self.trouble:
             self.trouble = trouble
             reply(trouble=trouble)
+        self.beat()
 
-    def shut_down(self) -> None:
-        """Give every run that is still open its end."""
-        for run in self.runs.values():
-            if run.owned and not self.closed and run.taken_over():
-                continue
-            if run.owned:
-                run.finish("KILLED", _LEFT_OPEN if self.closed else DIED, now())
-            else:
-                run.drain()
-
-    def report(self, error: Exception, number: int | None) -> None:
-        """Tell the trainer, if it still listens."""
-        self.failed = True
-        reply(run=number, error=sentence(self.uri, error))
+    def beat(self) -> None:
+        """Give the trainer a sign of life every second, unless it has not read the earlier ones."""
+        if time.monotonic() - self.beaten > FLUSH_SECONDS and select.select([], [1], [], 0)[1]:
+            self.beaten = time.monotonic()
+            reply(read=self.told)
 
 
 def reply(**fields: object) -> None:
@@ -244,7 +240,7 @@ def receive(lines: SimpleQueue[bytes | None], trainer: int) -> None:
 
 
 def serve(lines: SimpleQueue[bytes | None]) -> int:
-    """Carry out messages until the input ends; returns the exit code: 1 if anything was lost."""
+    """Serve the trainer until the input ends; return the exit code: 1 if anything was lost."""
     writer = Writer()
     while True:
         try:
@@ -254,10 +250,13 @@ def serve(lines: SimpleQueue[bytes | None]) -> int:
             continue
         if line is None:
             break
-        writer.handle(json.loads(line))
+        if line:
+            writer.handle(json.loads(line))
+        else:
+            writer.carry_on()
         writer.flush_if_due()
-    writer.shut_down()
-    return int(writer.failed)
+    reply(complete=writer.shut_down())
+    return int(writer.delivery.lost)
 
 
 def main() -> int:
@@ -273,7 +272,7 @@ def main() -> int:
         import mlflow  # noqa: F401
         from mlflow.store.tracking import sqlalchemy_store  # noqa: F401
     except ImportError as error:
-        reply(run=None, error=f"tracking needs MLflow, which cannot be imported: {error}.")
+        reply(refused=f"tracking needs MLflow, which cannot be imported: {error}.")
         return 1
     gc.freeze()  # nor look through them again and again
     gc.enable()

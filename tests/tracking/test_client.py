@@ -1,6 +1,6 @@
 """The trainer's end: what it sends, what it costs, and how it behaves without ever importing MLflow.
 
-It also covers run.py.
+It also covers line.py and run.py.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def test_infinities_become_nan() -> None:
 def test_a_command_that_turns_out_wrong_writes_nothing(tmp_path: Path) -> None:
     """No run, no store, no waiting for MLflow's import at the end, no zombie."""
     tracker = MlflowTracker(f"sqlite:///{tmp_path}/mlruns/mlflow.db", tmp_path / "mlruns/artifacts")
-    writer = tracker._process.pid
+    writer = tracker._line.process.pid
     begin = time.monotonic()
     tracker.close()
     assert time.monotonic() - begin < 0.5
@@ -75,7 +75,8 @@ def test_a_command_that_turns_out_wrong_writes_nothing(tmp_path: Path) -> None:
 def test_the_writer_stands_apart_from_the_terminal(tmp_path: Path) -> None:
     """Ctrl-C reaches the trainer's process group only."""
     with MlflowTracker(f"sqlite:///{tmp_path}/mlflow.db", tmp_path) as tracker:
-        assert os.getsid(tracker._process.pid) == tracker._process.pid != os.getsid(0)
+        writer = tracker._line.process.pid
+        assert os.getsid(writer) == writer != os.getsid(0)
 
 
 def test_bad_artifact_names_and_ended_runs_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -87,10 +88,21 @@ def test_the_last_flush_waits_a_little() -> None:
     assert (len(store.metrics), store.status) == (1, "FINISHED")
 
 
-@pytest.mark.parametrize("error", [FULL, REJECTED])
-def test_a_loss_is_told_and_never_ends_finished(error: Exception) -> None:
-    """What stays impossible is reported, and the run ends FAILED with the count."""
+@pytest.mark.parametrize("error", [FULL, RuntimeError("401")])
+def test_what_the_store_does_not_take_is_neither_lost_nor_ended(error: Exception) -> None:
+    """Whoever has the spool is told; the run gets no status before all of it is there."""
     store, reports = Store(*[error] * 9), []  # type: Store, list[Exception]
+    run = recorder(store, 0, reports)
+    run.log(0, 0, {"a": 1.0, "b": 2.0})
+    with pytest.raises(RuntimeError, match=re.escape(str(error))):
+        run.finish("FINISHED", "", 1)
+    assert (store.status, reports, run.lost, run.waiting) == ("", [], 0, 2)
+
+
+def test_a_loss_is_told_and_never_ends_finished() -> None:
+    """What the store refuses is reported, and the run ends FAILED with the count."""
+    error = REJECTED
+    store, reports = Store(error), []  # type: Store, list[Exception]
     run = recorder(store, 0, reports)
     run.log(0, 0, {"a": 1.0, "b": 2.0})
     run.finish("FINISHED", "", 1)

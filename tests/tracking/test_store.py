@@ -94,7 +94,10 @@ def test_passing_sees_through_our_own_sentence() -> None:
         ('duplicate key value violates unique constraint "dataset_pk"', True, True),
         ("terminating connection due to administrator command", True, False),
         ("server closed the connection unexpectedly", True, False),
-        ("HTTPConnection: [Errno 111] Connection refused", False, False),  # MLflow's client has tried often enough
+        ("HTTPConnection: [Errno 111] Connection refused", True, True),
+        ("HTTPConnectionPool: Read timed out. (read timeout=10)", True, False),
+        ("API request to endpoint /api/2.0 failed with error code 500 != 200", True, False),
+        ("API request to endpoint /api/2.0 failed with error code 401 != 200", False, False),
         ("FATAL:  password authentication failed", False, False),
     ],
 )
@@ -135,9 +138,8 @@ def test_the_page_command_stays_on_loopback(tmp_path: Path) -> None:
         ui_command("http://server:5000", tmp_path)
 
 
-def test_an_unusable_store_is_said_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is no database stays as it was, a server that is down leaves no file; both fail the command."""
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+def test_an_unusable_store_is_said_in_one_sentence(tmp_path: Path) -> None:
+    """A file that is no database stays as it was; both fail a command that has computed nothing yet."""
     file = tmp_path / "mlflow.db"
     file.write_bytes(b"not a database, but long enough to be read as one " * 40)
     sentences = {
@@ -146,14 +148,11 @@ def test_an_unusable_store_is_said_in_one_sentence(tmp_path: Path, monkeypatch: 
     }
     trackers = {uri: MlflowTracker(uri, tmp_path / "artifacts") for uri in sentences}
     for tracker in trackers.values():
-        run = tracker.start_run("kth", "x")
-        run.log(0, {"train/loss": 1.0})
-        run.finish("FINISHED")
+        tracker.start_run("kth", "x").finish("FINISHED")
     for uri, tracker in trackers.items():
         with pytest.raises(TrackingError) as error:
             tracker.close()
         assert str(error.value) == f"tracking store {uri}: {sentences[uri]}"
-        assert tracker._process.returncode == 1
     with pytest.raises(TrackingError, match="not a readable SQLite database"):
         runs(f"sqlite:///{file}")
     assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlflow.db.lock"}
