@@ -13,7 +13,7 @@ from contextlib import chdir
 import hydra
 from omegaconf import DictConfig
 
-from labkit import standard_streams
+from labkit import disk, standard_streams
 from labkit.compose import CONF, explain, is_complaint, register_resolvers
 from labkit.multirun.configured_task import ConfiguredTask, trains
 from labkit.quick_omegaconf import quicken
@@ -183,11 +183,11 @@ def _refuse(error: Exception) -> None:
         sentence = str(error)
     elif is_complaint(error):
         sentence = explain(error, sys.argv[1:])
-    else:
+    elif not (sentence := disk.complaint(error)):
         return
     _abandon(error)  # now: what the store complains of is in the sentence, not to be said again when Python ends
     print(f"labkit: {sentence}", file=sys.stderr)
-    sys.exit(1 if isinstance(error, TrackingError | JobsFailed | SearchFailed) else 2)
+    sys.exit(2 if isinstance(error, ConfigError) or is_complaint(error) else 1)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ ORDER = (
     "version",
     "cache",
     "standard_streams",
+    "disk",
     "process",
     "own_code",
     "shipped",

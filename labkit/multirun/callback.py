@@ -146,6 +146,7 @@ def _close_session() -> None:
 
 
 def _or_exit(action: Callable[[], None]) -> None:
+    from labkit import disk
     from labkit.compose import explain, is_complaint
     from labkit.config import ConfigError
     from labkit.tracking.store import TrackingError
@@ -159,5 +160,8 @@ def _or_exit(action: Callable[[], None]) -> None:
         if is_complaint(error):
             print(f"labkit: {explain(error)}", file=sys.stderr)
             raise SystemExit(2) from None
-        traceback.print_exc()
+        if said := disk.complaint(error):
+            print(f"labkit: {said}", file=sys.stderr)
+        else:
+            traceback.print_exc()
         raise SystemExit(1) from None

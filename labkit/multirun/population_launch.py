@@ -61,6 +61,7 @@ def _run_nested(
     returns: dict[int, JobReturn] = {}
     tasks: list[DictConfig] = []
     answers: list[object] = []
+    broken: list[Exception] = []
 
     def enter(position: int) -> None:
         if position == len(members):
@@ -69,7 +70,12 @@ def _run_nested(
 
         def task(config: DictConfig) -> object:
             tasks.append(config)
-            enter(position + 1)
+            try:
+                enter(position + 1)
+            except Exception as error:
+                broken.append(error)
+            if broken:
+                raise broken[0]
             answer = answers[position]
             if isinstance(answer, BaseException):
                 raise answer
@@ -86,6 +92,8 @@ def _run_nested(
 
     with _deep_stack(_FRAMES_PER_JOB * len(members)):
         enter(0)
+    if len(returns) < len(members):  # one could not start, as where its folder cannot be written to
+        raise broken[0]
     return returns
 
 

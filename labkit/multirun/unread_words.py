@@ -18,6 +18,7 @@ _READ = {
     "check": ("task", "paths", "tracker", "targets"),
     "principles": ("task", "paths", "tracker", "targets"),
     "report": ("task", "paths", "lab", "part"),
+    "sync": ("task", "paths"),
     "ui": ("task", "paths"),
 }
 _OF_MULTIRUNS = re.compile(r"hydra[./](launcher|sweeper|sweep)\b")

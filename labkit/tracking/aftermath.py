@@ -14,7 +14,7 @@ from labkit.tracking.open_queries import matching
 from labkit.tracking.queries import Wanted
 from labkit.tracking.recorder import Patience
 from labkit.tracking.run import now
-from labkit.tracking.spool import Owner, SpoolReader, left_spools, remove, spool_folder
+from labkit.tracking.spool import Owner, SpoolReader, left_spools, refuge, remove, spool_folder
 from labkit.tracking.store import say, sentence, shown, sqlite_file
 
 if TYPE_CHECKING:
@@ -37,6 +37,12 @@ class Left(NamedTuple):
     reason: str
 
 
+def nothing_there(uri: str, artifact_root: str | Path) -> bool:
+    """Return whether a store has nothing to read: a SQLite file that does not exist, with no spool to make it from."""
+    file = sqlite_file(uri)
+    return file is not None and not file.exists() and not left_spools(spool_folder(artifact_root))
+
+
 def take_care(
     client: MlflowClient,
     uri: str,
@@ -54,7 +60,7 @@ def take_care(
         beat: Called after each message, for whoever must give signs of life.
     """
     found = []
-    for path in left_spools(spool_folder(artifact_root)) if artifact_root else []:
+    for path in [*(left_spools(spool_folder(artifact_root)) if artifact_root else ()), *left_spools(refuge())]:
         try:
             left = _deliver(client, (uri, str(artifact_root)), path, beat)
         except OSError as error:  # another process may have delivered it meanwhile
@@ -81,7 +87,7 @@ def _deliver(client: MlflowClient, store: tuple[str, str], path: Path, beat: Cal
     with closing(SpoolReader(path)) as reader:
         if reader.owner is None:
             return Left(path, 0, "its first line is damaged; nothing says whose it is.")
-        if not _belongs(reader.owner, uri):
+        if not _belongs(reader.owner, uri, path.parent == refuge()):
             return None
         with reader.alone() as alone:
             if not alone:
@@ -113,10 +119,16 @@ def _losses(path: Path, damaged: int, refused: list[str]) -> str:
     return f"lost from {path}: {', '.join(parts)}."
 
 
-def _belongs(owner: Owner, uri: str) -> bool:
-    """Return whether a spool is that of a store; a SQLite file may have moved with its folder."""
+def _belongs(owner: Owner, uri: str, apart: bool) -> bool:
+    """Return whether a spool is that of a store; a SQLite file may have moved with its folder, and its spools too.
+
+    Args:
+        owner: What the spool says.
+        uri: Address of the store.
+        apart: True where the spool lies elsewhere, so that the whole address counts.
+    """
     here, there = sqlite_file(uri), sqlite_file(owner.store)
-    if here is not None and there is not None:
+    if here is not None and there is not None and not apart:
         return here.name == there.name
     return owner.store == shown(uri)
 

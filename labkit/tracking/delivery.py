@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, RunInfo
 
+_CHECKPOINTS = ("mlruns", "checkpoints")  # a spool may come from a stranger: nothing else is removed for it
 _FULLY_STORED = ("FINISHED", "FAILED")  # a status that is written last; KILLED may come from whoever found it orphaned
 
 
@@ -224,7 +225,7 @@ class Delivery:
         """Remove what nobody needs once all is stored; what a lost run could go on from stays."""
         self.drain()
         if not self.lost and self.behind is None:
-            remove(map(Path, folders))
+            remove(path for path in map(Path, folders) if path.parts[-4:-2] == _CHECKPOINTS)
 
     def _record(self, run: Recorder, message: Message) -> None:
         """One message that belongs to an open run."""

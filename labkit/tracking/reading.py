@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labkit.tracking.aftermath import take_care
+from labkit.tracking.aftermath import nothing_there, take_care
 from labkit.tracking.open_queries import curves, searched
 from labkit.tracking.rows import RunRow
 from labkit.tracking.store import TrackingError, open_store, sentence, sqlite_file
@@ -76,9 +76,9 @@ def artifact(uri: str, run_id: str, name: str) -> bytes:
 def _client(uri: str) -> MlflowClient | None:
     """The open store, or None for a SQLite file that does not exist."""
     file = sqlite_file(uri)
-    if file is not None and not file.exists():
-        return None
     artifact_root = os.path.join(file.parent, "artifacts") if file else ""
+    if nothing_there(uri, artifact_root):
+        return None
     client = open_store(uri, artifact_root)
     take_care(client, uri, artifact_root)
     return client

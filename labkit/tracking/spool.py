@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from labkit import process as processes
+from labkit.cache import cache_folder
 
 Message = dict[str, Any]  # one call of a tracker, as JSON
 _SUFFIX = ".lines"
@@ -89,7 +90,7 @@ class Spool:
         Args:
             delivered: True where the store has all of it.
         """
-        whole = delivered or self.write() or not self.valuable
+        whole = delivered or self.write() or not self.valuable or self._take_refuge()
         if self._file is None:
             return whole
         with suppress(OSError):
@@ -105,6 +106,23 @@ class Spool:
         os.close(self._file)
         self._file = None
         return whole
+
+    def _take_refuge(self) -> bool:
+        """Move what is written, and what the disk refuses, to this user's cache, which may lie on another disk."""
+        written = b""
+        try:
+            if self._file is not None:
+                written = Path(f"/proc/self/fd/{self._file}").read_bytes()
+                os.close(self._file)
+                self._file = None
+            former, self.path = self.path, refuge() / self.path.name
+            self._file = self._create()
+            _append(self._file, written.partition(b"\n")[2] + b"".join(self._waiting))
+        except OSError:
+            return False
+        self._waiting.clear()
+        remove(former)
+        return True
 
     def _create(self) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -183,6 +201,11 @@ class SpoolReader:
 def spool_folder(artifact_root: str | Path) -> Path:
     """Return the folder of a store's spools: beside its artifacts, so `mlruns/spool`."""
     return Path(artifact_root).parent / "spool"
+
+
+def refuge() -> Path:
+    """Return the folder of the spools for which there was no room beside their store."""
+    return cache_folder() / "spool"
 
 
 def left_spools(folder: Path) -> list[Path]:

@@ -27,14 +27,14 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from labkit.tracking.aftermath import DIED, take_care
+from labkit.tracking.aftermath import DIED, nothing_there, take_care
 from labkit.tracking.delivery import Delivery
 from labkit.tracking.open_queries import curves, matching
 from labkit.tracking.queries import Wanted
 from labkit.tracking.recorder import PATIENCE_SECONDS, Patience
 from labkit.tracking.run import now
 from labkit.tracking.spool import Message, SpoolReader, remove
-from labkit.tracking.store import environment, open_store, sentence, sqlite_file
+from labkit.tracking.store import environment, open_store, sentence
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -141,8 +141,7 @@ class Writer:
         """Return what the store holds; nothing if there is none yet (looking creates none), or none is asked."""
         if message["op"] == "settle":
             return []
-        file = sqlite_file(self.store[0])
-        if self.client is None and file is not None and not file.exists():
+        if self.client is None and nothing_there(*self.store):
             return []
         client = self.open()
         if message["op"] == "find":

@@ -37,7 +37,7 @@ CONTRACT = {
     "schedule": "constant cyclic linear_decay cosine range_test",
     "strategy": "together alternating layer_by_layer weighted",
     "init": "zero normal scaled_normal glorot glorot_sigmoid he",
-    "task": "train info compare check principles lab report ui",
+    "task": "train info compare check principles lab report sync ui",
 }
 FLAT = ("softmax", "two_layer", "mlp", "residual", "standard")
 EVERY_KIND = ("baseline", "extended", "extended_skips_a", "extended_skips_b", "shallow")

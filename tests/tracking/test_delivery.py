@@ -238,3 +238,26 @@ def test_a_run_to_go_on_with_that_is_not_there(store: tuple[str, Path], opened: 
     assert isinstance(said[0]["error"], TrackingError)
     (left,) = take_care(opened, *store, tell=lambda line: None)
     assert "is not found there" in left.reason
+
+
+def test_a_spool_removes_nothing_but_checkpoints(store: tuple[str, Path], opened: Any, tmp_path: Path) -> None:
+    """It may have come with a folder of somebody else's."""
+    folders = [tmp_path / "mlruns/checkpoints/one/owner", tmp_path / "thesis", tmp_path / "checkpoints/a/b"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    spooled(store, [*told(), {"op": "discard", "run": None, "folders": [str(folder) for folder in folders]}])
+    take_care(opened, *store, tell=lambda line: None)
+    assert [folder.exists() for folder in folders] == [False, True, True]
+
+
+def test_the_refuge_is_for_the_stores_of_all_folders(
+    store: tuple[str, Path], opened: Any, expected: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There a file's name alone does not tell whose it is."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    paths = [
+        spooled((uri, tmp_path / "cache/labkit/artifacts"), told()) for uri in (store[0], "sqlite:////x/mlflow.db")
+    ]
+    take_care(opened, *store, tell=lambda line: None)
+    assert [path.exists() for path in paths] == [False, True]
+    assert content(store) == expected

@@ -99,7 +99,32 @@ def test_a_full_disk_keeps_the_order_and_tears_no_line(
     assert numbers(opened(written.path)) == [1, 2, 3, 4]
 
 
-def test_a_disk_that_stays_full_is_told(tmp_path: Path) -> None:
+def test_a_disk_that_stays_full_is_no_end_where_there_is_another(
+    tmp_path: Path, opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole spool moves to the user's cache, also what the disk had taken."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    written = Spool(tmp_path / "full", "s")
+    written.add(VALUES)
+    written.add(VALUES)
+    first = written.path
+
+    def append(file: int, line: bytes) -> None:
+        if first.exists() and os.path.samestat(os.fstat(file), first.stat()):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        really(file, line)
+
+    really = spool._append
+    monkeypatch.setattr(spool, "_append", append)
+    assert not written.add(VALUES)
+    assert written.close(delivered=False)
+    assert left_spools(tmp_path / "cache" / "labkit" / "spool") == [written.path]
+    reader = opened(written.path)
+    assert (numbers(reader), reader.damaged, first.exists()) == ([1, 2, 3], 0, False)
+
+
+def test_where_no_disk_takes_it_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "spool"))
     (tmp_path / "spool").write_text("a file in the way")
     written = Spool(tmp_path / "spool", "s")
     assert not written.add({"op": "start", "run": 0})
