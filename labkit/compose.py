@@ -11,11 +11,17 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from labkit.cache import cache_folder
+from labkit.config import ConfigError
+from labkit.permissions import guard
 from labkit.shipped import CONF as CONF
 
 
 def register_resolvers() -> None:
-    """Register the resolvers that conf/ uses: three facts of the process, and the mode that `seeds` asks for."""
+    """Register the resolvers that conf/ uses: three facts of the process, and the mode that `seeds` asks for.
+
+    What is composed from now on is checked, see `labkit.permissions`.
+    """
+    guard()
     OmegaConf.register_new_resolver("process", lambda: str(os.getpid()), replace=True)
     OmegaConf.register_new_resolver("folder", lambda: os.getcwd(), replace=True)
     OmegaConf.register_new_resolver("cache", lambda: str(cache_folder()), replace=True)
@@ -27,8 +33,6 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
-
-    from labkit.config import ConfigError
 
     register_resolvers()
     # Hydra keeps one initialisation per process and refuses a second one.
@@ -65,6 +69,8 @@ def explain(error: Exception, words: Sequence[str] = ()) -> str:
     """
     # Hydra raises one type for most of its complaints, so they are told apart by their texts.
     text = str(error)
+    if found := re.search(r"ConfigError raised while resolving interpolation: (.+)", text):
+        return found[1]
     if mark := getattr(error, "problem_mark", None):
         place = f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}"
         return f"{place}: this is no YAML: {getattr(error, 'problem', '')}."

@@ -28,6 +28,7 @@ ORDER = (
     "own_code",
     "shipped",
     "config",
+    "permissions",
     "data",
     "preprocess",
     "nn",

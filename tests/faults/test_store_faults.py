@@ -163,7 +163,7 @@ def test_a_store_that_breaks_costs_nothing(tmp_path: Path, fault: str) -> None:
 
 
 def test_a_whole_tree_that_is_killed_keeps_what_it_had_recorded(tmp_path: Path) -> None:
-    """The lines outlive both processes: the run ends KILLED, with the evaluations that its writer had not stored yet."""
+    """The lines outlive both processes: the run ends KILLED, with what its writer had not stored yet."""
     process = subprocess.Popen(
         [sys.executable, "-m", "labkit", *WORDS, "tracker.checkpoint_every=null"],
         cwd=tmp_path,
