@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from labkit.bounded_yaml import bound
 from labkit.cache import cache_folder
 from labkit.config import ConfigError
 from labkit.permissions import guard
@@ -21,6 +22,7 @@ def register_resolvers() -> None:
 
     What is composed from now on is checked, see `labkit.permissions`.
     """
+    bound()
     guard()
     OmegaConf.register_new_resolver("process", lambda: str(os.getpid()), replace=True)
     OmegaConf.register_new_resolver("folder", lambda: os.getcwd(), replace=True)
@@ -73,7 +75,8 @@ def explain(error: Exception, words: Sequence[str] = ()) -> str:
         return found[1]
     if mark := getattr(error, "problem_mark", None):
         place = f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}"
-        return f"{place}: this is no YAML: {getattr(error, 'problem', '')}."
+        kind = "this is too much" if type(error).__name__ == "ComposerError" else "this is no YAML"
+        return f"{place}: {kind}: {getattr(error, 'problem', '')}."
     if text.startswith(_NO_OPTION):
         return _no_option(words)
     if found := re.search(r"In '([^']*)': Could not find '([^']+)'", text):

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, ListConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from labkit.config import ConfigError
+from labkit.limits import LONGEST_WORD
 
 _ROOT = "paths.root"
 _OWN_ROOT = "${folder:}"
@@ -46,6 +47,10 @@ def guard() -> None:
     of_job = False
 
     def load_configuration(self: Any, config_name: Any, overrides: list[str], *rest: Any, **more: Any) -> DictConfig:
+        if long := next((word for word in overrides if len(word) > LONGEST_WORD), None):
+            key = long.partition("=")[0][:50]
+            told = f"{len(long):,} characters on the command line, expected at most {LONGEST_WORD:,}"
+            raise ConfigError(f"{key}: {told}; a file has room for more.")
         config = load(self, config_name, overrides, *rest, **more)
         if not of_job:
             check(config, overrides)

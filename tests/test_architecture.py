@@ -28,6 +28,8 @@ ORDER = (
     "own_code",
     "shipped",
     "config",
+    "limits",
+    "bounded_yaml",
     "permissions",
     "data",
     "preprocess",

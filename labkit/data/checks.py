@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from labkit.data.dataset import DataError, Dataset
+from labkit.limits import MOST_CLASSES
 
 ROWS = 4096  # samples tested together: the test for finite numbers needs one byte per value
 
@@ -26,6 +27,11 @@ def check(dataset: Dataset) -> Dataset:
         )
     if len(classes) < 2:
         raise DataError(f"{name}: found only one class ({', '.join(classes) or 'none'}), expected at least two.")
+    if len(classes) > MOST_CLASSES:
+        raise DataError(
+            f"{name}: found {len(classes):,} classes in {len(labels):,} samples, expected at most {MOST_CLASSES:,}; "
+            "is the target a number to predict, or an id?"
+        )
     check_labels(labels, len(classes), name)
     counts = np.bincount(labels, minlength=len(classes))
     if not counts.all():

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from labkit import limits
 from labkit.config import ConfigError, Count, Natural, NonNegative
 from labkit.data.dataset import Dataset, arrays_sha256
 from labkit.data.digits import DIGIT_NAMES, INK, SIDE, digits_file, read_digits
@@ -65,6 +66,7 @@ def cluttered_digits(
     """
     if samples < 100:
         raise ConfigError(f"data=cluttered_digits: samples={samples}, expected at least 100 for 10 classes in 3 parts.")
+    limits.require_samples("cluttered_digits", samples, channels * size * size, size=1)
     images, digit_labels, _ = read_digits(digits_file())
     ink = images.astype(np.float32) / INK
     rng = np.random.default_rng(data_seed)

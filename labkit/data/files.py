@@ -42,12 +42,20 @@ def present(path: Path, hint: str) -> Path:
     """
     if not path.exists():
         raise MissingFileError(f"{path} is missing: put {hint} there.")
+    return plain(path)
+
+
+def plain(path: Path) -> Path:
+    """Return `path` itself; raise DataError where it is a pipe, a device or a socket, which may never end."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DataError(f"{path}: found a pipe, a device or a socket, expected a plain file.")
     return path
 
 
 def of_ending(folder: Path, ending: str) -> list[Path]:
     """Return the files of a folder with this ending, in any case, sorted, without hidden ones (`._x.wav`)."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ending and not path.name.startswith("."))
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() == ending and not path.name.startswith("."))
+    return [plain(path) for path in found]
 
 
 @contextmanager

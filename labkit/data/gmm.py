@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from labkit import limits
 from labkit.config import Count, Natural, NonNegative, Positive
 from labkit.data.dataset import Dataset
 from labkit.data.planar import balanced_labels, vectors
@@ -40,6 +41,8 @@ def gmm_generated(
         Data set with features of shape (samples, dimensions), float32, shuffled; the course's own file is sorted.
     """
     rng = np.random.default_rng(data_seed)
+    limits.require_samples("gmm_generated", samples, dimensions, size=24)
+    limits.require(24 * classes * components * dimensions**2, f"data=gmm_generated data.dimensions={dimensions:,}")
     labels = balanced_labels(rng, samples, classes, "gmm_generated")
     cells = classes * components
     centres = rng.normal(0, spread, (cells, dimensions))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import struct
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -13,11 +14,12 @@ from typing import cast
 
 import numpy as np
 
+from labkit import limits
 from labkit.config import Natural
 from labkit.data.checks import check, check_labels
 from labkit.data.dataset import DataError, Dataset
 from labkit.data.download import Published, fetch, verify
-from labkit.data.files import Digest, Stream, combined_sha256, ended, fill, readable
+from labkit.data.files import Digest, Stream, combined_sha256, ended, fill, plain, readable
 from labkit.shipped import IN_FILE, defaults
 
 UNSIGNED_BYTE = 0x08
@@ -125,6 +127,7 @@ def read_idx(paths: Sequence[Path], axes: int) -> tuple[np.ndarray, list[int], l
         streams, digests, shapes = [], [hashlib.sha256() for _ in paths], []
         for path, digest in zip(paths, digests, strict=True):
             stack.enter_context(readable(path))
+            plain(path)
             opened = gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115 - the stack closes it
             stream = cast(Stream, stack.enter_context(opened))
             streams.append(stream)
@@ -133,6 +136,7 @@ def read_idx(paths: Sequence[Path], axes: int) -> tuple[np.ndarray, list[int], l
             if shapes[-1][1:] != shapes[0][1:]:
                 raise DataError(f"{path}: found samples of shape {shapes[-1][1:]}, expected {shapes[0][1:]}.")
         counts = [shape[0] for shape in shapes]
+        limits.require(sum(map(math.prod, shapes)), str(paths[0]))
         array = np.empty((sum(counts), *shapes[0][1:]), dtype=np.uint8)
         start = 0
         for path, stream, digest, count in zip(paths, streams, digests, counts, strict=True):

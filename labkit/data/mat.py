@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 
+from labkit import limits
 from labkit.data.checks import check
 from labkit.data.dataset import DataError, Dataset
-from labkit.data.files import present, readable
+from labkit.data.files import CHUNK, present, readable
+from labkit.limits import MOST_UNFOLDED
 
+_HEADER, _COMPRESSED = 128, 15  # bytes before the first element; the type of a compressed one
 KEYS = ("Yt", "Ct", "Yv", "Cv")  # points and one-hot classes of the training and of the validation part
 SOURCE = "Ben-Gurion University, Deep Learning course, exercise 1"
 
@@ -115,13 +120,33 @@ def _first(error: Exception) -> str:
     return str(error).splitlines()[0].rstrip(".") if str(error) else "no reason given"
 
 
+def _check_unfolded(content: bytes, path: Path) -> None:
+    """Raise DataError where the compressed elements of a file of version 5 unfold to more than a gibibyte."""
+    at, total = _HEADER, 0
+    while at + 8 <= len(content):
+        kind, size = struct.unpack_from("<II", content, at)
+        packed, unpacker = content[at + 8 : at + 8 + size], zlib.decompressobj()
+        at += 8 + size
+        while kind == _COMPRESSED and packed and total <= MOST_UNFOLDED:
+            try:
+                total += len(unpacker.decompress(packed, CHUNK))
+            except zlib.error:
+                break  # scipy says what is wrong with it
+            packed = unpacker.unconsumed_tail
+        if total > MOST_UNFOLDED:
+            raise DataError(f"{path}: unfolds to more than {MOST_UNFOLDED >> 20:,} MiB, expected a file of the course.")
+
+
 def _load(name: str, path: Path) -> Dataset:
     present(path, f"the course's file (sha256 {SHA256[path.name]})")
     with readable(path):
+        limits.require(2 * path.stat().st_size, str(path))
         content = path.read_bytes()
-    arrays = read_mat(content, path)
     sha256 = hashlib.sha256(content).hexdigest()
     verified = sha256 == SHA256[path.name]
+    if not verified:
+        _check_unfolded(content, path)
+    arrays = read_mat(content, path)
     one_hot = np.concatenate([arrays["Ct"], arrays["Cv"]], axis=1)  # (classes, n)
     if not verified:
         _check_sizes(path, len(arrays["Yt"]), len(one_hot))

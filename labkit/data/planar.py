@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from labkit import limits
 from labkit.config import ConfigError, Count, Fraction, Natural, NonNegative, Positive
 from labkit.data.dataset import Dataset, arrays_sha256
 from labkit.shipped import IN_FILE, defaults
@@ -131,6 +132,7 @@ def balanced_labels(rng: np.random.Generator, samples: int, classes: int, name: 
     """
     if samples < classes or classes < 2:
         raise ConfigError(f"data={name}: samples={samples} and classes={classes}, expected 2 <= classes <= samples.")
+    limits.require_samples(name, samples, 2, size=8)
     return rng.permutation(np.arange(samples, dtype=np.int64) % classes)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from labkit import limits
 from labkit.config import ConfigError, Count, Natural
 from labkit.data.dataset import Dataset, arrays_sha256
 from labkit.shipped import IN_FILE, defaults
@@ -67,6 +68,7 @@ def syllables(*, samples: Count = IN_FILE, data_seed: Natural = IN_FILE) -> Data
     """
     if samples < len(LANGUAGES):
         raise ConfigError(f"data=syllables: samples={samples}, expected at least {len(LANGUAGES)}, one per class.")
+    limits.require_samples("syllables", samples, 100, size=1)  # a word of Python's takes as much
     rng = np.random.default_rng(data_seed)
     labels = rng.permutation(np.arange(samples, dtype=np.int64) % len(LANGUAGES))
     words = np.empty(samples, dtype=object)

@@ -14,6 +14,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from labkit import limits
 from labkit.config import ConfigError, Flag
 from labkit.data.checks import check
 from labkit.data.classes import classes_of
@@ -21,6 +22,7 @@ from labkit.data.columns import chosen_columns, counting_columns
 from labkit.data.csv_form import FIRST_LINES, Form, form_of, is_number
 from labkit.data.dataset import DataError, Dataset, listed
 from labkit.data.files import combined_sha256, present, readable
+from labkit.limits import MOST_COLUMNS
 from labkit.shipped import IN_FILE, defaults
 
 Column = str | Annotated[int, Field(strict=True)]  # a name or a position
@@ -114,12 +116,16 @@ def _read_csv(
     decimal: str | None,
     header: bool | None,
 ) -> Content:
+    limits.require(2 * path.stat().st_size, str(path))
     with path.open(encoding="utf-8-sig", newline="") as stream:
         try:
             first = list(islice(stream, FIRST_LINES))
         except UnicodeDecodeError as error:
             raise _no_utf8(path, 0, error) from error
-        form = form_of(first, path, target, separator, decimal, header)
+        try:
+            form = form_of(first, path, target, separator, decimal, header)
+        except csv.Error as error:
+            raise _broken(path, 0, error) from error
         rows = _rows(path, chain(first, stream), form)
         names, rows = _names(rows, form)
         if not form.header and isinstance(target, str):
@@ -127,6 +133,8 @@ def _read_csv(
                 f"{path}: data.target: with data.header=false columns have no names; expected a position from 0 to "
                 f"{len(names) - 1}, or -1 for the last, found {target!r}."
             )
+        if len(names) > MOST_COLUMNS:
+            raise DataError(f"{path}: found {len(names):,} columns, expected at most {MOST_COLUMNS:,}.")
         own, columns = chosen_columns(path, names, target, ignore)
         return _cells(path, rows, names, own, columns, form)
 
@@ -171,11 +179,14 @@ def _rows(path: Path, lines: Iterable[str], form: Form) -> Iterator[tuple[int, l
         for line, row in form.rows(lines):
             yield line, row
     except csv.Error as error:
-        raise DataError(
-            f"{path}: after line {line}: found broken CSV ({error}), expected quoted cells to end."
-        ) from error
+        raise _broken(path, line, error) from error
     except UnicodeDecodeError as error:
         raise _no_utf8(path, line, error) from error
+
+
+def _broken(path: Path, line: int, error: csv.Error) -> DataError:
+    what = "quoted cells to end and cells of at most 131,072 characters"
+    return DataError(f"{path}: after line {line}: found broken CSV ({error}), expected {what}.")
 
 
 def _no_utf8(path: Path, line: int, error: UnicodeDecodeError) -> DataError:
@@ -211,8 +222,9 @@ def _read_npz(path: Path, target: str | int, ignore: Sequence[str | int]) -> Con
     """Return the content of an NPZ file; raise DataError if it is damaged or an array has another shape or type."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            limits.require(2 * sum(member.file_size for member in stored.zip.infolist()), str(path))
             arrays = {name: stored[name] for name in stored.files}
-    except OSError:
+    except (OSError, ConfigError):
         raise
     except Exception as error:  # zipfile, zlib and numpy each have their own types
         raise DataError(
@@ -225,6 +237,8 @@ def _read_npz(path: Path, target: str | int, ignore: Sequence[str | int]) -> Con
         raise DataError(
             f"{path}: array {names[own]!r}: found {classes.dtype} {classes.shape}, expected one class per row."
         )
+    if len(classes) == 0:
+        raise DataError(f"{path}: array {names[own]!r} is empty, expected one class per row.")
     for name in columns:
         shape, kind = arrays[name].shape, arrays[name].dtype.kind
         if kind not in "biuf" or len(shape) not in (1, 2) or shape[0] != len(classes):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from labkit import limits
 from labkit.config import ConfigError, Count, Natural, NonNegative
 from labkit.data.dataset import Dataset, arrays_sha256
 from labkit.shipped import IN_FILE, defaults
@@ -50,6 +51,7 @@ def tones(
     """
     if samples < len(MOVEMENTS):
         raise ConfigError(f"data=tones: samples={samples}, expected at least {len(MOVEMENTS)}, one per class.")
+    limits.require_samples("tones", samples, length, size=2)
     rng = np.random.default_rng(data_seed)
     labels = rng.permutation(np.arange(samples, dtype=np.int64) % len(MOVEMENTS))
     features = np.empty((samples, 1, length), np.int16)

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
 from labkit.config import ConfigError, Count, Flag, Fraction, Natural, Plain, first_problem, nearest
+from labkit.limits import MOST_LAYERS
 from labkit.nn.activation import ACTIVATIONS, Activation
 from labkit.nn.convolution import Convolution
 from labkit.nn.embedding import Embedding
@@ -95,7 +96,7 @@ class _Linear(_Weights):
         if self.units == "classes":
             yield from self.surround(Linear(sizing.classes, self.bias), "identity")
             return
-        for units in _listed(self.units) * self.repeat:
+        for units in _repeated(self.units, self.repeat):
             yield from self.surround(Linear(units, self.bias), activation)
 
 
@@ -124,7 +125,7 @@ class _Convolution(_Weights):
         # "same" keeps the sides of a sample with stride 1 and an odd kernel.
         padding = (self.kernel - 1) // 2 if self.padding == "same" else self.padding
         stride = self.stride * (2 if self.downsample == "stride" else 1)
-        for channels in _listed(self.channels) * self.repeat:
+        for channels in _repeated(self.channels, self.repeat):
             layer = Convolution(dimensions, channels, self.kernel, stride, padding, self.bias)
             yield from self.surround(layer, activation)
             if self.downsample == "maxpool":
@@ -279,7 +280,10 @@ def expand(entries: Sequence[object], activation: str, sizing: Sizing, where: st
             parsed = TypeAdapter(ENTRIES[kind]).validate_python(keys)
         except ValidationError as error:
             raise ConfigError(first_problem(error, f"{where}[{position}].{kind}", ENTRIES[kind])) from None
-        units.extend(parsed.expand(kind, activation, sizing))
+        for unit in parsed.expand(kind, activation, sizing):
+            units.append(unit)
+            if len(units) > MOST_LAYERS:
+                raise ConfigError(f"{where}: more than {MOST_LAYERS:,} layers, expected at most so many.")
     return units
 
 
@@ -301,6 +305,11 @@ def _activation(name: str) -> str:
     if name not in ACTIVATIONS:
         raise ConfigError(f"model.activation: unknown activation {name!r}, {nearest(name, ACTIVATIONS)}")
     return name
+
+
+def _repeated(sizes: int | list[int], times: int) -> Iterator[int]:
+    for _ in range(times):
+        yield from _listed(sizes)
 
 
 def _listed(sizes: int | list[int]) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from torch import Tensor
 
+from labkit import limits
 from labkit.config import ConfigError, Count, Fraction, Memberwise, Natural, nearest
 from labkit.models.entries import Sizing, Unit, expand
 from labkit.nn.convolution import Convolution
@@ -90,6 +91,8 @@ class Model:
             limit = getattr(self, budget)
             if limit is not None and count > limit:
                 raise ConfigError(f"model.{budget}: the network has {count} {unit}, at most {limit} allowed.")
+        # Of every parameter there are the value, its gradient, and what a checkpoint copies.
+        limits.require(3 * 4 * network.parameter_count, f"model: {network.parameter_count:,} parameters")
         return network
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -96,15 +97,31 @@ def values(overrides: Iterable[Override]) -> list[list[str]]:
     return list(found.values())
 
 
-def grid(overrides: Sequence[Override]) -> list[Words]:
-    """Return the product of all values, in the order of Hydra's own sweeper; raise ConfigError for an interval."""
+def grid(overrides: Sequence[Override], most: int | None = None) -> list[Words]:
+    """Return the product of all values, in the order of Hydra's own sweeper.
+
+    Args:
+        overrides: Words of a multirun.
+        most: Largest number of jobs; None for any.
+
+    Raises:
+        ConfigError: A word is an interval, or there are too many jobs.
+    """
     for override in overrides:
         if override.is_interval_sweep():
             raise ConfigError(
                 f"{override.key_or_group}: an interval has no grid; give hydra.sweeper.samples=20 for as many random "
                 "points, or hydra/sweeper=optuna for a search."
             )
-    return [tuple(words) for words in itertools.product(*values(overrides))]
+    every = values(overrides)
+    check_count(math.prod(map(len, every)), most)
+    return [tuple(words) for words in itertools.product(*every)]
+
+
+def check_count(jobs: int, most: int | None) -> None:
+    """Raise ConfigError for more jobs than a multirun may have."""
+    if most is not None and jobs > most:
+        raise ConfigError(f"hydra.sweeper.max_jobs: the multirun has {jobs:,} jobs, at most {most:,} allowed.")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from labkit.multirun import parent_run, seeds
 from labkit.multirun.callback import hooks
-from labkit.multirun.composer import Composer, grid
+from labkit.multirun.composer import Composer, check_count, grid
 from labkit.multirun.configured_task import ConfiguredSweeper, ConfiguredTask, trains
 from labkit.multirun.runner import Answer, Runner
 from labkit.multirun.sweeper_settings import Settings, check_batch, check_settings, read_settings, sweep_overrides
@@ -43,8 +43,9 @@ def _rows(overrides: Sequence[Override], settings: Settings) -> list[Words]:
     if settings["samples"] is not None:
         from labkit.multirun.space_grammar import sample
 
+        check_count(settings["samples"], settings["max_jobs"])
         return sample(overrides, settings["samples"], settings["sample_seed"])
-    return grid(overrides)
+    return grid(overrides, settings["max_jobs"])
 
 
 def _plain(sweeper: ConfiguredSweeper, settings: Settings, rows: list[Words]) -> Returns:
@@ -65,6 +66,7 @@ def _remembering(sweeper: ConfiguredSweeper, settings: Settings, rows: list[Word
     config = sweeper.config
     composer = job_composer(sweeper)
     if config.seeds is not None:
+        check_count(len(rows) * int(config.seeds), settings["max_jobs"])
         rows = seeds.spread_over_seeds(rows, composer, config.seeds)
     from labkit.multirun.planned_jobs import plan_jobs, split_repeats
     from labkit.runs.prepared_data import PreparedData

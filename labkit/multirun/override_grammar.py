@@ -15,6 +15,7 @@ from hydra.errors import HydraException
 
 from labkit.compose import ALONE, explain
 from labkit.config import ConfigError, nearest
+from labkit.limits import MOST_VALUES
 
 
 def parse_words(words: Sequence[str], loader: ConfigLoader | None = None) -> list[Override]:
@@ -92,11 +93,13 @@ def _check_range(value: RangeSweep, line: str) -> None:
         raise ConfigError(f"{line}: a range needs finite numbers.")
     if value.step == 0:
         raise ConfigError(f"{line}: a range needs a step other than 0, such as 1 or -0.1.")
+    start, stop, step = _decimals(value)
+    if (stop - start) / step > MOST_VALUES:
+        raise ConfigError(f"{line}: a range of more than {MOST_VALUES:,} values.")
     if not steps(value):
         raise ConfigError(
             f"{line}: the range is empty; from {value.start} in steps of {value.step} nothing is before {value.stop}."
         )
-    start, stop, step = _decimals(value)
     if "sort(" in line and (stop - start) % step != 0:  # Hydra turns it round from the stop, which is no number of it
         raise ConfigError(f"{line}: Hydra sorts this range into numbers that are not its own; write them as a choice.")
 

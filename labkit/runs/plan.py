@@ -19,6 +19,7 @@ from labkit.compose import explain, keys_of
 from labkit.config import ConfigError, Plain, build, nearest, shown
 from labkit.engine.recipe import Augmentation, Recipe, l2_per_weight, layers_moved
 from labkit.engine.trainer import Trainer
+from labkit.limits import MOST_SEEDS
 from labkit.models.entries import Sizing
 from labkit.models.network import Model
 from labkit.own_code import Versions
@@ -276,12 +277,17 @@ def _check_scalars(plain: Plain) -> None:
     targets = plain["targets"]
     if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
         raise ConfigError(f"targets: expected a list such as '[my_module.my_network]', got {shown(targets)}.")
+    for target in targets:
+        if "." not in target or not all(map(str.isidentifier, target.split("."))):
+            raise ConfigError(f"targets: expected names such as my_module.my_network, got {shown(target)}.")
 
 
 def check_seeds(seeds: object) -> None:
     """Raise ConfigError unless `seeds` is null or says how many."""
     if seeds is not None and (isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1):
         raise ConfigError(f"seeds: expected how many seeds, a whole number of at least 1, got {shown(seeds)}.")
+    if seeds is not None and seeds > MOST_SEEDS:
+        raise ConfigError(f"seeds: expected at most {MOST_SEEDS:,}, got {seeds:,}.")
 
 
 def _check_objective(value: object) -> None:

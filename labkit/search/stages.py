@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypedDict, TypeVar
 from pydantic import Field
 
 from labkit.config import ConfigError, Count, checked, shown
+from labkit.limits import MOST_TRIALS
 from labkit.search import draws, rehearsal, samplers
 from labkit.search.samplers import Node
 from labkit.search.space import Json, PlainDimension, Space
@@ -215,7 +216,7 @@ def _stage(name: str, keys: Mapping[str, object], where: str) -> SearchStage:
 def _keys_of_a_stage(
     *,
     sampler: str | dict[str, object] = "tpe",
-    n_trials: Count = 20,
+    n_trials: Annotated[int, Field(ge=1, le=MOST_TRIALS, strict=True)] = 20,
     n_jobs: Count | None = None,
     overrides: tuple[str, ...] = (),
     zoom: object = None,

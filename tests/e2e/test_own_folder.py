@@ -10,7 +10,12 @@ import pytest
 
 def test_a_folder_of_ones_own(own: Path, labkit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(own))
-    answer = labkit("-cd", str(own), "experiment=mine", "model.units=5", "tracker=none")
+    words = ("-cd", str(own), "experiment=mine", "model.units=5", "tracker=none")
+    refused = labkit(*words)
+    assert refused.code == 2, "a file may not allow its own code"
+    told = "targets=[own_parts.tiny]"
+    assert f"'{told}'" in refused.err
+    answer = labkit(*words, told)
     assert answer.code == 0, answer.err
     assert "mine" in answer.out
 

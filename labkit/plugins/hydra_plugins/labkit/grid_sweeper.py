@@ -18,6 +18,7 @@ class GridSweeperConf:
         params: Override path -> values, in Hydra's sweep grammar.
         samples: Number of random points instead of the whole grid; intervals are allowed then.
         sample_seed: Seed of those points.
+        max_jobs: Largest number of jobs.
         max_batch_size: Number of jobs handed to the launcher at once; null: all.
         rerun: True to train finished jobs again.
         dry_run: True to list the jobs, what is done and the expected time, and train nothing.
@@ -29,6 +30,7 @@ class GridSweeperConf:
     params: dict[str, Any] | None = field(default_factory=dict)
     samples: int | None = None
     sample_seed: int = 0
+    max_jobs: int = 10_000
     max_batch_size: int | None = None
     rerun: bool = False
     dry_run: bool = False
